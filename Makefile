@@ -1,0 +1,63 @@
+# Thin on purpose: every target is one or two lines; set-up runs by itself when the lock has changed.
+# Needs only git, make and Python 3.11 with package mirrors; what else is missing is named, or installed when that is allowed.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+.DEFAULT_GOAL := help
+.PHONY: help setup system demo test lint types proof bench lock clean
+
+BIN := .venv/bin
+READY := .venv/.ready
+PYTHON := $(firstword $(wildcard /usr/bin/python3.11) python3.11)
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+COMPILE := uv pip compile pyproject.toml --quiet --python-version 3.11 --python-platform linux --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock"
+SOURCES := agent drivers backend tests
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+setup: $(READY) ## make .venv from the hash-pinned lock
+
+$(READY): requirements-dev.lock pyproject.toml
+	@$(MAKE) --no-print-directory system
+	echo "set-up: .venv from requirements-dev.lock"
+	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv .venv
+	$(PIP) install -qq --require-hashes --only-binary :all: -r requirements-dev.lock
+	$(PIP) install -qq --no-deps --no-build-isolation --no-index -e .
+	touch $@
+
+# Debian ships Python without ensurepip: without this package a virtual environment has no pip.
+system:
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null && exit 0
+	run="apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3.11 python3.11-venv"
+	sudo=""; [ "$$(id -u)" = 0 ] || sudo="$$(command -v sudo || true)"
+	if [ "$$(id -u)" != 0 ] && [ -z "$$sudo" ]; then echo "set-up needs a system package; as root, run:  $$run" >&2; exit 1; fi
+	echo "set-up: $$sudo $$run"; $$sudo bash -c "$$run" >/tmp/counterfoil-apt.$$$$ 2>&1 || { cat /tmp/counterfoil-apt.$$$$ >&2; exit 1; }
+	rm -f /tmp/counterfoil-apt.$$$$
+
+demo: $(READY) ## a whole lane on this machine, virtual devices included (ARGS=--exit: stop when it is through)
+	@$(BIN)/counterfoil demo $(ARGS)
+
+test: $(READY) ## the fast tests
+	@$(BIN)/pytest -m "not proof and not system" $(ARGS)
+
+lint: $(READY) ## ruff: rules and format
+	@$(BIN)/ruff check $(SOURCES) && $(BIN)/ruff format --check --quiet $(SOURCES)
+
+types: $(READY) ## mypy, strict
+	@$(BIN)/mypy
+
+proof: $(READY) ## the long tests: faults, fuzzing, planted bugs, simulation
+	@$(BIN)/pytest -m proof $(ARGS)
+
+bench: $(READY) ## figures, each beside its limit or rival measured in the same run
+	@$(BIN)/counterfoil bench $(ARGS)
+
+lock: ## renew the hash-pinned locks from pyproject.toml (needs uv; ARGS=--upgrade)
+	@$(COMPILE) $(ARGS) -o requirements.lock
+	$(COMPILE) $(ARGS) --constraints requirements.lock --extra dev -o requirements-dev.lock
+	$(COMPILE) $(ARGS) --constraints requirements.lock --extra camera -o requirements-camera.lock
+
+clean: ## remove everything that is made here
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist demo-out *.egg-info
+	find $(SOURCES) -name __pycache__ -prune -exec rm -rf {} +
