@@ -1,0 +1,149 @@
+"""Faults of the agent's adapters and services, as one small tree.
+
+The rule: what a caller may meet is listed here, each with a stable code and a hint that tells a person what to do;
+a layer maps what its library raises to one of these, so that no library's exception (and no stack trace) gets further.
+Refusals (declines, unreadable passes) are values of the core, not faults.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+
+class CounterfoilError(Exception):
+    """A fault with a code for scripts, a sentence that says what happened, and a hint that says what to do."""
+
+    code: ClassVar[str] = "internal"
+    hint: ClassVar[str] = "Run the command again with --debug and send its output to support."
+
+    def __init__(self, message: str = "") -> None:
+        self.message = message or (type(self).__doc__ or self.code).splitlines()[0]
+        super().__init__(self.message)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fault for `--json` output and problem documents: code, message, hint."""
+        return {"code": self.code, "message": self.message, "hint": self.hint}
+
+
+class LedgerError(CounterfoilError):
+    """The lane's ledger cannot be used."""
+
+    code = "ledger"
+    hint = "Run `counterfoil doctor`: it checks the disk, the permissions and the ledger in that order."
+
+
+class LedgerUnavailable(LedgerError):
+    """The ledger cannot be opened, read or written; nothing was recorded."""
+
+    code = "ledger_unavailable"
+    hint = "Check that the state directory exists, is writable and has free space; no sale was recorded, try it again."
+
+
+class LedgerUnknownOutcome(LedgerError):
+    """The disk failed at the moment of the commit, so the sale may or may not be recorded."""
+
+    code = "ledger_unknown_outcome"
+    hint = "Do not key the sale in again: ask for it by its sale id after the restart; the answer is then certain."
+
+
+class LedgerInUse(LedgerError):
+    """Another process holds the ledger."""
+
+    code = "ledger_in_use"
+    hint = "Use the command while the agent runs (it asks the agent), or stop the agent first."
+
+
+class LedgerCorrupt(LedgerError):
+    """The ledger fails its own checks."""
+
+    code = "ledger_corrupt"
+    hint = "Stop the lane, keep the state directory as it is, and call support: unsent sales may be saved from it."
+
+
+class IdempotencyConflict(CounterfoilError):
+    """This id was used before with other content."""
+
+    code = "idempotency_conflict"
+    hint = "Repeat the request exactly as it was, or use a new sale id for a new sale."
+
+
+class UplinkError(CounterfoilError):
+    """The backend cannot be used."""
+
+    code = "uplink"
+    hint = "Run `counterfoil doctor` for the link, the certificate and the clock."
+
+
+class UplinkUnavailable(UplinkError):
+    """The backend did not answer in time."""
+
+    code = "uplink_unavailable"
+    hint = "Check the shop's network and `backend.url`; the lane stands in meanwhile and sends its records later."
+
+
+class UplinkRefused(UplinkError):
+    """The backend refused this lane or its request."""
+
+    code = "uplink_refused"
+    hint = "Check that the lane is enrolled and its certificate valid; `counterfoil doctor` names the reason."
+
+
+class NotEnrolled(CounterfoilError):
+    """This lane has no keys and no certificate yet."""
+
+    code = "not_enrolled"
+    hint = "Get a one-time code from the backend and run `counterfoil enroll`."
+
+
+class AgentNotRunning(CounterfoilError):
+    """The agent does not answer on its local socket."""
+
+    code = "agent_not_running"
+    hint = "Start it with `systemctl start counterfoil` (or `counterfoil run`), and look at its log if it stops again."
+
+
+class UntrustedDocument(CounterfoilError):
+    """A signed document (keys, policy, snapshot, time) does not verify; the one in force stays."""
+
+    code = "untrusted_document"
+    hint = "Fetch it again; if it is refused again, tell the backend team: signature, version or validity is wrong."
+
+
+class DeviceUnavailable(CounterfoilError):
+    """A configured device cannot be used."""
+
+    code = "device_unavailable"
+    hint = "Check power and cable, then run `counterfoil devices list`; sales go on without it."
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigProblem:
+    """One mistake in the configuration file: dotted key, line (from 1, or None), what is wrong, what is allowed."""
+
+    key: str
+    line: int | None
+    wrong: str
+    allowed: str = ""
+    suggestion: str = ""
+
+    def __str__(self) -> str:
+        place = f"line {self.line}: " if self.line else ""
+        allowed = f" (allowed: {self.allowed})" if self.allowed else ""
+        suggestion = f"; did you mean {self.suggestion}?" if self.suggestion else ""
+        return f"{place}{self.key}: {self.wrong}{allowed}{suggestion}" if self.key else f"{place}{self.wrong}"
+
+
+class ConfigError(CounterfoilError):
+    """The configuration file cannot be used."""
+
+    code = "config_invalid"
+    hint = (
+        "Correct it and run `counterfoil config check`; `counterfoil config init` writes one that explains every key."
+    )
+
+    def __init__(self, message: str, problems: tuple[ConfigProblem, ...]) -> None:
+        self.problems = problems
+        super().__init__("\n".join([message, *(f"  {problem}" for problem in problems)]))
+
+    def to_dict(self) -> dict[str, Any]:
+        """As the base, with the list of problems as data."""
+        return {**CounterfoilError.to_dict(self), "problems": [asdict(problem) for problem in self.problems]}
