@@ -1,0 +1,147 @@
+"""The life of a hold: one attempt of a sale, from intent to its end. A table, and a fold over journal entries.
+
+The one rule: an event that the table does not name changes nothing and is refused with ``HoldRefused``.
+
+    intended --online_outcome/authorization--> authorized --capture--> captured
+        |                                          |----reversal-----> reversed
+        '--decline--> declined
+
+A hold that nobody captures expires at the backend; the lane's journal says so with an entry of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any, Final
+
+from agent.core.journal import Kind
+
+
+class HoldState(StrEnum):
+    NONE = "none"
+    INTENDED = "intended"
+    AUTHORIZED = "authorized"
+    DECLINED = "declined"
+    CAPTURED = "captured"
+    REVERSED = "reversed"
+
+
+class HoldEvent(StrEnum):
+    INTEND = "intend"
+    APPROVE = "approve"
+    DECLINE = "decline"
+    CAPTURE = "capture"
+    REVERSE = "reverse"
+
+
+TRANSITIONS: Final[Mapping[tuple[HoldState, HoldEvent], HoldState]] = {
+    (HoldState.NONE, HoldEvent.INTEND): HoldState.INTENDED,
+    (HoldState.NONE, HoldEvent.APPROVE): HoldState.AUTHORIZED,
+    (HoldState.NONE, HoldEvent.DECLINE): HoldState.DECLINED,
+    (HoldState.INTENDED, HoldEvent.APPROVE): HoldState.AUTHORIZED,
+    (HoldState.INTENDED, HoldEvent.DECLINE): HoldState.DECLINED,
+    (HoldState.AUTHORIZED, HoldEvent.CAPTURE): HoldState.CAPTURED,
+    (HoldState.AUTHORIZED, HoldEvent.REVERSE): HoldState.REVERSED,
+}
+
+FINAL: Final = frozenset({HoldState.DECLINED, HoldState.CAPTURED, HoldState.REVERSED})
+APPROVED: Final = frozenset({HoldState.AUTHORIZED, HoldState.CAPTURED})
+
+
+class HoldRefused(Exception):
+    """The event does not fit the hold's state."""
+
+    def __init__(self, state: HoldState, event: HoldEvent) -> None:
+        super().__init__(f"a hold that is {state} cannot {event}")
+        self.state, self.event = state, event
+
+
+def next_state(state: HoldState, event: HoldEvent) -> HoldState:
+    try:
+        return TRANSITIONS[state, event]
+    except KeyError:
+        raise HoldRefused(state, event) from None
+
+
+def event_of(kind: str, body: Mapping[str, Any]) -> HoldEvent | None:
+    """What a journal entry does to its hold; None for entries that concern no hold."""
+    match kind:
+        case Kind.ONLINE_INTENT:
+            return HoldEvent.INTEND
+        case Kind.AUTHORIZATION:
+            return HoldEvent.APPROVE
+        case Kind.ONLINE_OUTCOME:
+            return HoldEvent.APPROVE if body["approved"] else HoldEvent.DECLINE
+        case Kind.DECLINE:
+            return HoldEvent.DECLINE
+        case Kind.CAPTURE:
+            return HoldEvent.CAPTURE
+        case Kind.REVERSAL:
+            return HoldEvent.REVERSE
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """One attempt of a sale as the fold of its entries.
+
+    ``open_debit_minor`` is what its intent reserves of the lease and no outcome has settled yet;
+    ``lease_minor`` is what it has spent of the lease; ``mode`` is ``online`` or ``stand_in`` once decided.
+    """
+
+    lender: str
+    sale_id: str
+    attempt: int
+    state: HoldState = HoldState.NONE
+    account: bytes | None = None
+    amount_minor: int = 0
+    currency: str = ""
+    mode: str | None = None
+    response_code: str | None = None
+    reason: str | None = None
+    authorization_code: str | None = None
+    open_debit_minor: int = 0
+    lease_epoch: int | None = None
+    lease_minor: int = 0
+    capture: str = "at_once"
+
+    @property
+    def is_approved(self) -> bool:
+        return self.state in APPROVED
+
+    def apply(self, kind: str, body: Mapping[str, Any]) -> Hold:
+        """The hold after one more entry. Raises HoldRefused when the entry does not fit."""
+        event = event_of(kind, body)
+        if event is None:
+            return self
+        hold = replace(self, state=next_state(self.state, event))
+        lease = body.get("lease")
+        if event is HoldEvent.INTEND:
+            return replace(
+                hold,
+                **_identity(body),
+                open_debit_minor=lease["debit_minor"] if lease else 0,
+                lease_epoch=lease["epoch"] if lease else None,
+            )
+        delta = lease["delta_minor"] if lease else 0
+        hold = replace(
+            hold, lease_minor=self.lease_minor + delta, lease_epoch=lease["epoch"] if lease else self.lease_epoch
+        )
+        if event in (HoldEvent.APPROVE, HoldEvent.DECLINE):
+            return replace(
+                hold,
+                **_identity(body),
+                open_debit_minor=0,
+                mode="online" if kind == Kind.ONLINE_OUTCOME else "stand_in",
+                response_code=body["response_code"],
+                reason=body["reason"],
+                authorization_code=body.get("authorization_code"),
+            )
+        return hold
+
+
+def _identity(body: Mapping[str, Any]) -> dict[str, Any]:
+    named = ("account", "amount_minor", "currency", "capture")
+    return {name: body[name] for name in named if body.get(name) is not None}

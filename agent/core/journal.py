@@ -1,0 +1,262 @@
+"""The journal entry: what a lane states, as canonical bytes in a hash chain.
+
+The one rule: an entry is encoded once. The same bytes are stored, hashed, signed, shipped and kept by
+the backend; nobody re-encodes them.
+
+An entry is a deterministic CBOR array (RFC 8949 section 4.2.1) in the order of ``Entry``'s fields; its
+hash is SHA-256 over these bytes and the next entry names it. Numbers start at 1 in every epoch and have
+no gaps. The bodies are maps with text keys, documented in ``BODIES``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any, Final, NamedTuple
+
+from agent.core import cbor
+
+VERSION: Final = 1
+GENESIS_HASH: Final = bytes(32)
+ENTRY_BYTES_MAX: Final = 64 * 1024
+BATCH_TYP: Final = "counterfoil-batch"
+
+
+class Kind(StrEnum):
+    """Every kind of entry that this version writes; a backend stores unknown kinds too."""
+
+    EPOCH_START = "epoch_start"
+    ONLINE_INTENT = "online_intent"
+    ONLINE_OUTCOME = "online_outcome"
+    AUTHORIZATION = "authorization"
+    DECLINE = "decline"
+    CAPTURE = "capture"
+    REVERSAL = "reversal"
+    LEASE_RETURN = "lease_return"
+    PRINT = "print"
+    SETTLEMENT = "settlement"
+    SNAPSHOT_INSTALLED = "snapshot_installed"
+    POLICY_INSTALLED = "policy_installed"
+    KEYS_INSTALLED = "keys_installed"
+
+
+BODIES: Final[Mapping[Kind, str]] = {
+    Kind.EPOCH_START: "certificate: SHA-256 of the lane's certificate; journal_key: COSE_Key; reason: text",
+    Kind.ONLINE_INTENT: "amount_minor, currency, category, account, cti, scanned_at, capture: at_once|later, "
+    "lease: {epoch, debit_minor} or null: reserved, not yet spent",
+    Kind.ONLINE_OUTCOME: "the backend's answer in full: approved, response_code, reason, amount_minor, rules, "
+    "authorization_code, policy_version; account, currency; lease: {epoch, delta_minor} = what it used of the lease",
+    Kind.AUTHORIZATION: "a stand-in approval: amount_minor, currency, category, account, cti, capture, response_code, "
+    "reason, rules, policy_version, snapshot_sequence, clock_source, authorization_code, funding: lease|cap, "
+    "lease: {epoch, delta_minor} or null, online_unknown: the backend may also have answered this attempt",
+    Kind.DECLINE: "amount_minor, currency, response_code, reason, rules, policy_version, snapshot_sequence, "
+    "clock_source, account and cti when known, online_unknown",
+    Kind.CAPTURE: "amount_minor, currency",
+    Kind.REVERSAL: "amount_minor, currency, reason; lease: {epoch, delta_minor < 0} if it restores the lease (rule 9)",
+    Kind.LEASE_RETURN: "account; lease: {epoch, delta_minor > 0}: given back, subtracted like a spend (rule 8)",
+    Kind.PRINT: "job_id, rung, copy",
+    Kind.SETTLEMENT: "batch, first_number, last_number, counts and totals by kind",
+    Kind.SNAPSHOT_INSTALLED: "sequence, digest",
+    Kind.POLICY_INSTALLED: "version, digest",
+    Kind.KEYS_INSTALLED: "version, digest",
+}
+
+
+class JournalError(Exception):
+    """An entry or a chain that is not what it must be; ``reason`` is a stable id."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+
+
+class Position(NamedTuple):
+    """Where an entry stands in its lane's journal; compares in chain order."""
+
+    epoch: int
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What a service wants recorded; the ledger gives it number, hash link and time.
+
+    ``lender``, ``sale_id`` and ``attempt`` are None for entries of the lane as a whole.
+    """
+
+    kind: str
+    body: Mapping[str, Any]
+    lender: str | None = None
+    sale_id: str | None = None
+    attempt: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The end of a chain: what the next entry must build upon. ``lease_horizon`` never decreases."""
+
+    lane: str
+    epoch: int
+    number: int = 0
+    hash: bytes = GENESIS_HASH
+    lease_horizon: int = 0
+
+    @property
+    def position(self) -> Position:
+        return Position(self.epoch, self.number)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry, fields in wire order. Times are UTC seconds; ``clock`` is (trusted, offset to the wall clock in s)."""
+
+    version: int
+    lane: str
+    epoch: int
+    number: int
+    previous: bytes
+    recorded_at: int
+    clock: tuple[bool, int]
+    lease_horizon: int
+    kind: str
+    lender: str | None
+    sale_id: str | None
+    attempt: int | None
+    body: Mapping[str, Any]
+
+    @property
+    def position(self) -> Position:
+        return Position(self.epoch, self.number)
+
+    def encode(self) -> bytes:
+        return cbor.encode(
+            [
+                self.version, self.lane, self.epoch, self.number, self.previous, self.recorded_at, list(self.clock),
+                self.lease_horizon, self.kind, self.lender, self.sale_id, self.attempt, dict(self.body),
+            ]
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """An entry together with its bytes and their hash."""
+
+    entry: Entry
+    data: bytes
+    hash: bytes
+
+
+def seal(draft: Draft, head: Head, *, recorded_at: int, clock: tuple[bool, int], lease_horizon: int) -> Sealed:
+    """Give ``draft`` its place after ``head``. The horizon is raised to ``lease_horizon``, never lowered (rule 1)."""
+    entry = Entry(
+        version=VERSION,
+        lane=head.lane,
+        epoch=head.epoch,
+        number=head.number + 1,
+        previous=head.hash,
+        recorded_at=recorded_at,
+        clock=clock,
+        lease_horizon=max(head.lease_horizon, lease_horizon),
+        kind=draft.kind,
+        lender=draft.lender,
+        sale_id=draft.sale_id,
+        attempt=draft.attempt,
+        body=draft.body,
+    )
+    data = entry.encode()
+    assert len(data) <= ENTRY_BYTES_MAX, f"an entry of {len(data)} bytes: bodies are bounded by construction"
+    return Sealed(entry, data, digest(data))
+
+
+def digest(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()
+
+
+def advance(head: Head, sealed: Sealed) -> Head:
+    entry = sealed.entry
+    return replace(head, number=entry.number, hash=sealed.hash, lease_horizon=entry.lease_horizon)
+
+
+def open_entry(data: bytes) -> Sealed:
+    """Read one entry from its bytes. Raises JournalError (reason ``malformed`` or ``version``)."""
+    if len(data) > ENTRY_BYTES_MAX:
+        raise JournalError("malformed", f"{len(data)} bytes, at most {ENTRY_BYTES_MAX}")
+    try:
+        fields: Any = cbor.decode(data)
+    except cbor.CborError as error:
+        raise JournalError("malformed", str(error)) from error
+    if not isinstance(fields, list) or len(fields) != len(_SHAPE):
+        raise JournalError("malformed", f"not an array of {len(_SHAPE)} fields")
+    for (name, check), value in zip(_SHAPE, fields, strict=True):
+        if not check(value):
+            raise JournalError("malformed", f"field {name}")
+    if fields[0] != VERSION:
+        raise JournalError("version", f"version {fields[0]}, this is version {VERSION}")
+    fields[6] = tuple(fields[6])
+    return Sealed(Entry(*fields), bytes(data), digest(data))
+
+
+def follow(head: Head, batch: Iterable[bytes]) -> Iterator[Sealed]:
+    """Yield the entries of ``batch`` as long as each follows the one before. Raises JournalError
+    (``malformed``, ``version``, ``other_lane``, ``gap``, ``fork``, ``horizon``) at the first that does not."""
+    for data in batch:
+        sealed = open_entry(data)
+        entry = sealed.entry
+        if (entry.lane, entry.epoch) != (head.lane, head.epoch):
+            raise JournalError("other_lane", f"{entry.lane}/{entry.epoch}, expected {head.lane}/{head.epoch}")
+        if entry.number != head.number + 1:
+            raise JournalError("gap", f"number {entry.number}, expected {head.number + 1}")
+        if entry.previous != head.hash:
+            raise JournalError("fork", f"entry {entry.number} does not follow the hash of entry {head.number}")
+        if entry.lease_horizon < head.lease_horizon:
+            raise JournalError("horizon", f"entry {entry.number} lowers the lease horizon")
+        head = advance(head, sealed)
+        yield sealed
+
+
+def batch_statement(head: Head, first: int, count: int) -> bytes:
+    """What the lane's journal key signs for an upload: (lane, epoch, first number, count, hash of the last entry)."""
+    return cbor.encode([head.lane, head.epoch, first, count, head.hash])
+
+
+def _is_int(value: object) -> bool:
+    return type(value) is int and value >= 0
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and len(value) <= 64
+
+
+def _is_clock(value: object) -> bool:
+    return isinstance(value, list) and len(value) == 2 and type(value[0]) is bool and type(value[1]) is int
+
+
+def _is_hash(value: object) -> bool:
+    return isinstance(value, bytes) and len(value) == 32
+
+
+def _is_map(value: object) -> bool:
+    return isinstance(value, dict)
+
+
+def _or_none(check: Callable[[object], bool]) -> Callable[[object], bool]:
+    return lambda value: value is None or check(value)
+
+
+_SHAPE: Final[tuple[tuple[str, Callable[[object], bool]], ...]] = (
+    ("version", _is_int),
+    ("lane", _is_text),
+    ("epoch", _is_int),
+    ("number", _is_int),
+    ("previous", _is_hash),
+    ("recorded_at", _is_int),
+    ("clock", _is_clock),
+    ("lease_horizon", _is_int),
+    ("kind", _is_text),
+    ("lender", _or_none(_is_text)),
+    ("sale_id", _or_none(_is_text)),
+    ("attempt", _or_none(_is_int)),
+    ("body", _is_map),
+)
