@@ -84,7 +84,7 @@ def accept_signed(time_s: int, *, sent_monotonic_s: float, received_monotonic_s:
 
 
 def raise_floor(floor_s: int, candidate_s: int, *, fresh_signed: bool, forward_jump_max_s: int) -> int:
-    """The new floor. A large jump forward needs a fresh signed time: one document from the future must not poison it."""
+    """The new floor. A large jump forward needs a fresh signed time: one future document must not poison it."""
     if candidate_s <= floor_s:
         return floor_s
     if floor_s and candidate_s - floor_s > forward_jump_max_s and not fresh_signed:
