@@ -1,0 +1,114 @@
+"""The names that a policy may use: the limits that it sets, and the variables that the lane supplies to its rules.
+
+The one rule: every threshold of the product is a field of `Limits`, with its unit in its name and its range here;
+a rule sees it as a variable of the same name. Amounts are minor units of the policy's currency.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, get_type_hints
+
+from agent.core.cel_rules import Value, Variable
+from agent.core.money import MINOR_MAX
+
+_COUNT_MAX = 1_000_000
+_DAY_S = 86_400
+_YEAR_S = 366 * _DAY_S
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """The least and the greatest value of a limit, and what the limit bounds."""
+
+    low: int
+    high: int
+    meaning: str
+
+
+def _minor(meaning: str) -> Range:
+    return Range(0, MINOR_MAX, meaning)
+
+
+def _count(meaning: str) -> Range:
+    return Range(0, _COUNT_MAX, meaning)
+
+
+def _window(meaning: str) -> Range:
+    return Range(60, 31 * _DAY_S, meaning)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Every threshold, whole numbers, checked against its range by `parse_policy`."""
+
+    floor_limit_minor: Annotated[int, _minor("a sale of this amount or more is not for the lane alone (EMV 9F1B)")]
+    low_tier_max: Annotated[int, Range(0, 7, "customers up to this tier have the lower floor limit")]
+    low_tier_floor_limit_minor: Annotated[int, _minor("floor limit of customers up to low_tier_max")]
+    step_up_minor: Annotated[int, _minor("smallest amount for which the phone must have verified its user")]
+
+    account_window_s: Annotated[int, _window("window of the account's counts and amounts")]
+    account_consecutive_lower: Annotated[int, _count("stand-in sales of an account before the backend is preferred")]
+    account_consecutive_upper: Annotated[int, _count("stand-in sales of an account, at most")]
+    account_cumulative_lower_minor: Annotated[
+        int, _minor("stand-in amount of an account before the backend is preferred")
+    ]
+    account_cumulative_upper_minor: Annotated[int, _minor("stand-in amount of an account, at most")]
+
+    lane_window_s: Annotated[int, _window("window of the lane's counts and amounts")]
+    lane_consecutive_lower: Annotated[int, _count("stand-in sales of the lane before the backend is preferred")]
+    lane_consecutive_upper: Annotated[int, _count("stand-in sales of the lane, at most")]
+    lane_cumulative_lower_minor: Annotated[int, _minor("stand-in amount of the lane before the backend is preferred")]
+    lane_cumulative_upper_minor: Annotated[int, _minor("stand-in amount of the lane, at most")]
+
+    cap_minor_max: Annotated[int, _minor("one sale under the pass's own cap, at most; 0 ends such sales")]
+    cap_account_cumulative_minor: Annotated[int, _minor("all sales of an account under the pass's own cap, at most")]
+    cap_window_s: Annotated[int, _window("window of cap_account_cumulative_minor")]
+
+    proof_fresh_s: Annotated[int, Range(10, 300, "age of a pass's proof at the scan, at most")]
+    proof_tolerance_s: Annotated[int, Range(0, 120, "difference between the phone's clock and the lane's, at most")]
+    proof_bound_s: Annotated[int, Range(60, 3_600, "how long a fresh proof stays bound to its sale")]
+    online_budget_ms: Annotated[int, Range(100, 30_000, "time in which the backend must answer, in all")]
+    clock_holdover_max_s: Annotated[int, Range(0, 90 * _DAY_S, "how long a clock is trusted after a signed time")]
+    clock_forward_jump_max_s: Annotated[int, Range(1, 31 * _DAY_S, "jump forward that needs a fresh signed time")]
+    lease_share_max_percent: Annotated[int, Range(0, 100, "share of an account's credit that may be leased out")]
+
+
+LIMITS: dict[str, Range] = {
+    name: hint.__metadata__[0] for name, hint in get_type_hints(Limits, include_extras=True).items()
+}
+
+# A lower limit asks for the backend, so it must come before the upper one that declines.
+LOWER_AND_UPPER = tuple((name, name.replace("_lower", "_upper")) for name in LIMITS if "_lower" in name)
+
+_TOTAL_COUNT = (0, 2**31)
+
+# What the lane supplies; `agent.core.decision` fills exactly these names.
+VARIABLES: dict[str, Variable] = {
+    "sale_amount_minor": Variable(1, MINOR_MAX, "amount of this sale"),
+    "sale_merchant_category": Variable("", "9999", "merchant category code, four digits (ISO 18245)"),
+    "pass_tier": Variable(0, 7, "customer tier that the pass states"),
+    "pass_user_verified": Variable(False, True, "the phone verified its user for this code"),
+    "pass_cap_minor": Variable(0, MINOR_MAX, "offline cap that the pass states"),
+    "account_known": Variable(False, True, "the snapshot has a record of the account"),
+    "account_tier": Variable(0, 7, "customer tier: the record's, or the pass's if there is no record"),
+    "account_step_up_always": Variable(False, True, "the record asks for user verification at any amount"),
+    "account_count": Variable(*_TOTAL_COUNT, "stand-in sales of the account in account_window_s, without this one"),
+    "account_cumulative_minor": Variable(0, MINOR_MAX, "their amount"),
+    "lane_count": Variable(*_TOTAL_COUNT, "stand-in sales of the lane in lane_window_s, without this one"),
+    "lane_cumulative_minor": Variable(0, MINOR_MAX, "their amount"),
+    "cap_count": Variable(*_TOTAL_COUNT, "sales of the account under the pass's own cap in cap_window_s"),
+    "cap_cumulative_minor": Variable(0, MINOR_MAX, "their amount"),
+    "lease_remaining_minor": Variable(0, MINOR_MAX, "what the lane may still spend of the account's lease, by its age"),
+    "snapshot_age_s": Variable(0, _YEAR_S, "age of the layer that supplied the record"),
+    "snapshot_soft_age_s": Variable(0, _YEAR_S, "age from which allowances shrink"),
+    "snapshot_hard_age_s": Variable(1, _YEAR_S, "age at which allowances end"),
+    "clock_source": Variable("holdover", "signed", "how the lane knows the time: signed or holdover"),
+}
+
+RULE_VARIABLES: dict[str, Variable] = VARIABLES | {
+    name: Variable(limit.low, limit.high, limit.meaning) for name, limit in LIMITS.items()
+}
+
+
+def limit_values(limits: Limits) -> dict[str, Value]:
+    """The limits as rule variables of the same names."""
+    return {name: getattr(limits, name) for name in LIMITS}
