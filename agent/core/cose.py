@@ -68,11 +68,12 @@ class PublicKey:
         """8 bytes: the start of SHA-256 over the deterministic COSE_Key (kty, crv, x and uncompressed y)."""
         return _kid(self)
 
-    def to_cose_key(self) -> dict[cbor.Key, cbor.Value]:
-        """The COSE_Key: OKP {1: 1, -1: 6, -2: x} or EC2 {1: 2, -1: 1, -2: x, -3: y}."""
+    def to_cose_key(self, *, compressed: bool = False) -> dict[cbor.Key, cbor.Value]:
+        """The COSE_Key: OKP {1: 1, -1: 6, -2: x} or EC2 {1: 2, -1: 1, -2: x, -3: y}; compressed, y is its sign bit."""
         if self.kind == "ed25519":
             return {_KTY: 1, _CRV: 6, _X: self.raw}
-        return {_KTY: 2, _CRV: 1, _X: self.raw[1:33], _Y: self.raw[33:]}
+        y: bytes | bool = bool(self.raw[64] & 1) if compressed else self.raw[33:]
+        return {_KTY: 2, _CRV: 1, _X: self.raw[1:33], _Y: y}
 
     @classmethod
     def from_cose_key(cls, key: object) -> "PublicKey":
