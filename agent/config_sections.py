@@ -1,0 +1,194 @@
+"""What can be configured: one frozen class per section of agent.toml, with every default, range, unit and explanation.
+
+The rule: a key exists once, here. The file that ships (`packaging/agent.toml`), checks and messages are made from it.
+No key holds a secret: the lane's keys live in its state directory and are never typed in.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+
+def _whole(default: int, low: int, high: int, unit: str, why: str) -> Any:
+    allowed = f"a whole number from {low} to {high} {unit}"
+    return Field(default=default, ge=low, le=high, description=why, json_schema_extra={"allowed": allowed})
+
+
+def _text(default: str, pattern: str, allowed: str, why: str) -> Any:
+    return Field(default=default, pattern=pattern, description=why, json_schema_extra={"allowed": allowed})
+
+
+def _value(default: object, allowed: str, why: str, *, strict: bool = True) -> Any:
+    return Field(default=default, description=why, strict=strict, json_schema_extra={"allowed": allowed})
+
+
+def _must(holds: Callable[[Any], bool]) -> AfterValidator:
+    def check(value: Any) -> Any:
+        if not holds(value):
+            raise ValueError("not allowed")
+        return value
+
+    return AfterValidator(check)
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        return bool(ZoneInfo(name).key)
+    except (KeyError, ValueError, OSError):
+        return False
+
+
+def _is_https_origin(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        port_is_fine = parts.port is None or parts.port > 0
+    except ValueError:
+        return False
+    plain = not (parts.query or parts.fragment or "@" in parts.netloc) and parts.path in ("", "/")
+    return parts.scheme == "https" and bool(parts.hostname) and plain and port_is_fine
+
+
+AbsolutePath = Annotated[Path, _must(Path.is_absolute)]
+ZoneName = Annotated[str, _must(_is_zone)]
+HttpsOrigin = Annotated[str, _must(_is_https_origin)]
+DeviceName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
+# Addresses name their transport first; drivers/registry.py knows which there are.
+_ADDRESS = r"^(|[a-z][a-z0-9]*:\S*|auto)$"
+_ADDRESS_TEXT = 'transport:place, e.g. "serial:/dev/ttyACM0", "tcp:192.0.2.7:9100", "virtual:"'
+_NAME = r"^\S(.{0,62}\S)?$"
+
+
+class Section(BaseModel):
+    """A section of the file: unknown keys are refused, nothing is converted silently, nothing changes after loading."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
+
+
+class Lane(Section):
+    """The lane itself. Its number, store and merchant id come from enrollment, not from this file."""
+
+    state_dir: AbsolutePath = _value(
+        Path("/var/lib/counterfoil"),
+        "an absolute path",
+        "Ledger, snapshots and keys. Back it up; never copy it to another lane.",
+        strict=False,
+    )
+    run_dir: AbsolutePath = _value(
+        Path("/run/counterfoil"),
+        "an absolute path",
+        "Sockets between the processes; empty after a restart.",
+        strict=False,
+    )
+    language: Literal["zh-CN", "en"] = Field(
+        default="zh-CN", description="Language of the page at start and of the slip."
+    )
+    timezone: ZoneName = _value(
+        "Asia/Shanghai",
+        "an IANA time zone name",
+        "Business days and the times on slips follow it; records are kept in UTC.",
+    )
+    currency: str = _text(
+        "CNY", r"^[A-Z]{3}$", "an ISO 4217 code of three capital letters", "Currency of every sale of this lane."
+    )
+
+
+class Merchant(Section):
+    """Who sells: printed on every slip."""
+
+    name: str = _text("未命名商户", _NAME, "1 to 64 characters", "The merchant's name.")
+    store_name: str = _text("未命名门店", _NAME, "1 to 64 characters", "The store's name.")
+    category: str = _text(
+        "5411",
+        r"^[0-9]{4}$",
+        "four digits (ISO 18245)",
+        "Merchant category code; limits and rules of the policy depend on it.",
+    )
+
+
+class Backend(Section):
+    """The central authorization backend."""
+
+    url: HttpsOrigin = _value(
+        "https://localhost:8443",
+        "https://host[:port] without path, user or password",
+        "Its address; the lane proves itself by its certificate.",
+    )
+    online_budget_ms: int = _whole(
+        1500, 200, 10_000, "milliseconds", "How long a sale waits for the backend before the lane stands in."
+    )
+    connect_timeout_ms: int = _whole(
+        700, 50, 5_000, "milliseconds", "How long to wait for a connection; not more than online_budget_ms."
+    )
+    transfer_timeout_s: int = _whole(30, 5, 600, "seconds", "How long an upload or a part of a download may take.")
+
+    @model_validator(mode="after")
+    def _connects_within_budget(self) -> "Backend":
+        if self.connect_timeout_ms > self.online_budget_ms:
+            raise ValueError("connect_timeout_ms is larger than online_budget_ms, so no sale could ever wait for it")
+        return self
+
+
+class Scanner(Section):
+    """A code scanner. Several may be listed; the name is what pages and logs call it."""
+
+    address: str = _text(
+        "serial:/dev/ttyACM0",
+        _ADDRESS,
+        _ADDRESS_TEXT,
+        "Where it is; `counterfoil devices list` suggests a name that stays the same.",
+    )
+    suffix: Literal["cr", "lf", "crlf", "timeout"] = Field(
+        default="crlf", description="What the scanner sends after a code; timeout: nothing, a pause ends it."
+    )
+    frame_timeout_ms: int = _whole(60, 10, 2_000, "milliseconds", "The pause that ends a code where suffix is timeout.")
+    baud: int = _whole(9600, 300, 921_600, "baud", "Speed of a serial line; USB scanners ignore it.")
+    aim_prefix: bool = _value(
+        False, "true or false", "Whether the scanner sends the AIM identifier (]Q3 …) before a code."
+    )
+
+
+class Printer(Section):
+    """The slip printer."""
+
+    address: str = _text("", _ADDRESS, _ADDRESS_TEXT, "Where it is; empty: no printer, slips are shown only.")
+    profile: str = _text("generic-80", r"^[a-z0-9][a-z0-9-]{0,31}$", "a profile name", "What this model can do.")
+    columns: Literal[32, 42, 48] = Field(
+        default=48, description="Width of a line: 32 for 58 mm paper, 48 (or 42) for 80 mm."
+    )
+
+
+class Local(Section):
+    """The local interface for the page, POS software and this command."""
+
+    socket_name: str = _text("agent.sock", r"^[A-Za-z0-9._-]{1,64}$", "a file name", "The Unix socket in run_dir.")
+
+
+class Limits(Section):
+    """What ends standing in before something breaks. Amounts and risk limits are in the signed policy, not here."""
+
+    queue_entries_max: int = _whole(
+        100_000, 1_000, 10_000_000, "entries", "Records not yet acknowledged by the backend."
+    )
+    free_space_min_mb: int = _whole(200, 50, 1_000_000, "MB", "Free space on the disk of state_dir.")
+    clock_holdover_max_s: int = _whole(
+        172_800, 3_600, 2_592_000, "seconds", "How long the clock is trusted after the last signed time."
+    )
+    print_job_ttl_s: int = _whole(14_400, 60, 604_800, "seconds", "Older slips are no longer printed unasked.")
+    acked_entries_kept_d: int = _whole(
+        90, 7, 3_650, "days", "How long acknowledged records stay on the lane, in case the backend is restored."
+    )
+
+
+class Uplink(Section):
+    """How the lane brings its records to the backend and fetches what is new."""
+
+    poll_s: int = _whole(15, 1, 3_600, "seconds", "Time between two looks for new policy, snapshot and keys.")
+    batch_entries_max: int = _whole(500, 1, 2_000, "entries", "Records in one upload.")
+    backoff_max_s: int = _whole(60, 1, 3_600, "seconds", "Longest pause between two attempts.")
+    breaker_failures: int = _whole(
+        3, 1, 100, "failures", "After so many in a row a sale no longer waits for the backend, until one call succeeds."
+    )
