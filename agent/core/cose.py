@@ -25,7 +25,7 @@ ACCEPTS: dict[Kind, frozenset[int]] = {"ed25519": frozenset({-19, -8}), "p256": 
 _ALG, _CRIT, _KID, _TYP = 1, 2, 4, 16  # header parameters: RFC 9052 §3.1, RFC 9596 (typ)
 _KTY, _KEY_ALG, _KEY_OPS, _CRV, _X, _Y, _D = 1, 3, 4, -1, -2, -3, -4  # COSE_Key: RFC 9052 §7.1, RFC 9053 §7
 _OPERATION_VERIFY = 2
-_CURVES: dict[tuple[object, object], Kind] = {(1, 6): "ed25519", (2, 1): "p256"}  # (kty, crv): RFC 9053 §7
+_CURVES: dict[tuple[int, int], Kind] = {(1, 6): "ed25519", (2, 1): "p256"}  # (kty, crv): RFC 9053 §7
 _RAW_LENGTHS: dict[Kind, int] = {"ed25519": 32, "p256": 65}
 _SIGNATURE_LENGTH = 64  # both: R || S (RFC 8032 §5.1.6), r || s (RFC 9053 §2.1)
 _P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551  # SEC 2 §2.4.2
@@ -80,9 +80,10 @@ class PublicKey:
         """Read a COSE_Key map; y may be 32 bytes or the sign bit of a compressed point. Raises CoseError."""
         if not isinstance(key, dict):
             raise CoseError("key_malformed", "The key is not a CBOR map.")
+        kty, crv = key.get(_KTY), key.get(_CRV)
         # `type` and not isinstance: true is not the integer 1, neither in CBOR nor here.
-        kind = _CURVES.get((key.get(_KTY), key.get(_CRV)))
-        if kind is None or type(key[_KTY]) is not int or type(key[_CRV]) is not int:
+        kind = _CURVES.get((kty, crv)) if type(kty) is int and type(crv) is int else None
+        if kind is None:
             raise CoseError("key_malformed", "The key is neither Ed25519 (OKP) nor P-256 (EC2).")
         if _D in key:
             raise CoseError("key_malformed", "The key contains its private part.")
@@ -252,8 +253,8 @@ def _to_be_signed(protected: bytes, payload: bytes) -> bytes:
 
 def _check_use(key: Mapping[object, object], kind: Kind) -> None:
     """A key that says what it is for must be for this (RFC 9052 §7.1)."""
-    operations = key.get(_KEY_OPS)
-    if _KEY_ALG in key and key[_KEY_ALG] not in ACCEPTS[kind]:
+    algorithm, operations = key.get(_KEY_ALG), key.get(_KEY_OPS)
+    if algorithm is not None and not (isinstance(algorithm, int) and algorithm in ACCEPTS[kind]):
         raise CoseError("key_malformed", "The key is restricted to another algorithm.")
     if operations is not None and not (isinstance(operations, list) and _OPERATION_VERIFY in operations):
         raise CoseError("key_malformed", "The key is not meant for verifying.")
