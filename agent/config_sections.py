@@ -175,7 +175,7 @@ class Limits(Section):
     )
     free_space_min_mb: int = _whole(200, 50, 1_000_000, "MB", "Free space on the disk of state_dir.")
     clock_holdover_max_s: int = _whole(
-        172_800, 3_600, 2_592_000, "seconds", "How long the clock is trusted after the last signed time."
+        259_200, 3_600, 2_592_000, "seconds", "How long the clock is trusted after the last signed time."
     )
     print_job_ttl_s: int = _whole(14_400, 60, 604_800, "seconds", "Older slips are no longer printed unasked.")
     acked_entries_kept_d: int = _whole(

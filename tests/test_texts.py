@@ -1,0 +1,129 @@
+"""Texts for people: complete in every language, readable in one glance, there for every reason the lane gives."""
+
+import ast
+import json
+import string
+from pathlib import Path
+
+import pytest
+
+from agent import texts
+from agent.core.credit_pass import Reason
+from agent.core.default_policy import default_policy
+
+FIELDS: tuple[texts.Field, ...] = ("cashier", "customer", "next")
+REASONS = texts.catalogue("en")["reasons"]
+CORE = Path(texts.__file__).parents[1] / "core"
+DECLINES = [
+    "floor_limit",
+    "account_cumulative",
+    "lane_cumulative",
+    "account_blocked",
+    "snapshot_age",
+    "step_up",
+    "lease_exceeded",
+    "lease_lapsed",
+    "no_record",
+    "cap_exceeded",
+    "clock_untrusted",
+    "policy_expired",
+    "snapshot_missing",
+    "ledger_unavailable",
+    "backend_declined",
+    "limit_exceeded",
+    "wallet_online_only",
+    "not_a_pass",
+    "interrupted",
+    "approved",
+    "approved_offline",
+]
+# What fits on one line of the page at the size that is read from two metres.
+CHARACTERS_MAX = {"zh-CN": 20, "en": 56}
+
+
+def placeholders(sentence: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(sentence) if name is not None}
+
+
+@pytest.mark.parametrize("language", texts.LANGUAGES)
+def test_every_language_has_the_same_keys_and_placeholders(language: texts.Language) -> None:
+    other, reference = texts.catalogue(language), texts.catalogue("en")
+    assert other.keys() == reference.keys() == {"reasons", "slip"}
+    assert other["reasons"].keys() == reference["reasons"].keys()
+    assert other["slip"].keys() == reference["slip"].keys()
+    for key, sentences in other["reasons"].items():
+        assert tuple(sentences) == FIELDS, key
+        for field in FIELDS:
+            assert placeholders(sentences[field]) == placeholders(reference["reasons"][key][field]), key
+    for label, sentence in other["slip"].items():
+        assert placeholders(sentence) == placeholders(reference["slip"][label]), label
+
+
+@pytest.mark.parametrize("language", texts.LANGUAGES)
+def test_no_key_is_written_twice(language: texts.Language) -> None:
+    def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        assert len({key for key, _ in pairs}) == len(pairs)
+        return dict(pairs)
+
+    path = Path(texts.__file__).parent / f"{language}.json"
+    assert json.loads(path.read_text(), object_pairs_hook=unique)
+
+
+@pytest.mark.parametrize("language", texts.LANGUAGES)
+@pytest.mark.parametrize("key", REASONS)
+def test_every_sentence_is_there_without_a_value_and_short_enough_for_a_glance(
+    language: texts.Language, key: str
+) -> None:
+    for field in FIELDS:
+        sentence = texts.text(language, key, field)
+        assert sentence.strip() == sentence
+        assert 2 <= len(sentence) <= CHARACTERS_MAX[language]
+        assert "{" not in sentence
+
+
+@pytest.mark.parametrize("key", REASONS)
+def test_chinese_texts_are_chinese_and_english_ones_are_not(key: str) -> None:
+    for field in FIELDS:
+        assert any("\u4e00" <= letter <= "\u9fff" for letter in texts.text("zh-CN", key, field))
+        assert texts.text("en", key, field).replace("…", "").isascii()
+
+
+@pytest.mark.parametrize("key", DECLINES)
+def test_every_decision_has_its_text(key: str) -> None:
+    assert key in REASONS
+
+
+def test_every_reason_to_refuse_a_pass_has_its_text_and_no_text_is_left_over() -> None:
+    assert {key for key in REASONS if key.startswith("pass.")} == {f"pass.{reason}" for reason in Reason}
+
+
+def test_every_reason_of_the_default_policy_has_its_text() -> None:
+    policy = default_policy("lender", version=1, issued_at=0, expires_at=1)
+    assert {rule["reason"] for rule in policy["rules"]} <= REASONS.keys()
+
+
+def test_every_reason_that_the_decision_table_names_has_its_text() -> None:
+    tables = [
+        node
+        for node in ast.walk(ast.parse((CORE / "decision.py").read_text()))
+        if isinstance(node, ast.Dict)
+        and any(isinstance(k, ast.Constant) and k.value == "clock_untrusted" for k in node.keys)
+    ]
+    assert tables
+    assert {key.value for table in tables for key in table.keys if isinstance(key, ast.Constant)} <= REASONS.keys()
+
+
+@pytest.mark.parametrize("language", texts.LANGUAGES)
+def test_an_unknown_reason_still_gives_a_sentence_with_its_id(language: texts.Language) -> None:
+    assert "brand_new" in texts.text(language, "brand_new", "cashier")
+    assert texts.text(language, "brand_new", "next")
+
+
+def test_a_hostile_reason_id_is_only_text() -> None:
+    assert texts.text("en", "{key.__class__}", "cashier") == "Not approved ({key.__class__})"
+
+
+def test_slip_labels_take_their_values() -> None:
+    assert texts.slip("zh-CN", "payment_of", number=1, count=3) == "第 1/3 期"
+    with pytest.raises(KeyError):
+        texts.slip("en", "payment_of", number=1)
