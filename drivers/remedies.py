@@ -1,0 +1,90 @@
+"""Why a device cannot work, and what a person should do about it. Rule: every reason id in this package is a key here.
+
+The sentences are for whoever stands at the counter; English and Chinese say the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Remedy:
+    """One sentence in each language."""
+
+    en: str
+    zh: str
+
+
+REMEDIES: dict[str, Remedy] = {
+    # The line to a device
+    "unreachable": Remedy(
+        "Nothing answers at the device's address; check power, cable and address.",
+        "设备无响应，请检查电源、连线和地址。",
+    ),
+    "lost": Remedy(
+        "The connection to the device broke; check power and cable.", "与设备的连接中断，请检查电源和连线。"
+    ),
+    "stalled": Remedy(
+        "The device stopped taking data; switch it off and on again.", "设备停止接收数据，请关闭后重新打开。"
+    ),
+    "busy": Remedy("Another program is using the device; close that program.", "设备被其他程序占用，请关闭该程序。"),
+    "denied": Remedy(
+        "This user may not open the device; the installer must add the udev rule or group.",
+        "没有打开设备的权限，请联系安装人员配置 udev 规则或用户组。",
+    ),
+    # Printers
+    "silent": Remedy(
+        "The printer is connected but does not answer; switch it on, or set a profile ending in -mute if it never can.",
+        "打印机已连接但不应答，请打开电源；如该型号不支持应答，请改用以 -mute 结尾的型号配置。",
+    ),
+    "paper_out": Remedy("Put in a new paper roll.", "请更换纸卷。"),
+    "paper_near_end": Remedy("The paper roll is nearly used up; have a new one ready.", "纸卷即将用完，请准备新纸卷。"),
+    "cover_open": Remedy("Close the printer's cover.", "请合上打印机盖。"),
+    "cutter_error": Remedy(
+        "The cutter is stuck; switch the printer off, remove the paper jam, switch it on.",
+        "切刀卡住，请关闭打印机，清除卡纸后重新打开。",
+    ),
+    "overheated": Remedy("The print head is too hot; wait a minute.", "打印头过热，请等待一分钟。"),
+    "printer_error": Remedy(
+        "The printer reports an error; switch it off and on again, and call service if it stays.",
+        "打印机报告错误，请关闭后重新打开；如仍报错请联系维修。",
+    ),
+    "offline": Remedy(
+        "The printer is off line; press its feed or on-line button.", "打印机处于脱机状态，请按走纸键或联机键。"
+    ),
+    "unprintable": Remedy(
+        "This printer has no Chinese characters; set a profile for a model that has.",
+        "该打印机没有中文字库，请更换机型或型号配置。",
+    ),
+    "no_return_channel": Remedy(
+        "This printer cannot report; look whether the slip came out.", "该打印机无法回报状态，请确认小票已打出。"
+    ),
+    "not_confirmed": Remedy(
+        "The printer did not confirm the slip; look whether it came out.", "打印机未确认，请查看小票是否已打出。"
+    ),
+    # Scanners
+    "overlong": Remedy(
+        "A code was too long or the scanner sends noise; scan again, then check its suffix setting.",
+        "条码过长或扫描枪发送杂码，请重新扫描；如仍出现请检查后缀设置。",
+    ),
+    "unterminated": Remedy(
+        "A code arrived without its end; scan again, then check the scanner's suffix setting.",
+        "条码不完整，请重新扫描；如仍出现请检查扫描枪后缀设置。",
+    ),
+}
+
+_DOUBT = Remedy(
+    "Look whether the whole slip came out before you print again.", "再次打印前，请先查看小票是否已完整打出。"
+)
+
+
+def remedy_for(reason: str, language: str = "en", *, doubtful: bool = False) -> str:
+    """The sentence for a reason id ("" for no reason), in "zh…" or else English.
+
+    With `doubtful`, it adds that the slip may be out already. Raises KeyError for an id that the table lacks.
+    """
+    if not reason:
+        return ""
+    parts = [REMEDIES[reason], *([_DOUBT] if doubtful else [])]
+    return "".join(part.zh for part in parts) if language.startswith("zh") else " ".join(part.en for part in parts)

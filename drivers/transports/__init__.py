@@ -1,0 +1,1 @@
+"""Lines to devices: TCP, serial ports and files behind one small protocol."""

@@ -1,0 +1,103 @@
+"""A serial port: RS-232, USB-CDC, a pty. Rule: the port is opened for this program alone (TIOCEXCL).
+
+An unplugged port shows as an OSError or as "readiness to read but no data" from pyserial; both are `lost` here.
+"""
+
+from __future__ import annotations
+
+import errno
+import time
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import serial
+
+from drivers.errors import OptionError, TransportError
+from drivers.transports.transport import open_failure
+
+_CHUNK_BYTES = 256
+
+
+@dataclass(frozen=True, slots=True)
+class SerialSettings:
+    """Port settings; the defaults are those that scanners and printers leave the factory with (9600 8N1)."""
+
+    baud: int = 9600
+    data_bits: Literal[7, 8] = 8
+    parity: Literal["none", "even", "odd"] = "none"
+    stop_bits: Literal[1, 2] = 1
+    xon_xoff: bool = False
+    rts_cts: bool = False
+    dsr_dtr: bool = False
+
+    def __post_init__(self) -> None:
+        if self.parity not in ("none", "even", "odd") or self.data_bits not in (7, 8) or self.stop_bits not in (1, 2):
+            raise OptionError(f"no serial port has these settings: {self}")
+        if not 300 <= self.baud <= 4_000_000:
+            raise OptionError(f"baud must be 300 to 4000000, not {self.baud}")
+
+
+class SerialTransport:
+    """One port by its path, best one of /dev/serial/by-id."""
+
+    def __init__(self, path: str, settings: SerialSettings) -> None:
+        self._path = path
+        self._settings = settings
+        self._port: Any = None
+
+    def open(self, timeout_s: float) -> None:
+        """Opens the port; what was waiting in it is thrown away. Raises TransportError."""
+        self.close()
+        s = self._settings
+        try:
+            self._port = serial.Serial(
+                self._path, s.baud, s.data_bits, s.parity[0].upper(), s.stop_bits, timeout=timeout_s,
+                xonxoff=s.xon_xoff, rtscts=s.rts_cts, dsrdtr=s.dsr_dtr, exclusive=True,
+            )  # fmt: skip
+        except (OSError, ValueError) as error:  # SerialException is an OSError, not always with an errno
+            raise self._open_failure(error) from error
+
+    def write(self, data: bytes, timeout_s: float) -> None:
+        """Writes all bytes in small chunks, so that a time-out knows how far it came. Raises TransportError."""
+        port, deadline_s = self._opened(), time.monotonic() + timeout_s
+        for start in range(0, len(data), _CHUNK_BYTES):
+            chunk = data[start : start + _CHUNK_BYTES]
+            try:
+                port.write_timeout = max(deadline_s - time.monotonic(), 0.001)
+                port.write(chunk)
+            except serial.SerialTimeoutException as error:
+                raise TransportError("stalled", str(error), start + len(chunk)) from error
+            except (OSError, TypeError) as error:  # pyserial closes itself under a reader: TypeError on a None handle
+                raise TransportError("lost", str(error), start + len(chunk)) from error
+
+    def read(self, size_max: int, timeout_s: float) -> bytes:
+        """The first byte and whatever came with it. Raises TransportError (lost)."""
+        port = self._opened()
+        try:
+            port.timeout = timeout_s
+            first: bytes = port.read(1)
+            return first + port.read(min(port.in_waiting, size_max - 1)) if first else b""
+        except (OSError, TypeError) as error:
+            raise TransportError("lost", str(error)) from error
+
+    def close(self) -> None:
+        """Closes the port."""
+        port, self._port = self._port, None
+        if port is not None:
+            try:
+                port.close()
+            except OSError:
+                return  # unplugged: there is nothing left to close
+
+    def _opened(self) -> Any:
+        if self._port is None:
+            raise TransportError("lost", "not open")
+        return self._port
+
+    def _open_failure(self, error: OSError | ValueError) -> TransportError:
+        if not isinstance(error, OSError):
+            return TransportError("unreachable", f"{self._path}: {error}")
+        # pyserial turns the failed exclusive lock into a text with the number of EAGAIN but without errno
+        if error.errno is None and f"Errno {errno.EAGAIN}]" in str(error):
+            return TransportError("busy", str(error))
+        return open_failure(error)
