@@ -1,0 +1,64 @@
+"""Settlement: counts and amounts of a batch (a lane's business day), the same fold on both sides.
+
+The one rule: totals come from journal entries alone, so lane and backend can only differ if their journals do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from agent.core.journal import Kind
+
+NAMES: Final = ("approved", "declined", "captured", "reversed", "stand_in")
+"""``stand_in`` are those of ``approved`` that the lane decided alone."""
+
+
+def tally(kind: str, body: Mapping[str, Any]) -> tuple[str, ...]:
+    """Under which names an entry counts, each with the entry's ``amount_minor``; () for entries that move no money."""
+    match kind:
+        case Kind.AUTHORIZATION:
+            return ("approved", "stand_in")
+        case Kind.ONLINE_OUTCOME:
+            return ("approved",) if body["approved"] else ("declined",)
+        case Kind.DECLINE:
+            return ("declined",)
+        case Kind.CAPTURE:
+            return ("captured",)
+        case Kind.REVERSAL:
+            return ("reversed",)
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    count: int = 0
+    minor: int = 0
+
+    def plus(self, minor: int) -> Total:
+        return Total(self.count + 1, self.minor + minor)
+
+
+@dataclass(slots=True)
+class Totals:
+    """Totals by name; every name is always there, so that a missing sale shows as a zero."""
+
+    by_name: dict[str, Total] = field(default_factory=lambda: dict.fromkeys(NAMES, Total()))
+
+    def add(self, kind: str, body: Mapping[str, Any]) -> None:
+        for name in tally(kind, body):
+            self.by_name[name] = self.by_name[name].plus(body["amount_minor"])
+
+    def to_wire(self) -> dict[str, dict[str, int]]:
+        """``{"approved": {"count": 3, "minor": 38400}, ...}``"""
+        return {name: {"count": total.count, "minor": total.minor} for name, total in self.by_name.items()}
+
+
+def differences(ours: Mapping[str, Mapping[str, int]], theirs: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """One sentence for each total in which two halves differ; [] when they match."""
+    return [
+        f"{name}: {ours.get(name)} here, {theirs.get(name)} there"
+        for name in NAMES
+        if dict(ours.get(name, {})) != dict(theirs.get(name, {}))
+    ]

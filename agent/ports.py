@@ -1,0 +1,174 @@
+"""What the services need from the world, as Protocols. Adapters implement them; simulations replace them.
+
+The one rule: nothing here names a library, a file or a socket.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from agent.core.authorization import Hold
+from agent.core.decision import Totals
+from agent.core.forwarding import Cursor
+from agent.core.journal import Draft, Head, Position, Sealed
+from agent.core.snapshot_reader import Stack
+from agent.core.trusted_time import ClockReading
+from drivers.document import Document
+
+
+class Clock(Protocol):
+    """Time as the machine tells it; whether to believe it is decided in ``core.trusted_time``."""
+
+    def wall_s(self) -> int: ...
+
+    def monotonic_s(self) -> float:
+        """Seconds that count suspended time too."""
+        ...
+
+
+class Randomness(Protocol):
+    def __call__(self, size: int) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Slip:
+    """A document to be printed, of which sale, and how long it is worth printing."""
+
+    document: Document
+    expires_at: int
+    lender: str | None = None
+    sale_id: str | None = None
+    attempt: int | None = None
+    is_copy: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PrintJob:
+    """A spooled slip. ``state`` is one of ``services.printing.JOB_STATES``."""
+
+    job_id: int
+    state: str
+    slip: Slip
+    rung: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class QueueException:
+    """An entry that the backend did not simply accept."""
+
+    position: Position
+    state: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenBatch:
+    """The settlement batch that is open for a lender."""
+
+    batch: int
+    first_number: int
+    totals: Mapping[str, Mapping[str, int]]
+
+
+class Ledger(Protocol):
+    """The lane's durable record. One writer; every method is a short synchronous call.
+
+    Every method may raise LedgerUnavailable (nothing happened); ``record`` may raise LedgerUnknownOutcome, after
+    which the process must restart and look the sale up.
+    """
+
+    @property
+    def head(self) -> Head: ...
+
+    def start_epoch(self, lane: str, epoch: int, draft: Draft, reading: ClockReading) -> None: ...
+
+    def record(self, drafts: Sequence[Draft], reading: ClockReading, slip: Slip | None = None) -> list[Sealed]:
+        """Append entries, fold them, spool the slip: one transaction, one flush; durable on return."""
+        ...
+
+    def attempts(self, sale_id: str) -> tuple[Hold, ...]: ...
+
+    def open_intents(self) -> tuple[Hold, ...]: ...
+
+    def sale_entries(self, sale_id: str) -> list[Sealed]: ...
+
+    def spent_after(self, lender: str, account: bytes, position: Position) -> int: ...
+
+    def open_debits(self, lender: str, account: bytes) -> int: ...
+
+    def stand_in_totals(self, lender: str, scope: str, subject: bytes, since_s: int) -> Totals: ...
+
+    def proof_is_consumed(self, account: bytes, cti: bytes) -> bool: ...
+
+    def open_batch(self, lender: str) -> OpenBatch: ...
+
+    def recent_sales(self, limit: int) -> tuple[Hold, ...]: ...
+
+    def entries_after(self, epoch: int, number: int, limit: int) -> list[Sealed]: ...
+
+    def cursor(self, epoch: int) -> Cursor: ...
+
+    def move_cursor(self, epoch: int, cursor: Cursor, exceptions: Sequence[QueueException] = ()) -> None: ...
+
+    def queue_exceptions(self) -> tuple[QueueException, ...]: ...
+
+    def next_print_job(self) -> PrintJob | None: ...
+
+    def print_jobs(self, sale_id: str | None = None) -> tuple[PrintJob, ...]: ...
+
+    def spool(self, slip: Slip, now_s: int) -> int: ...
+
+    def mark_print_job(
+        self, job_id: int, state: str, *, rung: str | None = None, reason: str | None = None
+    ) -> None: ...
+
+    def document(self, lender: str, kind: str) -> tuple[int, bytes] | None: ...
+
+    def store_document(self, lender: str, kind: str, version: int, data: bytes) -> None: ...
+
+    def time_floor(self, lender: str) -> tuple[int, int | None]:
+        """``(floor_s, last_signed_s)``; ``(0, None)`` before the first signed time."""
+        ...
+
+    def set_time_floor(self, lender: str, floor_s: int, last_signed_s: int | None) -> None: ...
+
+    def maintain(self, now_s: int) -> None:
+        """Checkpoint and forget what is no longer needed; called when no sale is waiting."""
+        ...
+
+
+class SnapshotStore(Protocol):
+    """The installed stack of a lender. ``stack`` is None when nothing (valid) is installed."""
+
+    def stack(self, lender: str) -> Stack | None: ...
+
+
+class Backend(Protocol):
+    """Online questions. Answers are the wire's JSON objects.
+
+    ``authorize``: the answer, or None when none came within the budget (outcome unknown). Raises UplinkUnavailable
+    when nothing was sent, so that a dead backend costs a sale no time.
+    ``inquire``: the stored answer, None when unreachable; ``{"unknown": true}`` when the backend does not know it.
+    """
+
+    async def authorize(self, request: Mapping[str, Any], budget_s: float) -> Mapping[str, Any] | None: ...
+
+    async def inquire(self, lender: str, sale_id: str, attempt: int, budget_s: float) -> Mapping[str, Any] | None: ...
+
+    async def settle(self, request: Mapping[str, Any], budget_s: float) -> Mapping[str, Any] | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class PrintResult:
+    """What became of a slip at the printer: ``rung`` as in ``drivers.printers``; ``action`` is for the cashier."""
+
+    rung: str
+    reason: str | None = None
+    action: str | None = None
+
+
+class Printer(Protocol):
+    async def print_document(self, job_id: int, document: Document, *, copy: bool) -> PrintResult: ...

@@ -1,0 +1,348 @@
+"""The lane's ledger: journal, caches, queue and spool in one SQLite file with one writer.
+
+The one rule: ``record`` returns only after its entries are on the disk. An error at COMMIT means *unknown*, not
+failed: the ledger then refuses everything until it is opened again and the sale is looked up by its id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+import apsw
+from peewee import DatabaseError, Query, fn
+from playhouse.apsw_ext import APSWDatabase
+
+from agent.core.authorization import Hold, HoldState
+from agent.core.decision import Totals
+from agent.core.forwarding import Cursor
+from agent.core.journal import Draft, Head, Position, Sealed, advance, open_entry, seal
+from agent.core.settlement import NAMES
+from agent.core.trusted_time import ClockReading
+from agent.errors import LedgerUnavailable, LedgerUnknownOutcome
+from agent.ports import OpenBatch, PrintJob, QueueException, Slip
+from agent.store import database as files
+from agent.store import fold
+from agent.store.schema import (
+    TABLES,
+    VERSION,
+    Batch,
+    BatchTotal,
+    ChainHead,
+    ConsumedProof,
+    HoldRow,
+    JournalEntry,
+    QueueCursor,
+    SignedDocument,
+    TimeFloor,
+)
+from agent.store.schema import PrintJob as JobRow
+from agent.store.schema import QueueException as ExceptionRow
+from drivers.document import from_json, to_json
+
+PROOFS_KEPT_S: Final = 7 * 86400
+"""A pass lives at most 7 days (credit-pass profile); a proof older than that can never be fresh again."""
+
+UNPRINTED: Final = ("queued", "printing", "doubtful")
+
+_HOLDS: Final = HoldRow.select(*(getattr(HoldRow, name) for name in fold.HOLD_FIELDS))
+_SELECT_ENTRIES: Final = fold.sql(
+    JournalEntry.select(JournalEntry.data)
+    .where(JournalEntry.epoch == 0, JournalEntry.number > 0)
+    .order_by(JournalEntry.number)
+    .limit(1)
+)
+_SELECT_ATTEMPTS: Final = fold.sql(_HOLDS.where(HoldRow.sale_id == "").order_by(HoldRow.attempt))
+_INSERT_JOB: Final = fold.sql(
+    JobRow.insert({name: 0 for name in JobRow._meta.sorted_field_names if name not in ("id", "rung", "reason")})
+)
+
+
+class SqliteLedger:
+    """Implements ``ports.Ledger``."""
+
+    def __init__(self, database: APSWDatabase) -> None:
+        self._db = database
+        self._failed: str | None = None
+        self._head = self._load_head()
+
+    @classmethod
+    def open(
+        cls,
+        path: str,
+        *,
+        vfs: str | None = None,
+        sync_dir: Callable[[str], None] = files.sync_directory,
+        synchronous: str = "FULL",
+        wal_pages: int = files.WAL_PAGES,
+    ) -> SqliteLedger:
+        """Open or create. Raises LedgerInUse, LedgerCorrupt, LedgerUnavailable."""
+        database = files.open_database(path, TABLES, VERSION, vfs=vfs, sync_dir=sync_dir, synchronous=synchronous)
+        try:
+            if wal_pages:
+                files.presize_wal(database, wal_pages)
+            return cls(database)
+        except (DatabaseError, apsw.Error) as error:
+            files.close_quietly(database)
+            raise LedgerUnavailable(str(error)) from error
+
+    def close(self) -> None:
+        files.close_quietly(self._db)
+
+    @property
+    def head(self) -> Head:
+        return self._head
+
+    # -- the sale's path ---------------------------------------------------------------------------------------
+
+    def record(self, drafts: Sequence[Draft], reading: ClockReading, slip: Slip | None = None) -> list[Sealed]:
+        chain = _seal_all(drafts, self._head, reading)
+        with self._transaction():
+            for sealed in chain:
+                fold.append(self._db, sealed)
+            if slip is not None:
+                self._db.execute_sql(_INSERT_JOB, _job_values(slip, reading.now_s))
+        for sealed in chain:
+            self._head = advance(self._head, sealed)
+        return chain
+
+    def start_epoch(self, lane: str, epoch: int, draft: Draft, reading: ClockReading) -> None:
+        """Begin a chain with its first entry. Called once after enrollment or recovery."""
+        assert epoch > self._head.epoch, "an epoch never starts twice"
+        head = Head(lane, epoch, lease_horizon=self._head.lease_horizon)
+        (sealed,) = _seal_all([draft], head, reading)
+        with self._transaction():
+            self._db.execute(ChainHead.delete())
+            self._db.execute(ChainHead.insert(id=1, lane=lane, epoch=epoch, number=0, hash=head.hash, lease_horizon=0))
+            fold.append(self._db, sealed)
+        self._head = advance(head, sealed)
+
+    def attempts(self, sale_id: str) -> tuple[Hold, ...]:
+        return tuple(fold.hold_from_row(row) for row in self._read(_SELECT_ATTEMPTS, (sale_id,)).fetchall())
+
+    def spent_after(self, lender: str, account: bytes, position: Position) -> int:
+        values = (lender, account, position.epoch, position.epoch, position.number)
+        return fold.summed(self._read(fold.SUM_SPENT, values))
+
+    def open_debits(self, lender: str, account: bytes) -> int:
+        return fold.summed(self._read(fold.SUM_OPEN_DEBITS, (lender, account, HoldState.INTENDED)))
+
+    def stand_in_totals(self, lender: str, scope: str, subject: bytes, since_s: int) -> Totals:
+        values = (lender, scope, subject, since_s // fold.HOUR_S)
+        count, amount_minor = self._read(fold.SUM_STAND_IN, values).fetchone()
+        return Totals(count or 0, amount_minor or 0)
+
+    def proof_is_consumed(self, account: bytes, cti: bytes) -> bool:
+        return self._read(fold.SELECT_PROOF, (account, cti)).fetchone() is not None
+
+    # -- sales and batches -------------------------------------------------------------------------------------
+
+    def open_intents(self) -> tuple[Hold, ...]:
+        query = _HOLDS.where(HoldRow.state == HoldState.INTENDED).order_by(HoldRow.sale_id)
+        return tuple(fold.hold_from_row(row) for row in self._query(query))
+
+    def recent_sales(self, limit: int) -> tuple[Hold, ...]:
+        """The newest sales first, each with its last attempt."""
+        newest = (
+            JournalEntry.select(JournalEntry.sale_id)
+            .where(JournalEntry.sale_id.is_null(False))
+            .group_by(JournalEntry.sale_id)
+            .order_by(fn.MAX(JournalEntry.epoch).desc(), fn.MAX(JournalEntry.number).desc())
+            .limit(limit)
+        )
+        return tuple(self.attempts(sale_id)[-1] for (sale_id,) in self._query(newest))
+
+    def sale_entries(self, sale_id: str) -> list[Sealed]:
+        query = (
+            JournalEntry.select(JournalEntry.data)
+            .where(JournalEntry.sale_id == sale_id)
+            .order_by(JournalEntry.epoch, JournalEntry.number)
+        )
+        return [open_entry(bytes(data)) for (data,) in self._query(query)]
+
+    def open_batch(self, lender: str) -> OpenBatch:
+        query = Batch.select(Batch.batch, Batch.first_number).where(Batch.lender == lender, Batch.last_number.is_null())
+        rows = self._query(query)
+        batch, first = rows[0] if rows else (1, 1)
+        totals = {name: {"count": 0, "minor": 0} for name in NAMES}
+        columns = (BatchTotal.name, BatchTotal.count, BatchTotal.amount_minor)
+        for name, count, minor in self._query(
+            BatchTotal.select(*columns).where(BatchTotal.lender == lender, BatchTotal.batch == batch)
+        ):
+            totals[name] = {"count": count, "minor": minor}
+        return OpenBatch(batch, first, totals)
+
+    # -- the queue to the backend ------------------------------------------------------------------------------
+
+    def entries_after(self, epoch: int, number: int, limit: int) -> list[Sealed]:
+        return [open_entry(bytes(data)) for (data,) in self._read(_SELECT_ENTRIES, (epoch, number, limit)).fetchall()]
+
+    def cursor(self, epoch: int) -> Cursor:
+        rows = self._query(
+            QueueCursor.select(QueueCursor.sent_through, QueueCursor.acknowledged_through).where(
+                QueueCursor.epoch == epoch
+            )
+        )
+        return Cursor(*rows[0]) if rows else Cursor()
+
+    def move_cursor(self, epoch: int, cursor: Cursor, exceptions: Sequence[QueueException] = ()) -> None:
+        with self._transaction():
+            self._db.execute(
+                QueueCursor.insert(
+                    epoch=epoch,
+                    sent_through=cursor.sent_through,
+                    acknowledged_through=cursor.acknowledged_through,
+                ).on_conflict_replace()
+            )
+            for item in exceptions:
+                epoch_, number = item.position
+                row = {"epoch": epoch_, "number": number, "state": item.state, "reason": item.reason}
+                self._db.execute(ExceptionRow.insert(row).on_conflict_replace())
+
+    def queue_exceptions(self) -> tuple[QueueException, ...]:
+        columns = (ExceptionRow.epoch, ExceptionRow.number, ExceptionRow.state, ExceptionRow.reason)
+        query = ExceptionRow.select(*columns).order_by(ExceptionRow.epoch, ExceptionRow.number)
+        return tuple(QueueException(Position(e, n), state, reason) for e, n, state, reason in self._query(query))
+
+    # -- the spool ---------------------------------------------------------------------------------------------
+
+    def spool(self, slip: Slip, now_s: int) -> int:
+        with self._transaction():
+            self._db.execute_sql(_INSERT_JOB, _job_values(slip, now_s))
+            job_id: int = self._db.execute_sql("SELECT last_insert_rowid()").fetchone()[0]
+        return job_id
+
+    def next_print_job(self) -> PrintJob | None:
+        jobs = self._jobs(JobRow.select().where(JobRow.state.in_(UNPRINTED)).order_by(JobRow.id).limit(1))
+        return jobs[0] if jobs else None
+
+    def print_jobs(self, sale_id: str | None = None) -> tuple[PrintJob, ...]:
+        """Every job of a sale, or all that are not printed yet."""
+        chosen = JobRow.state.in_(UNPRINTED) if sale_id is None else (JobRow.sale_id == sale_id)
+        return self._jobs(JobRow.select().where(chosen).order_by(JobRow.id))
+
+    def mark_print_job(self, job_id: int, state: str, *, rung: str | None = None, reason: str | None = None) -> None:
+        with self._transaction():
+            self._db.execute(JobRow.update(state=state, rung=rung, reason=reason).where(JobRow.id == job_id))
+
+    def _jobs(self, query: Query) -> tuple[PrintJob, ...]:
+        return tuple(_job(row) for row in self._query(query))
+
+    # -- documents and time ------------------------------------------------------------------------------------
+
+    def document(self, lender: str, kind: str) -> tuple[int, bytes] | None:
+        query = SignedDocument.select(SignedDocument.version, SignedDocument.data).where(
+            SignedDocument.lender == lender, SignedDocument.kind == kind
+        )
+        rows = self._query(query)
+        return (rows[0][0], bytes(rows[0][1])) if rows else None
+
+    def store_document(self, lender: str, kind: str, version: int, data: bytes) -> None:
+        with self._transaction():
+            self._db.execute(
+                SignedDocument.insert(lender=lender, kind=kind, version=version, data=data).on_conflict_replace()
+            )
+
+    def time_floor(self, lender: str) -> tuple[int, int | None]:
+        query = TimeFloor.select(TimeFloor.floor_s, TimeFloor.last_signed_s).where(TimeFloor.lender == lender)
+        rows = self._query(query)
+        return (rows[0][0], rows[0][1]) if rows else (0, None)
+
+    def set_time_floor(self, lender: str, floor_s: int, last_signed_s: int | None) -> None:
+        with self._transaction():
+            self._db.execute(
+                TimeFloor.insert(lender=lender, floor_s=floor_s, last_signed_s=last_signed_s).on_conflict_replace()
+            )
+
+    # -- care --------------------------------------------------------------------------------------------------
+
+    def maintain(self, now_s: int) -> None:
+        with self._transaction():
+            self._db.execute(ConsumedProof.delete().where(ConsumedProof.recorded_at < now_s - PROOFS_KEPT_S))
+        with self._faults():
+            files.checkpoint(self._db)
+
+    def verify(self) -> Head:
+        """Walk the whole chain and rebuild every cache from it. Raises JournalError at the first broken link."""
+        with self._faults():
+            return fold.rebuild(self._db)
+
+    def _load_head(self) -> Head:
+        columns = (ChainHead.lane, ChainHead.epoch, ChainHead.number, ChainHead.hash, ChainHead.lease_horizon)
+        rows = self._query(ChainHead.select(*columns))
+        if not rows:
+            return Head("", 0)
+        lane, epoch, number, digest, horizon = rows[0]
+        return Head(lane, epoch, number, bytes(digest), horizon)
+
+    def _query(self, query: Query) -> list[Any]:
+        with self._faults():
+            rows: list[Any] = self._db.execute(query).fetchall()
+            return rows
+
+    def _read(self, sql: str, values: tuple[Any, ...]) -> Any:
+        with self._faults():
+            return self._db.execute_sql(sql, values)
+
+    @contextmanager
+    def _faults(self) -> Iterator[None]:
+        if self._failed is not None:
+            raise LedgerUnavailable(self._failed)
+        try:
+            yield
+        except (DatabaseError, apsw.Error) as error:
+            raise LedgerUnavailable(str(error)) from error
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with self._faults():
+            self._db.execute_sql("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException as error:
+            self._roll_back()
+            if isinstance(error, DatabaseError | apsw.Error):
+                raise LedgerUnavailable(str(error)) from error
+            raise
+        try:
+            self._db.execute_sql("COMMIT")
+        except (DatabaseError, apsw.Error) as error:
+            self._failed = f"a commit failed ({error}); open the ledger again"
+            raise LedgerUnknownOutcome(str(error)) from error
+
+    def _roll_back(self) -> None:
+        try:
+            self._db.execute_sql("ROLLBACK")
+        except (DatabaseError, apsw.Error) as error:
+            self._failed = f"a rollback failed ({error}); open the ledger again"
+
+
+def _seal_all(drafts: Sequence[Draft], head: Head, reading: ClockReading) -> list[Sealed]:
+    chain: list[Sealed] = []
+    for draft in drafts:
+        horizon = reading.now_s if reading.trusted else 0
+        sealed = seal(draft, head, recorded_at=reading.now_s, clock=reading.as_entry_field, lease_horizon=horizon)
+        head = advance(head, sealed)
+        chain.append(sealed)
+    return chain
+
+
+def _job_values(slip: Slip, now_s: int) -> tuple[Any, ...]:
+    document = to_json(slip.document)
+    return (
+        slip.sale_id,
+        slip.lender,
+        slip.attempt,
+        "queued",
+        document,
+        int(slip.is_copy),
+        now_s,
+        slip.expires_at,
+    )
+
+
+def _job(row: tuple[Any, ...]) -> PrintJob:
+    job_id, sale_id, lender, attempt, state, document, is_copy, _created_at, expires_at, rung, reason = row
+    slip = Slip(from_json(document), expires_at, lender, sale_id, attempt, bool(is_copy))
+    return PrintJob(job_id, state, slip, rung, reason)

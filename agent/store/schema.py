@@ -1,0 +1,206 @@
+"""The tables of the lane's ledger.
+
+The one rule: ``journal_entry`` is the truth and is only ever appended to. Every other table is either a cache that
+``fold.py`` can rebuild from it (marked "fold"), or local work that concerns no other party (marked "local").
+``lender`` is in every key that concerns money, from the first day.
+"""
+
+from __future__ import annotations
+
+from peewee import AutoField, BlobField, BooleanField, CompositeKey, IntegerField, Model, TextField
+from playhouse.apsw_ext import APSWDatabase
+
+VERSION = 1
+"""``user_version`` of this schema; migrations count up from here."""
+
+
+class _Row(Model):
+    class Meta:
+        legacy_table_names = False
+        database = APSWDatabase(None)  # gives the dialect only: one process may hold several ledgers (simulation)
+
+
+class _Keyed(_Row):
+    class Meta:
+        without_rowid = True
+
+
+class JournalEntry(_Keyed):
+    """Truth. ``data`` are the canonical bytes, ``hash`` their SHA-256; the other columns only index them."""
+
+    epoch = IntegerField()
+    number = IntegerField()
+    kind = TextField()
+    lender = TextField(null=True)
+    sale_id = TextField(null=True)
+    recorded_at = IntegerField()
+    hash = BlobField()
+    data = BlobField()
+
+    class Meta:
+        primary_key = CompositeKey("epoch", "number")
+        indexes = ((("sale_id", "epoch", "number"), False),)
+
+
+class ChainHead(_Row):
+    """Fold. One row (id 1): where the journal ends, and the lease horizon (rule 1)."""
+
+    lane = TextField()
+    epoch = IntegerField()
+    number = IntegerField()
+    hash = BlobField()
+    lease_horizon = IntegerField()
+
+
+class HoldRow(_Keyed):
+    """Fold. One attempt of a sale, as ``core.authorization.Hold``."""
+
+    lender = TextField()
+    sale_id = TextField()
+    attempt = IntegerField()
+    state = TextField()
+    account = BlobField(null=True)
+    amount_minor = IntegerField()
+    currency = TextField()
+    mode = TextField(null=True)
+    response_code = TextField(null=True)
+    reason = TextField(null=True)
+    authorization_code = TextField(null=True)
+    open_debit_minor = IntegerField()
+    lease_epoch = IntegerField(null=True)
+    lease_minor = IntegerField()
+    capture = TextField()
+
+    class Meta:
+        table_name = "hold"
+        primary_key = CompositeKey("sale_id", "lender", "attempt")
+        indexes = ((("lender", "account", "state"), False), (("state",), False))
+
+
+class LeaseMovement(_Keyed):
+    """Fold. What an entry took from (or gave back to) an account's lease."""
+
+    lender = TextField()
+    account = BlobField()
+    epoch = IntegerField()
+    number = IntegerField()
+    lease_epoch = IntegerField()
+    delta_minor = IntegerField()
+
+    class Meta:
+        primary_key = CompositeKey("lender", "account", "epoch", "number")
+
+
+class StandInTotal(_Keyed):
+    """Fold. Stand-in approvals by scope (``account``, ``lane``, ``cap``), subject and hour; windows add up hours."""
+
+    lender = TextField()
+    scope = TextField()
+    subject = BlobField()
+    hour = IntegerField()
+    count = IntegerField()
+    amount_minor = IntegerField()
+
+    class Meta:
+        primary_key = CompositeKey("lender", "scope", "subject", "hour")
+
+
+class ConsumedProof(_Keyed):
+    """Fold. A phone's proof that this lane has used; until it can no longer be fresh it is refused again."""
+
+    account = BlobField()
+    cti = BlobField()
+    recorded_at = IntegerField()
+
+    class Meta:
+        primary_key = CompositeKey("account", "cti")
+        indexes = ((("recorded_at",), False),)
+
+
+class BatchTotal(_Keyed):
+    """Fold. Counts and amounts of a settlement batch (the lane's business day), by name as in ``core.settlement``."""
+
+    lender = TextField()
+    batch = IntegerField()
+    name = TextField()
+    count = IntegerField()
+    amount_minor = IntegerField()
+
+    class Meta:
+        primary_key = CompositeKey("lender", "batch", "name")
+
+
+class Batch(_Keyed):
+    """Fold. ``first_number`` of the open or closed batch; ``last_number`` once it is closed."""
+
+    lender = TextField()
+    batch = IntegerField()
+    first_number = IntegerField()
+    last_number = IntegerField(null=True)
+
+    class Meta:
+        primary_key = CompositeKey("lender", "batch")
+
+
+class QueueCursor(_Row):
+    """Local. How far the journal of an epoch has been forwarded (``core.forwarding``)."""
+
+    epoch = IntegerField(primary_key=True)
+    sent_through = IntegerField()
+    acknowledged_through = IntegerField()
+
+
+class QueueException(_Keyed):
+    """Local. An entry that the backend did not simply accept: disputed or parked, and why."""
+
+    epoch = IntegerField()
+    number = IntegerField()
+    state = TextField()
+    reason = TextField()
+
+    class Meta:
+        primary_key = CompositeKey("epoch", "number")
+
+
+class PrintJob(_Row):
+    """Local. A slip waiting for paper, or printed. ``document`` is the printable document as JSON."""
+
+    id = AutoField()
+    sale_id = TextField(null=True, index=True)
+    lender = TextField(null=True)
+    attempt = IntegerField(null=True)
+    state = TextField()
+    document = TextField()
+    is_copy = BooleanField()
+    created_at = IntegerField()
+    expires_at = IntegerField()
+    rung = TextField(null=True)
+    reason = TextField(null=True)
+
+    class Meta:
+        indexes = ((("state", "id"), False),)
+
+
+class SignedDocument(_Keyed):
+    """Local. The documents in force, as signed: kind ``keys``, ``policy``; versions never go backwards."""
+
+    lender = TextField()
+    kind = TextField()
+    version = IntegerField()
+    data = BlobField()
+
+    class Meta:
+        primary_key = CompositeKey("lender", "kind")
+
+
+class TimeFloor(_Row):
+    """Local. One row a lender: no trusted time is below ``floor_s``; ``last_signed_s`` is the last signed time."""
+
+    lender = TextField(primary_key=True)
+    floor_s = IntegerField()
+    last_signed_s = IntegerField(null=True)
+
+
+FOLD = (ChainHead, HoldRow, LeaseMovement, StandInTotal, ConsumedProof, BatchTotal, Batch)
+LOCAL = (QueueCursor, QueueException, PrintJob, SignedDocument, TimeFloor)
+TABLES = (JournalEntry, *FOLD, *LOCAL)
