@@ -157,7 +157,7 @@ def _check_types(source: str, used: tuple[str, ...], variables: Mapping[str, Var
     """Run the rule over both ends of each variable; every result must be a bool or an arithmetic error.
 
     CEL answers `"5411" == 5411` with false, so such a rule would sleep for ever. An ordering refuses mixed types,
-    therefore each == and != is also tried as <= and as >=, which differ from it in nothing else that matters here.
+    therefore each == and != is also tried as <= and as >=; both, so that neither end of a range hides what follows.
     """
     twins = (source, re.sub("[=!]=", "<=", source), re.sub("[=!]=", ">=", source))
     for twin in dict.fromkeys(twins):

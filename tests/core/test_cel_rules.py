@@ -79,6 +79,8 @@ def test_a_sound_rule_says_fired_or_quiet(source: str, expected: str) -> None:
         ("category != 5411", "types do not fit"),
         ("count == verified", "types do not fit"),
         ("verified && category == 5411", "types do not fit"),
+        ("count == 3 || category == 5411", "types do not fit"),
+        ("count == -5 && category == 5411", "types do not fit"),
         ("count(1) > 1", "functions not allowed: count"),
         ("count >", "cannot be read"),
         ("", "cannot be read"),
