@@ -27,8 +27,8 @@ RULES_MAX = 100
 
 Effect = Literal["decline", "refer", "step_up", "flag", "go_online"]
 
-# ISO 8583 field 39 values that each effect may answer with; step-up is 1A (additional customer authentication
-# required, as Mastercard and Visa use it for EMV 3-D Secure). An effect that answers nothing has no code.
+# ISO 8583 field 39 values that each effect may answer with. 1A is Visa's "additional customer authentication
+# required". An effect that answers nothing has no code.
 RESPONSE_CODES: dict[Effect, frozenset[str]] = {
     "decline": frozenset({"05", "12", "13", "14", "41", "43", "51", "54", "57", "59", "61", "65", "91", "96"}),
     "refer": frozenset({"05", "59", "91"}),
