@@ -96,7 +96,8 @@ def template() -> str:
 def _section_lines(header: str, model: type[BaseModel]) -> Iterator[str]:
     yield from _comment(model.__doc__ or "")
     yield header
-    for key, field in model.model_fields.items():
+    inherited_last = sorted(model.model_fields.items(), key=lambda item: item[0] not in model.__annotations__)
+    for key, field in inherited_last:
         yield from _comment(f"{field.description} Allowed: {allowed(field)}.")
         default = field.get_default()
         yield f"#{key} = {json.dumps(default, ensure_ascii=False, default=str)}"

@@ -15,6 +15,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from agent.errors import ConfigProblem
+from drivers.printers.profiles import PROFILES
 
 _Path = tuple[str, ...]
 _Model = type[BaseModel]
@@ -68,9 +69,13 @@ def _problem(details: ErrorDetails, root: _Model, tree: Mapping[str, Any], lines
         wrong = "too many of them"
     else:
         right = allowed(section.model_fields.get(path[-1]) if section else None)
-        suggestion = _alike(str(value), available_timezones()) if path[-1] == "timezone" else ""
+        suggestion = _alike(str(value), _names(path[-1]))
     line = next((lines[path[:end]] for end in range(len(path), 0, -1) if path[:end] in lines), None)
     return ConfigProblem(".".join(path), line, wrong, right, suggestion)
+
+
+def _names(key: str) -> Iterable[str]:
+    return {"timezone": available_timezones, "profile": PROFILES.keys}.get(key, tuple)()
 
 
 def _wrong(kind: str, value: object) -> str:

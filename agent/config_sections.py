@@ -12,6 +12,8 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from drivers.printers.profiles import PROFILES
+
 
 def _whole(default: int, low: int, high: int, unit: str, why: str) -> Any:
     allowed = f"a whole number from {low} to {high} {unit}"
@@ -55,10 +57,8 @@ def _is_https_origin(url: str) -> bool:
 AbsolutePath = Annotated[Path, _must(Path.is_absolute)]
 ZoneName = Annotated[str, _must(_is_zone)]
 HttpsOrigin = Annotated[str, _must(_is_https_origin)]
+ProfileName = Annotated[str, _must(PROFILES.__contains__)]
 DeviceName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
-# Addresses name their transport first; drivers/registry.py knows which there are.
-_ADDRESS = r"^(|[a-z][a-z0-9]*:\S*|auto)$"
-_ADDRESS_TEXT = 'transport:place, e.g. "serial:/dev/ttyACM0", "tcp:192.0.2.7:9100", "virtual:"'
 _NAME = r"^\S(.{0,62}\S)?$"
 
 
@@ -132,33 +132,61 @@ class Backend(Section):
         return self
 
 
-class Scanner(Section):
-    """A code scanner. Several may be listed; the name is what pages and logs call it."""
+class SerialLine(Section):
+    """The settings of a serial line; other addresses do without them."""
+
+    baud: int = _whole(9600, 300, 4_000_000, "baud", "Speed of a serial line.")
+    parity: Literal["none", "even", "odd"] = Field(default="none", description="Parity of a serial line.")
+    flow_control: Literal["none", "xon-xoff", "rts-cts", "dsr-dtr"] = Field(
+        default="none", description="Flow control of a serial line."
+    )
+
+    def _line_options(self, address: str) -> dict[str, object]:
+        if not address.startswith("serial:"):
+            return {}
+        flow: dict[str, object] = {} if self.flow_control == "none" else {self.flow_control.replace("-", "_"): True}
+        return {"baud": self.baud, "parity": self.parity} | flow
+
+
+class Scanner(SerialLine):
+    """A code scanner. Several may be listed, up to 8; the name is what pages and logs call it."""
 
     address: str = _text(
         "serial:/dev/ttyACM0",
-        _ADDRESS,
-        _ADDRESS_TEXT,
-        "Where it is; `counterfoil devices list` suggests a name that stays the same.",
+        r"^(serial|virtual):\S+$",
+        "serial:PATH or virtual:PATH",
+        "Where it is; a path in /dev/serial/by-id stays the same wherever it is plugged in.",
     )
-    suffix: Literal["cr", "lf", "crlf", "timeout"] = Field(
-        default="crlf", description="What the scanner sends after a code; timeout: nothing, a pause ends it."
+    suffix: Literal["cr", "lf", "crlf", "tab", "etx", "none"] = Field(
+        default="cr", description="What the scanner sends after a code; none: a pause ends the code."
     )
-    frame_timeout_ms: int = _whole(60, 10, 2_000, "milliseconds", "The pause that ends a code where suffix is timeout.")
-    baud: int = _whole(9600, 300, 921_600, "baud", "Speed of a serial line; USB scanners ignore it.")
-    aim_prefix: bool = _value(
-        False, "true or false", "Whether the scanner sends the AIM identifier (]Q3 …) before a code."
-    )
+    pause_ms: int = _whole(0, 0, 10_000, "milliseconds", "The pause that ends a code; 0: what suits the suffix.")
+    aim_prefix: bool = _value(True, "true or false", "Whether an AIM identifier (]Q3 …) before a code is understood.")
+
+    @property
+    def options(self) -> dict[str, object]:
+        """The options of `drivers.registry.open_scanner`."""
+        framing = {"suffix": self.suffix, "pause_s": self.pause_ms / 1000, "aim_prefix": self.aim_prefix}
+        return framing | self._line_options(self.address)
 
 
-class Printer(Section):
+class Printer(SerialLine):
     """The slip printer."""
 
-    address: str = _text("", _ADDRESS, _ADDRESS_TEXT, "Where it is; empty: no printer, slips are shown only.")
-    profile: str = _text("generic-80", r"^[a-z0-9][a-z0-9-]{0,31}$", "a profile name", "What this model can do.")
-    columns: Literal[32, 42, 48] = Field(
-        default=48, description="Width of a line: 32 for 58 mm paper, 48 (or 42) for 80 mm."
+    address: str = _text(
+        "",
+        r"^(|tcp:\S+:[0-9]{1,5}|(serial|file|virtual):\S+)$",
+        "tcp:HOST:PORT, serial:PATH, file:PATH, virtual:PATH or nothing",
+        "Where it is; empty: no printer, slips are shown only.",
     )
+    profile: ProfileName = _value(
+        "generic-80", "one of " + ", ".join(PROFILES), "What this model can do, and how wide its paper is."
+    )
+
+    @property
+    def options(self) -> dict[str, object]:
+        """The options of `drivers.registry.open_printer`."""
+        return {"profile": self.profile} | self._line_options(self.address)
 
 
 class Local(Section):

@@ -14,6 +14,7 @@ from agent import config
 from agent.config_problems import allowed, section_at
 from agent.config_sections import Scanner
 from agent.errors import ConfigError, ConfigProblem
+from drivers import registry
 
 SHIPPED = Path(__file__).parents[1] / "packaging" / "agent.toml"
 
@@ -77,7 +78,7 @@ free_space_min_mb = -5   # a comment
 "queue_entries_max" = true
 
 [scanner.counter]
-suffix = "tab"
+suffix = "space"
 [printr]
 address = ""
 """
@@ -93,7 +94,8 @@ def test_all_mistakes_come_at_once_each_with_line_range_unit_and_suggestion() ->
         "line 10: limits.free_space_min_mb: -5 is too small (allowed: a whole number from 50 to 1000000 MB)",
         "line 11: limits.queue_entries_max: true is not a whole number"
         " (allowed: a whole number from 1000 to 10000000 entries)",
-        'line 14: scanner.counter.suffix: "tab" is not allowed (allowed: "cr" or "lf" or "crlf" or "timeout")',
+        'line 14: scanner.counter.suffix: "space" is not allowed'
+        ' (allowed: "cr" or "lf" or "crlf" or "tab" or "etx" or "none")',
         "line 15: printr: unknown key; did you mean printer?",
     ]
 
@@ -116,7 +118,9 @@ def test_all_mistakes_come_at_once_each_with_line_range_unit_and_suggestion() ->
         ("[backend]\nonline_budget_ms = 300", "backend", "no sale could ever wait"),
         ('[scanner."Counter 1"]\nbaud = 9600', "scanner.Counter 1", "not a device name"),
         ('[local]\nsocket_name = "../x"', "local.socket_name", "not allowed"),
-        ("[printer]\ncolumns = 40", "printer.columns", "not allowed"),
+        ('[printer]\nprofile = "generic-90"', "printer.profile", "not allowed"),
+        ('[printer]\naddress = "lpt1"', "printer.address", "not allowed"),
+        ('[scanner.counter]\naddress = "tcp:192.0.2.7:4001"', "scanner.counter.address", "not allowed"),
         ("printer = 3", "printer", "not allowed"),
         ("lane = [1]", "lane", "not allowed"),
     ],
@@ -186,3 +190,22 @@ def test_a_number_is_accepted_exactly_within_its_range(value: int, key: tuple[st
         assert getattr(getattr(config.parse(text), section), name) == value
     else:
         assert problems(text)[0].key == f"{section}.{name}"
+
+
+@pytest.mark.parametrize("flow_control", ["none", "xon-xoff", "rts-cts", "dsr-dtr"])
+@pytest.mark.parametrize("scheme", ["serial", "virtual"])
+def test_every_device_setting_is_an_option_that_the_drivers_know(
+    tmp_path: Path, scheme: str, flow_control: str
+) -> None:
+    sections = [
+        f'[{name}]\naddress = "{scheme}:{tmp_path}/{name}"\nflow_control = "{flow_control}"\n'
+        for name in ("scanner.counter", "printer")
+    ]
+    loaded = config.parse("".join(sections))
+    counter, printer = loaded.scanner["counter"], loaded.printer
+    opened = [
+        registry.open_scanner("counter", counter.address, counter.options, on_event=lambda _: None),
+        registry.open_printer("printer", printer.address, printer.options),
+    ]
+    for each in opened:
+        each.close()

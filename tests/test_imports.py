@@ -1,0 +1,302 @@
+"""Who may import whom. The folder list is the diagram only as long as this table holds.
+
+Read from the source, so that an import inside a function, or for types only, counts as well.
+"""
+
+import ast
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PROJECT = ("agent", "backend", "drivers")
+ANY = "*"
+IMPURE = frozenset(
+    ["asyncio", "logging", "os", "pathlib", "random", "secrets", "socket", "sqlite3", "subprocess", "threading", "time"]
+) | {"uuid", "shutil", "tempfile", "multiprocessing", "selectors", "select", "ssl", "http", "urllib", "signal"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A package: which parts of the project and which libraries it may import, and what of the standard library not."""
+
+    package: str
+    because: str
+    project: tuple[str, ...] = ()
+    libraries: tuple[str, ...] = ()
+    never: tuple[str, ...] = ()
+    not_stdlib: frozenset[str] = field(default_factory=frozenset)
+
+
+# The first row whose package contains the module counts; a module may always import its own package.
+TABLE = (
+    Row("drivers", "a field engineer tests a device with the agent stopped", libraries=(ANY,)),
+    Row(
+        "agent.core",
+        "the same input must give the same answer, in the lane, the backend, a simulation and an audit",
+        libraries=("cbor2", "cel", "cryptography"),
+        not_stdlib=IMPURE,
+    ),
+    Row(
+        "agent.services",
+        "the story of a sale must not know its props",
+        project=("agent.core", "agent.ports", "agent.errors", "agent.texts", "drivers.device", "drivers.document"),
+        not_stdlib=frozenset({"socket", "sqlite3"}),
+    ),
+    Row(
+        "agent.store",
+        "an adapter is replaceable, or it is none",
+        project=("agent.core", "agent.ports", "agent.errors", "drivers.document"),
+        libraries=("apsw", "peewee", "playhouse"),
+        not_stdlib=frozenset({"socket", "sqlite3"}),
+    ),
+    Row(
+        "agent.uplink",
+        "the process that talks to the backend knows the protocol and nothing else of the lane",
+        project=("agent.core", "agent.ports", "agent.errors"),
+        libraries=("cryptography", "httpx", "zstandard"),
+        not_stdlib=frozenset({"sqlite3"}),
+    ),
+    Row(
+        "agent.local",
+        "one local API has many faces, and none of them reaches past the services",
+        project=("agent.services", "agent.core", "agent.ports", "agent.errors", "agent.texts"),
+        libraries=("pydantic", "starlette", "uvicorn"),
+        not_stdlib=frozenset({"sqlite3"}),
+    ),
+    Row("agent.cli.simulate", "the fleet simulation is started from here only", project=("agent", "drivers")),
+    Row(
+        "agent.cli",
+        "the command must not open the live ledger: it asks the running agent, or goes through agent.app",
+        project=(
+            *("agent.core", "agent.local.client", "agent.config", "agent.errors", "agent.texts", "agent.logs"),
+            *("agent.app", "agent.demo", "drivers"),
+        ),
+        libraries=(ANY,),
+        not_stdlib=frozenset({"sqlite3"}),
+    ),
+    Row("agent.simulation", "it plays every part", project=PROJECT, libraries=(ANY,)),
+    Row(
+        "agent.app",
+        "the only composition root; the product must run without its simulator and without a backend beside it",
+        project=("agent", "drivers"),
+        libraries=(ANY,),
+        never=("agent.simulation", "agent.cli"),
+    ),
+    Row(
+        "agent.demo",
+        "the demo is the real product beside a real backend process",
+        project=("agent", "drivers"),
+        libraries=(ANY,),
+        never=("agent.simulation", "agent.cli"),
+    ),
+    Row(
+        "agent.ports",
+        "what services need is told in the core's words",
+        project=("agent.core", "agent.errors", "drivers.device", "drivers.document"),
+    ),
+    Row(
+        "agent.config",
+        "settings are data",
+        project=("agent.errors", "agent.config_problems", "agent.config_sections"),
+        libraries=("pydantic", "pydantic_core"),
+    ),
+    Row(
+        "agent.config_problems",
+        "settings are data",
+        project=("agent.errors", "drivers.printers.profiles"),
+        libraries=("pydantic", "pydantic_core"),
+    ),
+    Row("agent.config_sections", "settings are data", project=("drivers.printers.profiles",), libraries=("pydantic",)),
+    Row("agent.errors", "everyone may raise these, so they may need no one"),
+    Row("agent.logs", "everyone may log"),
+    Row("agent.texts", "everyone may speak"),
+    Row("backend", "both sides share the rules, not the machinery", project=("agent.core",), libraries=(ANY,)),
+)
+# Libraries that only these packages may touch, whatever the table says.
+ONLY_IN = {
+    "peewee": ("agent.store", "backend", "agent.simulation"),
+    "playhouse": ("agent.store", "backend", "agent.simulation"),
+    "httpx": ("agent.uplink", "agent.simulation"),
+}
+# Too slow for the start of every command: these only inside the function that needs them.
+LATE_IN_CLI = (
+    "agent.app",
+    "agent.demo",
+    "agent.simulation",
+    "agent.config",
+    "starlette",
+    "uvicorn",
+    "segno",
+    "zxingcpp",
+)
+
+
+def within(module: str, package: str) -> bool:
+    return module == package or module.startswith(package + ".")
+
+
+def modules() -> dict[str, Path]:
+    paths = [path for package in PROJECT for path in sorted((ROOT / package).rglob("*.py"))]
+    return {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in paths}
+
+
+MODULES = modules()
+
+
+def imports(module: str, tree: ast.AST) -> Iterator[str]:
+    """Every module that the source names in an import, in full; `from a import b` is a.b where that is a module."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            package = (
+                module if module in MODULES and MODULES[module].name == "__init__.py" else module.rpartition(".")[0]
+            )
+            above = package.rsplit(".", node.level - 1)[0] + "." if node.level else ""
+            origin = (above + (node.module or "")).strip(".")
+            for alias in node.names:
+                yield f"{origin}.{alias.name}" if f"{origin}.{alias.name}" in MODULES else origin
+
+
+def offences(module: str, tree: ast.AST) -> list[str]:
+    row = next((row for row in TABLE if within(module, row.package)), None)
+    if row is None:
+        return [] if module == "agent" else [f"{module} has no row in the table of who may import whom"]
+    return [
+        f"{module} imports {name}, and {row.package} may not, because {row.because}"
+        for name in imports(module, tree)
+        if not may(module, row, name)
+    ]
+
+
+def may(module: str, row: Row, name: str) -> bool:
+    top = name.partition(".")[0]
+    if top in ONLY_IN and not any(within(module, package) for package in ONLY_IN[top]):
+        return False
+    if top in PROJECT:
+        allowed = (row.package, *row.project)
+        return any(within(name, part) for part in allowed) and not any(within(name, part) for part in row.never)
+    if top in sys.stdlib_module_names:
+        return top not in row.not_stdlib
+    return top in row.libraries or ANY in row.libraries
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_the_table_of_who_may_import_whom_holds(module: str) -> None:
+    assert not offences(module, ast.parse(MODULES[module].read_text()))
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("drivers.device", "import agent.core.money"),
+        ("agent.core.decision", "import time"),
+        ("agent.core.decision", "from os import urandom"),
+        ("agent.core.decision", "def f():\n    import random"),
+        ("agent.core.decision", "from agent import errors"),
+        ("agent.core.decision", "from .. import errors"),
+        ("agent.core.decision", "import peewee"),
+        ("agent.core.decision", "import numpy"),
+        ("agent.services.checkout", "from agent.store import ledger"),
+        ("agent.services.checkout", "from agent.uplink.remote import RemoteBackend"),
+        ("agent.services.checkout", "from drivers.printers.pos_printer import POSPrinter"),
+        ("agent.services.checkout", "import socket"),
+        ("agent.store.ledger", "import httpx"),
+        ("agent.store.ledger", "import agent.uplink"),
+        ("agent.uplink.client", "from agent.services import checkout"),
+        ("agent.uplink.client", "import peewee"),
+        ("agent.local.api", "from agent.store.ledger import Ledger"),
+        ("agent.cli.status", "from agent.store.ledger import Ledger"),
+        ("agent.cli.status", "import agent.simulation"),
+        ("agent.cli.status", "import httpx"),
+        ("agent.app", "import agent.simulation.fleet"),
+        ("agent.app", "import backend"),
+        ("backend.ingest", "from agent.errors import CounterfoilError"),
+        ("backend.ingest", "import httpx"),
+        ("backend.ingest", "import drivers"),
+        ("agent.new_corner", ""),
+    ],
+)
+def test_a_planted_wrong_import_is_found(module: str, source: str) -> None:
+    assert len(offences(module, ast.parse(source))) == 1
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        (
+            "agent.core.decision",
+            "import dataclasses, agent.core.money\nfrom . import money\nfrom cryptography import x509",
+        ),
+        ("agent.services.checkout", "import asyncio\nfrom agent import ports\nfrom drivers.document import Text"),
+        ("agent.cli.simulate", "from agent.simulation import fleet"),
+        ("agent.simulation.fleet", "import httpx, peewee, backend.api, agent.app"),
+        ("agent.app", "import agent.services, agent.store, agent.uplink, agent.local, drivers.registry, uvicorn"),
+        ("backend.ingest", "import peewee\nfrom agent.core import journal"),
+    ],
+)
+def test_a_right_import_is_left_alone(module: str, source: str) -> None:
+    assert offences(module, ast.parse(source)) == []
+
+
+# The core may use datetime and files of the standard library for types; asking them for the world is another matter.
+ASKING = {"now", "utcnow", "today", "open", "read_text", "write_text", "read_bytes", "write_bytes", "urandom", "print"}
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if within(module, "agent.core")])
+def test_the_core_asks_no_clock_and_no_file(module: str) -> None:
+    calls = [node.func for node in ast.walk(ast.parse(MODULES[module].read_text())) if isinstance(node, ast.Call)]
+    names = {
+        call.id if isinstance(call, ast.Name) else call.attr
+        for call in calls
+        if isinstance(call, ast.Name | ast.Attribute)
+    }
+    assert not names & ASKING
+
+
+def at_import(tree: ast.Module) -> ast.Module:
+    """The tree without function bodies and without what is for type checkers only."""
+
+    class Cut(ast.NodeTransformer):
+        def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
+            return None
+
+        def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> None:
+            return None
+
+        def visit_If(self, node: ast.If) -> ast.AST | None:
+            return None if "TYPE_CHECKING" in ast.unparse(node.test) else self.generic_visit(node)
+
+    return Cut().visit(tree)
+
+
+def loaded_with(module: str) -> set[str]:
+    """Everything that importing the module imports at once, through the whole project."""
+    found: set[str] = set()
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        parts = name.split(".")
+        for known in (".".join(parts[: end + 1]) for end in range(len(parts))):
+            if known not in found:
+                found.add(known)
+                if known in MODULES:
+                    waiting.extend(imports(known, at_import(ast.parse(MODULES[known].read_text()))))
+    return found
+
+
+@pytest.mark.parametrize("module", ["agent.uplink.remote", "agent.uplink.channel", "agent.uplink.lane_side"])
+def test_the_selling_process_does_not_load_httpx(module: str) -> None:
+    assert module in MODULES
+    assert "httpx" not in loaded_with(module), "the selling process stays small: httpx costs 18 MiB and 0.1 s at start"
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if within(module, "agent.cli")])
+def test_no_command_loads_at_start_what_only_one_function_needs(module: str) -> None:
+    named = imports(module, at_import(ast.parse(MODULES[module].read_text())))
+    late = [name for name in named if any(within(name, part) for part in LATE_IN_CLI)]
+    assert not late, f"import {late} inside the function that needs it: every command would wait for it"
