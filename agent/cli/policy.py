@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from agent.core.cose import PublicKey
     from agent.core.policy import Policy
 
 Run = Callable[[argparse.Namespace], int]
@@ -62,17 +61,15 @@ def show(args: argparse.Namespace) -> int:
 
 
 def verify(args: argparse.Namespace) -> int:
-    """Print a policy that its lender signed and that is valid at `--at`. Raises UntrustedDocument otherwise."""
-    from agent.core import trust
+    """Print a policy that its lender signed and that is valid at `--at`. Raises UntrustedDocument, KeysUnusable."""
+    from agent.cli.sandbox_lender import load_keys
     from agent.core.policy import PolicyError, verify_policy
     from agent.errors import UntrustedDocument
 
     at = int(time.time()) if args.at is None else args.at
+    keys = load_keys(args.keys, args.root)
     try:
-        keys = trust.verify_key_list(args.keys.read_bytes(), _root(args.root), version_min=0)
         policy = verify_policy(args.file.read_bytes(), keys, at=at)
-    except trust.TrustError as error:
-        raise UntrustedDocument(f"{args.keys}: {error}") from None
     except PolicyError as error:
         raise UntrustedDocument("\n  ".join([f"{args.file}:", *error.faults])) from None
     if at >= policy.expires_at:
@@ -92,18 +89,6 @@ def variables(args: argparse.Namespace) -> int:
     else:
         print("\n".join(f"{name:32} {v.kind:5} {v.meaning}" for name, v in names))
     return 0
-
-
-def _root(path: Path) -> "PublicKey":
-    """A root key: the CBOR of a COSE_Key (RFC 9052, section 7), public part only."""
-    from agent.core import cbor
-    from agent.core.cose import CoseError, PublicKey
-    from agent.errors import UntrustedDocument
-
-    try:
-        return PublicKey.from_cose_key(cbor.decode(path.read_bytes(), deterministic=False))
-    except (cbor.CborError, CoseError) as error:
-        raise UntrustedDocument(f"{path}: not a public root key: {error}") from None
 
 
 def _print(args: argparse.Namespace, policy: "Policy", verified: str) -> None:
