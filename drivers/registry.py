@@ -7,7 +7,7 @@ serial:PATH          scanners and printers on a port     virtual:PATH a stand-in
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,7 +15,7 @@ from drivers.device import Closable, OnEvent
 from drivers.errors import AddressError, OptionError
 from drivers.printers.conversation import Patience
 from drivers.printers.pos_printer import POSPrinter
-from drivers.printers.profiles import profile_named
+from drivers.printers.profiles import COLUMNS, profile_named
 from drivers.scanners.framing import Framing
 from drivers.scanners.serial_scanner import SerialScanner
 from drivers.transports.file import FileTransport
@@ -51,11 +51,13 @@ def open_printer(
 ) -> POSPrinter:
     """A printer, opened, claimed and enabled; one that is not there now is `failed` and recovers by itself.
 
-    Options: `profile` (a name of `PROFILES`), the fields of `Patience`, and of `SerialSettings` for a serial line.
+    Options: `profile` (a name of `PROFILES`), `columns` where the paper is not the profile's, the fields of `Patience`,
+    and those of `SerialSettings` for a serial line.
     Raises AddressError, OptionError.
     """
     given = dict(options or {})
     profile = profile_named(str(given.pop("profile", "generic-80")))
+    profile = replace(profile, columns=_columns(given.pop("columns", profile.columns)))
     patience = _settings(Patience, given)
     transport, stand_in = _line("printer", _PRINTER_LINES, address, given)
     printer = POSPrinter(name, transport, profile, patience=patience, on_event=on_event, stand_in=stand_in)
@@ -101,6 +103,12 @@ def _settings(kind: type[S], given: dict[str, Any]) -> S:
         if type(value) is not type(default) and not number:
             raise OptionError(f"{field.name} must be {type(default).__name__}, not {value!r}")
     return kind(**mine)
+
+
+def _columns(value: object) -> int:
+    if value not in COLUMNS:
+        raise OptionError(f"columns must be one of {', '.join(map(str, COLUMNS))}, not {value!r}")
+    return int(str(value))
 
 
 def _tcp(target: str, _: dict[str, Any]) -> _Line:

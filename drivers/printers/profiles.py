@@ -11,6 +11,9 @@ from typing import Literal
 
 from drivers.errors import OptionError
 
+COLUMNS = (32, 42, 48)
+"""Lines of 58 mm paper, of 80 mm paper with 42-column models, of 80 mm paper."""
+
 Confirmation = Literal["process_id", "barrier", "none"]
 
 

@@ -13,10 +13,10 @@ from typing import Literal
 
 from drivers.errors import OptionError
 
-Suffix = Literal["cr", "lf", "crlf", "tab", "etx", "none"]
+Suffix = Literal["cr", "lf", "crlf", "tab", "etx", "timeout"]
 
 SUFFIX_BYTES: dict[str, bytes] = {
-    "cr": b"\r", "lf": b"\n", "crlf": b"\r\n", "tab": b"\t", "etx": b"\x03", "none": b""
+    "cr": b"\r", "lf": b"\n", "crlf": b"\r\n", "tab": b"\t", "etx": b"\x03", "timeout": b""
 }  # fmt: skip
 CODE_BYTES_MAX = 4096
 _NOISE = bytes(set(range(0x20)) - {0x1D}) + b"\x7f"

@@ -49,6 +49,7 @@ class SerialScanner:
         self._framing = framing
         self._life = Life(name, self.statistics, on_event)
         self._stopping = threading.Event()
+        self._attempted = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"scanner-{name}", daemon=True)
 
     @property
@@ -65,9 +66,10 @@ class SerialScanner:
         self._life.step("claim")
 
     def enable(self) -> None:
-        """Starts the thread. A port that is not there makes the device `failed` until it is."""
+        """Starts the thread and waits for its first attempt. A port that is not there makes it `failed` until it is."""
         self._life.step("enable")
         self._thread.start()
+        self._attempted.wait(_OPEN_S)
 
     def close(self) -> None:
         """Ends the thread, within a second, and the device for good."""
@@ -89,11 +91,13 @@ class SerialScanner:
             try:
                 self._transport.open(_OPEN_S)
                 self._life.became("")
+                self._attempted.set()
                 failures = 0
                 self._read_codes()
             except TransportError as error:
                 self.statistics.add("communication_error_count")
                 self._life.became(error.reason)
+                self._attempted.set()
                 self._stopping.wait(_BACKOFF_S[min(failures, len(_BACKOFF_S) - 1)])
                 failures += 1
             finally:

@@ -11,6 +11,8 @@ import time
 from drivers.errors import TransportError
 from drivers.transports.transport import open_failure
 
+_SEND_BUFFER_BYTES = 16_384
+"""Small: the kernel would take megabytes for a printer that takes nothing, and call them sent."""
 _LINGER_S = 0.3
 """How long to wait for the other side to end the connection too."""
 
@@ -28,6 +30,7 @@ class TcpTransport:
         try:
             self._socket = socket.create_connection(self._address, timeout_s)
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
         except OSError as error:
             raise open_failure(error) from error
 

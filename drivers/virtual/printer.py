@@ -151,6 +151,7 @@ class VirtualPrinter:
         self._power_off()
         for closing in (self._selector, self._waker, self._woken):
             closing.close()
+        self._done.set()
 
     def _wake(self) -> None:
         self._woken.recv(64)

@@ -1,0 +1,107 @@
+"""The virtual printer on the wire, asked by a plain socket, with answers as recorded from other simulators."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from drivers.virtual.printer import VirtualPrinter
+
+
+def connect(paper: VirtualPrinter) -> socket.socket:
+    _, host, port = paper.address.split(":")
+    connection = socket.create_connection((host, int(port)), 1.0)
+    connection.settimeout(0.15)
+    return connection
+
+
+def ask(paper: VirtualPrinter, question: bytes, size: int) -> str:
+    with connect(paper) as connection:
+        connection.sendall(question)
+        answer = b""
+        try:
+            while len(answer) < size:
+                answer += connection.recv(size)
+        except TimeoutError:
+            pass
+        return answer.hex(" ")
+
+
+DLE_EOT = b"\x10\x04\x01\x10\x04\x02\x10\x04\x03\x10\x04\x04"
+
+
+@pytest.mark.parametrize(
+    ("fault", "real_time", "paper_query"),
+    [
+        (lambda p: None, "12 12 12 12", "00"),
+        (VirtualPrinter.paper_near_end, "12 12 12 1e", "03"),
+        (VirtualPrinter.paper_out, "1a 32 12 7e", ""),
+        (VirtualPrinter.hold, "1a 16 12 12", ""),
+        (VirtualPrinter.off_line, "1a 12 12 12", ""),
+        (VirtualPrinter.mute, "", ""),
+    ],
+)
+def test_real_time_questions_are_always_answered_and_others_only_on_line(
+    paper: VirtualPrinter, fault: Callable[[VirtualPrinter], None], real_time: str, paper_query: str
+) -> None:
+    fault(paper)
+    assert ask(paper, DLE_EOT, 4) == real_time
+    assert ask(paper, b"\x1dr\x01", 1) == paper_query
+
+
+def test_automatic_status_is_pushed_when_something_changes(paper: VirtualPrinter) -> None:
+    with connect(paper) as connection:
+        connection.sendall(b"\x1da\xff")
+        assert connection.recv(4).hex() == "10000000"
+        paper.paper_out()
+        assert connection.recv(4).hex() == "18000f00"
+
+
+def test_a_job_kept_while_held_prints_after_the_client_has_gone(paper: VirtualPrinter) -> None:
+    paper.hold()
+    with connect(paper) as connection:
+        connection.sendall(b"kept\n\x1dV\x00")
+        connection.sendall(b"\x10\x04\x01")
+        connection.recv(1)  # now it has the job too
+    assert paper.slips == []
+    paper.release()
+    assert paper.wait_for_slips(1, 1.0)
+    assert paper.slips[0].text == "kept"
+
+
+def test_power_off_empties_the_buffer_and_refuses_until_it_is_back_at_the_same_address(paper: VirtualPrinter) -> None:
+    address = paper.address
+    paper.hold()
+    with connect(paper) as connection:
+        connection.sendall(b"gone\n\x1dV\x00\x10\x04\x01")
+        connection.recv(1)
+        paper.unplug()
+    with pytest.raises(ConnectionRefusedError):
+        connect(paper)
+    paper.release()
+    assert paper.address == address
+    assert ask(paper, b"\x10\x04\x01", 1) == "12"
+    assert paper.slips == []
+
+
+def test_slips_are_kept_as_files_numbered_on_over_restarts(tmp_path: Path) -> None:
+    for _ in range(2):
+        paper = VirtualPrinter(tmp_path)
+        with connect(paper) as connection:
+            connection.sendall(b"\x1c&\xba\xcf\x1c.\n\x1dV\x00")
+            assert paper.wait_for_slips(1, 1.0)
+        paper.close()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["001.escpos", "001.txt", "002.escpos", "002.txt"]
+    assert (tmp_path / "002.escpos").read_bytes() == b"\x1c&\xba\xcf\x1c.\n\x1dV\x00"
+    assert (tmp_path / "002.txt").read_text(encoding="utf-8") == "合\n"
+
+
+def test_a_slip_that_lost_its_end_is_marked_as_torn(paper: VirtualPrinter, tmp_path: Path) -> None:
+    with connect(paper) as connection:
+        connection.sendall(b"half a sl")
+    assert paper.wait_for_slips(1, 1.0)
+    assert (paper.slips[0].text, paper.slips[0].complete) == ("half a sl", False)
+    assert (tmp_path / "slips" / "001.txt").read_text(encoding="utf-8") == "half a sl\n[TORN]\n"
