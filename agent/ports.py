@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from agent.core.authorization import Hold
-from agent.core.decision import Totals
 from agent.core.forwarding import Cursor
 from agent.core.journal import Draft, Head, Position, Sealed
-from agent.core.snapshot_reader import Stack
+from agent.core.situation import Totals
+from agent.core.snapshot_reader import Stack, Verify
 from agent.core.trusted_time import ClockReading
 from drivers.document import Document
 
@@ -56,6 +56,16 @@ class PrintJob:
 
 
 @dataclass(frozen=True, slots=True)
+class PrintMark:
+    """A job's new state, how sure it is that paper came out, and why not."""
+
+    job_id: int
+    state: str
+    rung: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class QueueException:
     """An entry that the backend did not simply accept."""
 
@@ -85,8 +95,15 @@ class Ledger(Protocol):
 
     def start_epoch(self, lane: str, epoch: int, draft: Draft, reading: ClockReading) -> None: ...
 
-    def record(self, drafts: Sequence[Draft], reading: ClockReading, slip: Slip | None = None) -> list[Sealed]:
-        """Append entries, fold them, spool the slip: one transaction, one flush; durable on return."""
+    def record(
+        self,
+        drafts: Sequence[Draft],
+        reading: ClockReading,
+        *,
+        slip: Slip | None = None,
+        printed: PrintMark | None = None,
+    ) -> list[Sealed]:
+        """Append entries, fold them, spool or mark a slip: one transaction, one flush; durable on return."""
         ...
 
     def attempts(self, sale_id: str) -> tuple[Hold, ...]: ...
@@ -121,9 +138,7 @@ class Ledger(Protocol):
 
     def spool(self, slip: Slip, now_s: int) -> int: ...
 
-    def mark_print_job(
-        self, job_id: int, state: str, *, rung: str | None = None, reason: str | None = None
-    ) -> None: ...
+    def mark_print_job(self, mark: PrintMark) -> None: ...
 
     def document(self, lender: str, kind: str) -> tuple[int, bytes] | None: ...
 
@@ -141,24 +156,39 @@ class Ledger(Protocol):
 
 
 class SnapshotStore(Protocol):
-    """The installed stack of a lender. ``stack`` is None when nothing (valid) is installed."""
+    """The installed layers. Every method may raise ``core.snapshot_layer.SnapshotError``."""
 
-    def stack(self, lender: str) -> Stack | None: ...
+    def open_stack(self, lender: str, verify: Verify, sequence_floor: int = 0) -> Stack | None: ...
+
+    def install_ready(self, lender: str, path: str, sequence: int, verify: Verify) -> Stack: ...
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptUnknown:
+    """The backend has never seen this attempt."""
 
 
 class Backend(Protocol):
-    """Online questions. Answers are the wire's JSON objects.
+    """Online questions; requests and answers are the wire's JSON objects. May raise UplinkRefused (it said no).
 
-    ``authorize``: the answer, or None when none came within the budget (outcome unknown). Raises UplinkUnavailable
-    when nothing was sent, so that a dead backend costs a sale no time.
-    ``inquire``: the stored answer, None when unreachable; ``{"unknown": true}`` when the backend does not know it.
+    UplinkUnavailable means that nothing was sent, so a dead backend costs a sale no time; None means that no answer
+    came within the budget: the outcome is unknown.
     """
+
+    @property
+    def available(self) -> bool: ...
 
     async def authorize(self, request: Mapping[str, Any], budget_s: float) -> Mapping[str, Any] | None: ...
 
-    async def inquire(self, lender: str, sale_id: str, attempt: int, budget_s: float) -> Mapping[str, Any] | None: ...
+    async def inquire(
+        self, lender: str, sale_id: str, attempt: int, budget_s: float
+    ) -> Mapping[str, Any] | AttemptUnknown | None: ...
 
-    async def settle(self, request: Mapping[str, Any], budget_s: float) -> Mapping[str, Any] | None: ...
+    async def settle(self, body: Mapping[str, Any]) -> Mapping[str, Any]: ...
+
+    def poke(self) -> None:
+        """There are new entries to forward."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,7 +88,8 @@ class Hold:
     """One attempt of a sale as the fold of its entries.
 
     ``open_debit_minor`` is what its intent reserves of the lease and no outcome has settled yet;
-    ``lease_minor`` is what it has spent of the lease; ``mode`` is ``online`` or ``stand_in`` once decided.
+    ``lease_minor`` is what it has spent of the lease; ``mode`` is ``online`` or ``stand_in`` once decided; ``code`` is
+    the digest of the scanned code, by which a repeated request is told from a new attempt.
     """
 
     lender: str
@@ -106,6 +107,7 @@ class Hold:
     lease_epoch: int | None = None
     lease_minor: int = 0
     capture: str = "at_once"
+    code: bytes | None = None
 
     @property
     def is_approved(self) -> bool:
@@ -143,5 +145,5 @@ class Hold:
 
 
 def _identity(body: Mapping[str, Any]) -> dict[str, Any]:
-    named = ("account", "amount_minor", "currency", "capture")
+    named = ("account", "amount_minor", "currency", "capture", "code")
     return {name: body[name] for name in named if body.get(name) is not None}

@@ -5,7 +5,8 @@ the backend; nobody re-encodes them.
 
 An entry is a deterministic CBOR array (RFC 8949 section 4.2.1) in the order of ``Entry``'s fields; its
 hash is SHA-256 over these bytes and the next entry names it. Numbers start at 1 in every epoch and have
-no gaps. The bodies are maps with text keys, documented in ``BODIES``.
+no gaps. The bodies are maps with text keys, documented in ``BODIES``; ``code`` is the first 8 bytes of the SHA-256 of
+the scanned text, ``cti`` the id of the phone's proof, ``account`` the 16-byte token.
 """
 
 from __future__ import annotations
@@ -44,13 +45,13 @@ class Kind(StrEnum):
 
 BODIES: Final[Mapping[Kind, str]] = {
     Kind.EPOCH_START: "certificate: SHA-256 of the lane's certificate; journal_key: COSE_Key; reason: text",
-    Kind.ONLINE_INTENT: "amount_minor, currency, category, account, cti, scanned_at, capture: at_once|later, "
+    Kind.ONLINE_INTENT: "amount_minor, currency, category, account, cti, code, scanned_at, capture: at_once|later, "
     "lease: {epoch, debit_minor} or null: reserved, not yet spent",
     Kind.ONLINE_OUTCOME: "the backend's answer in full: approved, response_code, reason, amount_minor, rules, "
     "authorization_code, policy_version; account, currency; lease: {epoch, delta_minor} = what it used of the lease",
-    Kind.AUTHORIZATION: "a stand-in approval: amount_minor, currency, category, account, cti, capture, response_code, "
-    "reason, rules, policy_version, snapshot_sequence, clock_source, authorization_code, funding: lease|cap, "
-    "lease: {epoch, delta_minor} or null, online_unknown: the backend may also have answered this attempt",
+    Kind.AUTHORIZATION: "a stand-in approval: amount_minor, currency, category, account, cti, code, capture, "
+    "response_code, reason, rules, policy_version, snapshot_sequence, clock_source, authorization_code, "
+    "funding: lease|cap, lease: {epoch, delta_minor} or null, online_unknown: the backend may have answered it too",
     Kind.DECLINE: "amount_minor, currency, response_code, reason, rules, policy_version, snapshot_sequence, "
     "clock_source, account and cti when known, online_unknown",
     Kind.CAPTURE: "amount_minor, currency",
@@ -159,7 +160,7 @@ def seal(draft: Draft, head: Head, *, recorded_at: int, clock: tuple[bool, int],
         recorded_at=recorded_at,
         clock=clock,
         lease_horizon=max(head.lease_horizon, lease_horizon),
-        kind=draft.kind,
+        kind=str(draft.kind),
         lender=draft.lender,
         sale_id=draft.sale_id,
         attempt=draft.attempt,

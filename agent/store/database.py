@@ -5,7 +5,8 @@ The one rule: the order below is the seal; each line was paid for by a lost data
 1. one connection, exclusive: no shared memory, and a second process gets "locked" instead of a stale view;
 2. ``synchronous=EXTRA`` *before* ``journal_mode=WAL``: the conversion unlinks the rollback journal, and an unlink
    that is lost in a power cut brings an empty database back although commits were acknowledged; EXTRA syncs it;
-3. fsync of the directory, so that the files' names are durable; then ``synchronous=FULL``: one flush a commit;
+3. a read, which creates the WAL, and then fsync of the directory, so that both files' names are durable; then
+   ``synchronous=FULL``: one flush a commit;
 4. no automatic checkpoint: a checkpoint inside a sale would add flushes to it; ``checkpoint`` runs in maintenance;
 5. the WAL is grown once at start and then recycled, never truncated: a growing WAL costs a commit twice the time.
 """
@@ -61,7 +62,7 @@ def open_database(
 
 
 def _seal(database: APSWDatabase, path: str, sync_dir: Callable[[str], None], synchronous: str) -> None:
-    for pragma in ("locking_mode=EXCLUSIVE", "synchronous=EXTRA", "journal_mode=WAL"):
+    for pragma in ("locking_mode=EXCLUSIVE", "synchronous=EXTRA", "journal_mode=WAL", "user_version"):
         database.execute_sql(f"PRAGMA {pragma}").fetchall()
     sync_dir(str(Path(path).parent))
     for pragma in (f"synchronous={synchronous}", "wal_autocheckpoint=0", "foreign_keys=OFF", "cache_size=-8192"):
@@ -82,6 +83,7 @@ def presize_wal(database: APSWDatabase, pages: int = WAL_PAGES) -> None:
     """Grow the WAL once, by a transaction that leaves nothing behind, and start it over."""
     size = database.execute_sql("PRAGMA page_size").fetchone()[0]
     with database.atomic("IMMEDIATE"):
+        database.execute_sql("DROP TABLE IF EXISTS presize")  # a power cut may have left it behind
         database.execute_sql("CREATE TABLE presize (page BLOB)")
         database.execute_sql("INSERT INTO presize VALUES (zeroblob(?))", (size * pages,))
     with database.atomic("IMMEDIATE"):

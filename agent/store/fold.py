@@ -169,10 +169,10 @@ def rebuild(database: Database) -> Head:
     with database.atomic("IMMEDIATE"):
         for model in FOLD:
             if model is not ChainHead:
-                model.delete().execute()
+                database.execute(model.delete())
         head = Head(row[0], 0)
         query = JournalEntry.select(JournalEntry.data).order_by(JournalEntry.epoch, JournalEntry.number)
-        for (data,) in query.tuples().iterator():
+        for (data,) in database.execute(query):
             sealed = open_entry(bytes(data))
             apply(database, sealed)
             head = Head(row[0], sealed.entry.epoch, sealed.entry.number, sealed.hash, sealed.entry.lease_horizon)

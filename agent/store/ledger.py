@@ -15,13 +15,13 @@ from peewee import DatabaseError, Query, fn
 from playhouse.apsw_ext import APSWDatabase
 
 from agent.core.authorization import Hold, HoldState
-from agent.core.decision import Totals
 from agent.core.forwarding import Cursor
 from agent.core.journal import Draft, Head, Position, Sealed, advance, open_entry, seal
 from agent.core.settlement import NAMES
+from agent.core.situation import Totals
 from agent.core.trusted_time import ClockReading
 from agent.errors import LedgerUnavailable, LedgerUnknownOutcome
-from agent.ports import OpenBatch, PrintJob, QueueException, Slip
+from agent.ports import OpenBatch, PrintJob, PrintMark, QueueException, Slip
 from agent.store import database as files
 from agent.store import fold
 from agent.store.schema import (
@@ -96,13 +96,22 @@ class SqliteLedger:
 
     # -- the sale's path ---------------------------------------------------------------------------------------
 
-    def record(self, drafts: Sequence[Draft], reading: ClockReading, slip: Slip | None = None) -> list[Sealed]:
+    def record(
+        self,
+        drafts: Sequence[Draft],
+        reading: ClockReading,
+        *,
+        slip: Slip | None = None,
+        printed: PrintMark | None = None,
+    ) -> list[Sealed]:
         chain = _seal_all(drafts, self._head, reading)
         with self._transaction():
             for sealed in chain:
                 fold.append(self._db, sealed)
             if slip is not None:
                 self._db.execute_sql(_INSERT_JOB, _job_values(slip, reading.now_s))
+            if printed is not None:
+                self._mark(printed)
         for sealed in chain:
             self._head = advance(self._head, sealed)
         return chain
@@ -222,9 +231,13 @@ class SqliteLedger:
         chosen = JobRow.state.in_(UNPRINTED) if sale_id is None else (JobRow.sale_id == sale_id)
         return self._jobs(JobRow.select().where(chosen).order_by(JobRow.id))
 
-    def mark_print_job(self, job_id: int, state: str, *, rung: str | None = None, reason: str | None = None) -> None:
+    def mark_print_job(self, mark: PrintMark) -> None:
         with self._transaction():
-            self._db.execute(JobRow.update(state=state, rung=rung, reason=reason).where(JobRow.id == job_id))
+            self._mark(mark)
+
+    def _mark(self, mark: PrintMark) -> None:
+        change = JobRow.update(state=mark.state, rung=mark.rung, reason=mark.reason)
+        self._db.execute(change.where(JobRow.id == mark.job_id))
 
     def _jobs(self, query: Query) -> tuple[PrintJob, ...]:
         return tuple(_job(row) for row in self._query(query))

@@ -70,6 +70,7 @@ class HoldRow(_Keyed):
     lease_epoch = IntegerField(null=True)
     lease_minor = IntegerField()
     capture = TextField()
+    code = BlobField(null=True)
 
     class Meta:
         table_name = "hold"

@@ -81,6 +81,16 @@ class SnapshotFiles:
         self._make_durable(path, checked, names)
         return stack
 
+    def install_ready(self, lender: str, path: str, sequence: int, verify: Verify) -> Stack:
+        """Install a file that another process of this lane has checked page by page; its signature is checked here.
+
+        Raises SnapshotError: what `install` has, not_as_checked when it is another lender's or sequence's.
+        """
+        layer = _open_file(Path(path), verify)
+        if (layer.manifest.lender, layer.manifest.sequence) != (lender, sequence):
+            raise SnapshotError("not_as_checked", f"{Path(path).name} is not layer {sequence} of {lender}")
+        return self.install(Path(path), LayerName(lender, sequence, layer.digest), verify)
+
     def open_stack(self, lender: str, verify: Verify, sequence_floor: int = 0) -> Stack | None:
         """The installed stack; None if there is none. Reads no page, so it takes milliseconds whatever the size.
 

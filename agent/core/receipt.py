@@ -1,0 +1,69 @@
+"""The receipt: what a slip says about a sale, as plain values. How it looks is the printable document's business.
+
+The one rule: a receipt holds nothing that the journal entry does not, and no full account token.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from agent.core.authorization import Hold
+from agent.core.journal import Position
+from agent.core.money import Money
+
+SLIP_CODE_PREFIX: Final = "CFS1"
+MASKED_CHARS: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Seller:
+    """Who sells, as printed on every slip."""
+
+    merchant: str
+    store: str
+    lane: str
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """One approved sale. ``local_time`` is the store's, with its offset; ``entry`` its place in the lane's journal."""
+
+    seller: Seller
+    lender: str
+    sale_id: str
+    amount: Money
+    local_time: str
+    account: str
+    authorization_code: str
+    response_code: str
+    is_online: bool
+    entry: Position
+    code: str
+
+
+def masked(account: bytes | None) -> str:
+    """The last characters of an account token, enough for two people to compare: ``****9f3a``."""
+    return "****" + (account.hex()[-MASKED_CHARS:] if account else "")
+
+
+def slip_code(lane: str, sale_id: str) -> str:
+    """The text of the slip's QR code: scan it at the counter to look the sale up."""
+    return f"{SLIP_CODE_PREFIX}.{lane}.{sale_id}"
+
+
+def receipt_of(hold: Hold, *, seller: Seller, lender: str, local_time: str, entry: Position) -> Receipt:
+    """The receipt of an approved hold that is about to be recorded at ``entry``."""
+    return Receipt(
+        seller=seller,
+        lender=lender,
+        sale_id=hold.sale_id,
+        amount=Money(hold.amount_minor, hold.currency),
+        local_time=local_time,
+        account=masked(hold.account),
+        authorization_code=hold.authorization_code or "",
+        response_code=hold.response_code or "",
+        is_online=hold.mode == "online",
+        entry=entry,
+        code=slip_code(seller.lane, hold.sale_id),
+    )

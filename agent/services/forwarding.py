@@ -1,0 +1,121 @@
+"""Forwarding: what the lane tells the uplink, and what it makes of the backend's answers.
+
+The one rule: entries leave in order, as the bytes that were stored, and only a cumulative acknowledgement moves on.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from agent.core import cose
+from agent.core.forwarding import RESULT_EVENTS, EntryState, ForwardingRefused, next_state
+from agent.core.journal import BATCH_TYP, Position, Sealed, advance, batch_statement
+from agent.ports import Ledger, QueueException
+from agent.services.lenders import Lenders
+from agent.services.timekeeping import LaneClock
+
+LOG: Final = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class SignedBatch:
+    """Entries to upload: the stored bytes and the journal key's signature over where they end."""
+
+    epoch: int
+    first: int
+    entries: tuple[bytes, ...]
+    signature: bytes
+
+
+@dataclass(slots=True)
+class Fork:
+    """The backend has other entries than this lane: nothing is sent until an operator confirms the recovery."""
+
+    epoch: int
+    expected: int | None
+
+
+class Forwarding:
+    """The queue to the backend, and signed time: what the uplink asks of the lane."""
+
+    def __init__(
+        self, ledger: Ledger, journal_key: cose.Signer, lenders: Lenders, clock: LaneClock, changed: Callable[[], None]
+    ) -> None:
+        self._ledger, self._journal_key, self._lenders, self._clock = ledger, journal_key, lenders, clock
+        self._changed = changed
+        self.fork: Fork | None = None
+        self.last_acknowledged_at: int | None = None
+
+    @property
+    def depth(self) -> int:
+        """Entries that the backend has not acknowledged."""
+        head = self._ledger.head
+        return head.number - self._ledger.cursor(head.epoch).acknowledged_through
+
+    def next_batch(self, entries_max: int, bytes_max: int) -> SignedBatch | None:
+        """The first entries that are not acknowledged, marked as sent before they leave."""
+        head = self._ledger.head
+        if self.fork is not None or head.epoch == 0:
+            return None
+        cursor = self._ledger.cursor(head.epoch)
+        found = self._ledger.entries_after(head.epoch, cursor.acknowledged_through, entries_max)
+        chosen = _within(found, bytes_max)
+        if not chosen:
+            return None
+        end = chosen[-1]
+        if end.entry.number > cursor.sent_through:
+            self._ledger.move_cursor(head.epoch, cursor.sent(end.entry.number))
+        first = chosen[0].entry.number
+        statement = batch_statement(advance(head, end), first, len(chosen))
+        signature = cose.sign1(statement, self._journal_key, typ=BATCH_TYP)
+        return SignedBatch(head.epoch, first, tuple(sealed.data for sealed in chosen), signature)
+
+    def acknowledged(self, epoch: int, through: int, results: Iterable[tuple[int, str, str | None]]) -> None:
+        """The backend has these durably. What it could not simply accept becomes a visible exception."""
+        cursor = self._ledger.cursor(epoch)
+        exceptions = []
+        for number, result, reason in results:
+            state = next_state(EntryState.SENT, RESULT_EVENTS[result])
+            if state is not EntryState.ACKNOWLEDGED and number <= through:
+                exceptions.append(QueueException(Position(epoch, number), state, reason or result))
+        try:
+            self._ledger.move_cursor(epoch, cursor.acknowledged(through), exceptions)
+        except ForwardingRefused as error:
+            LOG.error("the backend acknowledges what was never sent", extra={"reason": str(error)})
+            return
+        self._changed()
+
+    def rewind(self, epoch: int, expected: int) -> bool:
+        """The backend expects an earlier (or the next) number. False: it expects what this lane never sent."""
+        try:
+            self._ledger.move_cursor(epoch, self._ledger.cursor(epoch).rewound(expected))
+        except ForwardingRefused:
+            return False
+        return True
+
+    def forked(self, epoch: int, expected: int | None) -> None:
+        self.fork = Fork(epoch, expected)
+        LOG.error("the backend has other entries than this lane", extra={"epoch": epoch, "number": expected})
+        self._changed()
+
+    def ask_time(self, lender: str) -> bytes:
+        return self._clock.ask(lender)
+
+    def signed_time(self, lender_id: str, nonce: bytes, data: bytes) -> bool:
+        lender = self._lenders.get(lender_id)
+        return lender is not None and self._clock.accept(lender_id, nonce, data, lender.keys)
+
+
+def _within(found: list[Sealed], bytes_max: int) -> list[Sealed]:
+    """As many as fit, at least one."""
+    chosen: list[Sealed] = []
+    size = 0
+    for sealed in found:
+        size += len(sealed.data)
+        if chosen and size > bytes_max:
+            break
+        chosen.append(sealed)
+    return chosen

@@ -1,0 +1,187 @@
+"""What this lane holds of each lender: the pinned root, the key list, the policy, the installed snapshot.
+
+The one rule: a document comes into force only verified, never goes backwards, and is journaled when it does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from agent.core import trust
+from agent.core.cose import PublicKey
+from agent.core.journal import Draft, Kind
+from agent.core.policy import Policy, PolicyError, verify_policy
+from agent.core.snapshot_layer import SnapshotError
+from agent.core.snapshot_reader import Stack, trusting
+from agent.core.trusted_time import ClockReading
+from agent.errors import UntrustedDocument
+from agent.ports import Ledger, SnapshotStore
+from agent.services.timekeeping import LaneClock
+
+KEYS: Final = "keys"
+POLICY: Final = "policy"
+SNAPSHOT: Final = "snapshot"
+_DOCUMENT_OF: Final = {Kind.KEYS_INSTALLED: KEYS, Kind.POLICY_INSTALLED: POLICY}
+
+
+@dataclass(slots=True)
+class Lender:
+    """One lender as this lane knows it. ``faults`` says per document kind why the newest one is not in force."""
+
+    lender: str
+    name: str
+    root: PublicKey
+    keys: trust.KeyList
+    signed_keys: bytes
+    policy: Policy | None = None
+    stack: Stack | None = None
+    faults: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def snapshot_sequence(self) -> int:
+        return self.stack.newest.sequence if self.stack else 0
+
+
+@dataclass(frozen=True, slots=True)
+class EnrolledLender:
+    """What enrollment pinned: the root never changes by itself, the key list is the first of many."""
+
+    lender: str
+    name: str
+    root: PublicKey
+    signed_keys: bytes
+
+
+class Lenders:
+    """All lenders of the lane, with their documents in force."""
+
+    def __init__(
+        self, enrolled: Iterable[EnrolledLender], ledger: Ledger, snapshots: SnapshotStore, clock: LaneClock
+    ) -> None:
+        self._ledger, self._snapshots, self._clock = ledger, snapshots, clock
+        self._by_id = {item.lender: self._load(item) for item in enrolled}
+        assert self._by_id, "enrollment pins at least one lender"
+
+    def all(self) -> tuple[Lender, ...]:
+        return tuple(self._by_id.values())
+
+    @property
+    def first(self) -> Lender:
+        """The lender under whose name a refusal is recorded that cannot be attributed to any."""
+        return next(iter(self._by_id.values()))
+
+    def get(self, lender: str) -> Lender | None:
+        return self._by_id.get(lender)
+
+    @property
+    def trust(self) -> Mapping[str, trust.KeyList]:
+        return {lender.lender: lender.keys for lender in self._by_id.values()}
+
+    def install_keys(self, lender_id: str, data: bytes) -> bool:
+        """Put a key list in force. True: it is, or already was. Raises UntrustedDocument."""
+        lender = self._known(lender_id)
+        if data == lender.signed_keys:
+            return True
+        try:
+            keys = trust.verify_key_list(data, lender.root, version_min=lender.keys.version + 1)
+        except trust.TrustError as error:
+            raise self._refused(lender, KEYS, error) from error
+        self._store(lender, Kind.KEYS_INSTALLED, keys.version, data)
+        self._clock.note_document(lender.lender, keys.issued_at)
+        lender.keys, lender.signed_keys = keys, data
+        return True
+
+    def install_policy(self, lender_id: str, data: bytes) -> bool:
+        """Put a policy in force. True: it is, or already was. Raises UntrustedDocument."""
+        lender = self._known(lender_id)
+        stored = self._ledger.document(lender.lender, POLICY)
+        if stored and stored[1] == data:
+            return True
+        version_min = stored[0] + 1 if stored else 1
+        try:
+            policy = verify_policy(data, lender.keys, at=self._reading(lender).now_s, version_min=version_min)
+        except PolicyError as error:
+            raise self._refused(lender, POLICY, error) from error
+        self._store(lender, Kind.POLICY_INSTALLED, policy.version, data)
+        self._clock.note_document(lender.lender, policy.issued_at)
+        lender.policy = policy
+        return True
+
+    def install_snapshot(self, lender_id: str, layers: Iterable[tuple[int, str]]) -> bool:
+        """Install checked layer files ``(sequence, path)``, bottom first. Raises UntrustedDocument.
+
+        The stack is durable before its entry is journaled: what the backend hears of is never taken back.
+        """
+        lender = self._known(lender_id)
+        verify = trusting(lender.keys, self._reading(lender).now_s)
+        try:
+            for sequence, path in layers:
+                lender.stack = self._snapshots.install_ready(lender.lender, path, sequence, verify)
+        except SnapshotError as error:
+            raise self._refused(lender, SNAPSHOT, error) from error
+        self._journal_snapshot(lender)
+        return True
+
+    def _load(self, item: EnrolledLender) -> Lender:
+        stored = self._ledger.document(item.lender, KEYS)
+        data = stored[1] if stored else item.signed_keys
+        keys = trust.verify_key_list(data, item.root, version_min=1)
+        lender = Lender(item.lender, item.name, item.root, keys, data)
+        self._load_policy(lender)
+        self._load_snapshot(lender)
+        return lender
+
+    def _load_policy(self, lender: Lender) -> None:
+        stored = self._ledger.document(lender.lender, POLICY)
+        if stored is None:
+            return
+        try:
+            lender.policy = verify_policy(stored[1], lender.keys, at=self._reading(lender).now_s)
+        except PolicyError as error:
+            self._refused(lender, POLICY, error)
+
+    def _load_snapshot(self, lender: Lender) -> None:
+        known = self._ledger.document(lender.lender, SNAPSHOT)
+        verify = trusting(lender.keys, self._reading(lender).now_s)
+        try:
+            lender.stack = self._snapshots.open_stack(lender.lender, verify, known[0] if known else 0)
+        except SnapshotError as error:
+            self._refused(lender, SNAPSHOT, error)
+            return
+        self._journal_snapshot(lender)
+
+    def _journal_snapshot(self, lender: Lender) -> None:
+        """Journal the installed sequence unless it is already: a crash between file and entry is mended here."""
+        known = self._ledger.document(lender.lender, SNAPSHOT)
+        if lender.stack is None or (known and known[0] >= lender.snapshot_sequence) or not self._ledger.head.epoch:
+            return
+        newest = lender.stack.newest
+        body = {"sequence": newest.sequence, "digest": newest.digest}
+        self._ledger.record([Draft(Kind.SNAPSHOT_INSTALLED, body, lender.lender)], self._reading(lender))
+        self._ledger.store_document(lender.lender, SNAPSHOT, newest.sequence, newest.digest)
+        self._clock.note_document(lender.lender, newest.built_at)
+        lender.faults.pop(SNAPSHOT, None)
+
+    def _store(self, lender: Lender, entry: Kind, version: int, data: bytes) -> None:
+        """Journal that a document comes into force, and keep it."""
+        body = {"version": version, "digest": hashlib.sha256(data).digest()}
+        self._ledger.record([Draft(entry, body, lender.lender)], self._reading(lender))
+        kind = _DOCUMENT_OF[entry]
+        self._ledger.store_document(lender.lender, kind, version, data)
+        lender.faults.pop(kind, None)
+
+    def _reading(self, lender: Lender) -> ClockReading:
+        return self._clock.read(lender.lender)
+
+    def _known(self, lender_id: str) -> Lender:
+        lender = self._by_id.get(lender_id)
+        if lender is None:
+            raise UntrustedDocument(f"{lender_id} is not a lender of this lane")
+        return lender
+
+    def _refused(self, lender: Lender, kind: str, error: Exception) -> UntrustedDocument:
+        lender.faults[kind] = str(error)
+        return UntrustedDocument(f"the {kind} of {lender.lender} is refused: {error}")
