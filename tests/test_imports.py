@@ -87,6 +87,11 @@ TABLE = (
         never=("agent.simulation", "agent.cli"),
     ),
     Row(
+        "agent.lane",
+        "one lane is put together the same way in the daemon and in the simulation",
+        project=("agent.core", "agent.ports", "agent.services", "agent.texts", "agent.uplink.lane_side"),
+    ),
+    Row(
         "agent.demo",
         "the demo is the real product beside a real backend process",
         project=("agent", "drivers"),

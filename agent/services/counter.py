@@ -169,9 +169,6 @@ class Counter:
         return view
 
     def _outcome(self, hold: Hold) -> dict[str, Any]:
-        state = {"intended": "asking", "authorized": "approved", "captured": "approved"}.get(
-            hold.state, str(hold.state)
-        )
         jobs = self._ledger.print_jobs(hold.sale_id)
         return {
             "state": SHOWN_STATES[hold.state],
