@@ -80,6 +80,9 @@ VALID_UNITS_MAX = 255
 TIER_MAX = 7
 _BLOCKED, _STEP_UP, _REMOVED = 8, 16, 32
 FLAGS_END = 64  # bits 6 and 7 have no meaning
+_MEANING_OF_FLAGS = tuple(  # tier, blocked, step-up, removed
+    (byte & TIER_MAX, bool(byte & _BLOCKED), bool(byte & _STEP_UP), bool(byte & _REMOVED)) for byte in range(FLAGS_END)
+)
 _CELL_ORIGIN = 2048
 _CELL_MAX = 4094
 _PLACE_UNKNOWN = b"\xff\xff\xff"
@@ -216,14 +219,15 @@ def unpack_value(token: bytes, page: bytes, count: int, position: int, header: H
     allowance_minor, valid_units, flags, cells, minutes = _VALUE.unpack_from(page, at)
     if flags >= FLAGS_END:
         raise SnapshotError("page_malformed", "a record has flags without a meaning")
+    tier, blocked, step_up, removed = _MEANING_OF_FLAGS[flags]
     return Record(
         token,
         allowance_minor,
         header.built_at + valid_units * header.valid_unit_s if valid_units else 0,
-        flags & TIER_MAX,
-        bool(flags & _BLOCKED),
-        bool(flags & _STEP_UP),
-        bool(flags & _REMOVED),
+        tier,
+        blocked,
+        step_up,
+        removed,
         None if cells == _PLACE_UNKNOWN else _unpack_place(cells),
         None if minutes == MINUTES_UNKNOWN else header.built_at - 60 * minutes,
     )
