@@ -129,6 +129,8 @@ class VirtualPrinter:
             self._closing = True
             self._act()
             self._thread.join()
+            for closing in (self._selector, self._waker, self._woken):
+                closing.close()
 
     def _change(self, **what: bool | int | None) -> None:
         with self._changed:
@@ -149,8 +151,6 @@ class VirtualPrinter:
             for key, _ in self._selector.select():
                 key.data()
         self._power_off()
-        for closing in (self._selector, self._waker, self._woken):
-            closing.close()
         self._done.set()
 
     def _wake(self) -> None:

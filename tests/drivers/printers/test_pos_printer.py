@@ -115,6 +115,32 @@ def test_a_late_answer_to_an_earlier_job_does_not_confirm_this_one(printer_at: P
     assert summary(outcome) == ("sent_unconfirmed", "not_confirmed")
 
 
+def test_an_answer_from_a_printer_that_left_the_first_question_open_proves_nothing(printer_at: PrinterFactory) -> None:
+    slow = ScriptedPrinter(answer_paper_query=lambda count: b"\x00" if count == 2 else b"")
+    patience = replace(HASTE, answer_s=0.1, confirm_s=0.2)
+    outcome = printer_at(slow.address, "generic-80", patience).print_document("a", SLIP, copy=False)
+    slow.close()
+    assert summary(outcome) == ("sent_unconfirmed", "not_confirmed")
+
+
+def test_the_echo_of_another_jobs_id_proves_nothing(printer_at: PrinterFactory) -> None:
+    other = ScriptedPrinter(answer_paper_query=lambda count: b"\x37\x22ABCD\x00" if count == 2 else b"")
+    patience = replace(HASTE, answer_s=0.1, confirm_s=0.2)
+    outcome = printer_at(other.address, "epson-tm-t88v-zh", patience).print_document("a", SLIP, copy=False)
+    other.close()
+    assert summary(outcome) == ("sent_unconfirmed", "not_confirmed")
+
+
+def test_the_cashier_hears_of_paper_that_ended_long_before_patience_ends(
+    paper: VirtualPrinter, printer_at: PrinterFactory
+) -> None:
+    printer = printer_at(paper.address, "generic-80", replace(HASTE, confirm_s=60))
+    paper.paper_out(after_bytes=200)
+    start_s = time.monotonic()
+    assert summary(printer.print_document("a", SLIP, copy=False)) == ("doubtful", "paper_out")
+    assert time.monotonic() - start_s < 5
+
+
 def test_paper_that_ended_in_mid_slip_leaves_two_slips_of_which_the_second_says_copy(
     paper: VirtualPrinter, printer_at: PrinterFactory
 ) -> None:
