@@ -1,0 +1,106 @@
+"""The audit: whether the books keep what they promise, from the rows alone.
+
+The one rule: nothing is corrected here. A finding is a sentence; no finding means that every promise below holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from peewee import fn
+
+from agent.core.authorization import HoldState
+from agent.core.journal import Head, JournalError, follow
+from backend import accounts, allowances, ingest
+from backend.lenders import Lender
+from backend.schema import Account, CapUse, Dispute, Hold, Lane
+
+
+@dataclass(frozen=True, slots=True)
+class AccountState:
+    """The books of one account, minor units. ``cap_minor`` is the lender's risk, outside of the limit."""
+
+    lender: str
+    token: bytes
+    limit_minor: int
+    used_minor: int
+    held_minor: int
+    outstanding_minor: int
+    cap_minor: int
+    limit_cut: bool
+
+    @property
+    def available_minor(self) -> int:
+        return self.limit_minor - self.used_minor - self.held_minor - self.outstanding_minor
+
+
+def account_state(account: Account) -> AccountState:
+    cap = CapUse.select(fn.SUM(CapUse.amount_minor)).where(
+        CapUse.account == account.token, CapUse.lender == account.lender
+    )
+    return AccountState(
+        lender=account.lender,
+        token=bytes(account.token),
+        limit_minor=account.limit_minor,
+        used_minor=account.used_minor,
+        held_minor=account.held_minor,
+        outstanding_minor=sum(allowances.outstanding_by_lane(account.lender, account.token).values()),
+        cap_minor=cap.scalar() or 0,
+        limit_cut=account.limit_cut,
+    )
+
+
+def findings(lenders: Mapping[str, Lender]) -> Iterator[str]:
+    """Every broken promise in a sentence."""
+    yield from account_findings(lenders)
+    yield from chain_findings()
+
+
+def account_findings(lenders: Mapping[str, Lender]) -> Iterator[str]:
+    """Promise 4, and whether each account agrees with its holds."""
+    for lender in lenders:
+        for account in accounts.every(lender):
+            yield from _account(account)
+
+
+def chain_findings() -> Iterator[str]:
+    """Promise 2: the journal of every lane chains from its first entry to its head."""
+    for lane in Lane.select():
+        yield from _chain(lane)
+
+
+def disputes() -> Iterator[str]:
+    """What people must look at; none of it breaks a promise."""
+    for row in Dispute.select().order_by(Dispute.lane, Dispute.epoch, Dispute.number):
+        yield f"{row.lane} {row.epoch}/{row.number}: {row.reason}, {row.amount_minor} minor, borne by {row.bearer}"
+
+
+def _account(account: Account) -> Iterator[str]:
+    state = account_state(account)
+    name = f"{state.lender}/{state.token.hex()}"
+    if state.available_minor < 0 and not state.limit_cut:
+        promised = state.limit_minor - state.available_minor
+        yield f"{name}: {promised} promised, the limit is {state.limit_minor}"
+    if state.used_minor < 0 or state.held_minor < 0:
+        yield f"{name}: used {state.used_minor} and held {state.held_minor} must not be negative"
+    mine = Hold.select(fn.SUM(Hold.held_minor)).where(Hold.account == account.token, Hold.lender == account.lender)
+    if (held := mine.scalar() or 0) != state.held_minor:
+        yield f"{name}: its holds add up to {held}, the account says {state.held_minor}"
+    ended = mine.where(Hold.state << [str(HoldState.CAPTURED), str(HoldState.REVERSED), str(HoldState.DECLINED)])
+    if ended.scalar():
+        yield f"{name}: a hold that has ended still holds money"
+
+
+def _chain(lane: Lane) -> Iterator[str]:
+    """The stored bytes must chain from the first entry to the head that the lane's row states."""
+    head = Head(lane.lane, lane.epoch)
+    number, last = 0, head.hash
+    try:
+        for sealed in follow(head, ingest.entries_between(lane.lane, lane.epoch, 1, lane.number)):
+            number, last = sealed.entry.number, sealed.hash
+    except JournalError as error:
+        yield f"{lane.lane}: the journal does not chain after entry {number}: {error}"
+        return
+    if (number, last) != (lane.number, bytes(lane.hash)):
+        yield f"{lane.lane}: the journal ends at entry {number}, not at entry {lane.number} as its head says"

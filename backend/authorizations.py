@@ -1,0 +1,218 @@
+"""Online authorization: the backend's answer to one attempt of a sale, once.
+
+The one rule: an attempt has one answer. The same request gets the same bytes again, another request under its key is
+a conflict, and what the lane has decided meanwhile is declined (lease rules 5, 6 and 7).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any, Final
+
+from agent.core import credit_pass
+from agent.core.authorization import HoldState
+from agent.core.cel_rules import Value, evaluate_all
+from agent.core.credit_pass import CreditPass, PassRejected
+from backend import accounts, holds
+from backend.holds import Attempt
+from backend.lenders import Lender, Randomness
+from backend.problems import Problem
+from backend.schema import Account, OnlineAnswer, UsedProof
+from backend.wire import Amount, AuthorizationRequest, rfc3339, write
+
+APPROVED: Final = "00"
+
+DECLINES: Final[dict[str, str]] = {
+    "account_unknown": "14",
+    "account_blocked": "05",
+    "currency_mismatch": "12",
+    "limit_exceeded": "51",
+    "proof_replayed": "59",
+    "tombstoned": "94",
+}
+"""Text key of a reason to its response code (ISO 8583 field 39). Those of a pass are in ``core.credit_pass``, those of
+a step-up in the policy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is answered, before it is written; ``rules`` are the ids of the policy rules that fired."""
+
+    response_code: str
+    reason: str
+    rules: tuple[str, ...] = ()
+    lease_used_minor: int = 0
+
+    @property
+    def is_approved(self) -> bool:
+        return self.response_code == APPROVED
+
+
+class _Declined(Exception):
+    """A reason that ends the decision early; it never leaves this module."""
+
+    def __init__(self, verdict: Verdict) -> None:
+        super().__init__(verdict.reason)
+        self.verdict = verdict
+
+
+def authorize(
+    request: AuthorizationRequest,
+    raw: bytes,
+    lane: str,
+    *,
+    lender: Lender,
+    lease_epoch: int,
+    now_s: int,
+    randomness: Randomness,
+) -> bytes:
+    """The answer's bytes. To be called inside a transaction. Raises Problem("idempotency_conflict").
+
+    ``raw`` is the request's body: "same request" means the same bytes. ``lease_epoch`` is the lane's open one: a debit
+    of another epoch counts for nothing.
+    """
+    key = Attempt(lane, request.lender, request.sale_id, request.attempt)
+    request_hash = hashlib.sha256(raw).digest()
+    stored = _stored(key)
+    if stored is not None:
+        if stored.request_hash not in (holds.TOMBSTONE, request_hash):
+            raise Problem("idempotency_conflict", f"attempt {request.attempt} of {request.sale_id}")
+        return bytes(stored.answer)
+    verdict = _decide(request, key, lender, lease_epoch, now_s)
+    answer = _answer(verdict, lender, now_s, request.amount, randomness)
+    OnlineAnswer.create(
+        lane=key.lane,
+        lender=key.lender,
+        sale_id=key.sale_id,
+        attempt=key.attempt,
+        request_hash=request_hash,
+        answer=answer,
+    )
+    return answer
+
+
+def inquire(key: Attempt) -> bytes:
+    """The stored answer. Raises Problem("authorization_unknown")."""
+    stored = _stored(key)
+    if stored is None:
+        raise Problem("authorization_unknown")
+    return bytes(stored.answer)
+
+
+def tombstone(policy_version: int, now_s: int) -> bytes:
+    """The answer to a request that comes after the lane's own decision."""
+    return write(_members(_declined("tombstoned"), policy_version, now_s, None, None))
+
+
+def _declined(reason: str) -> Verdict:
+    return Verdict(DECLINES[reason], reason)
+
+
+def _decide(request: AuthorizationRequest, key: Attempt, lender: Lender, lease_epoch: int, now_s: int) -> Verdict:
+    try:
+        account = _checked(request, key, lender, now_s)
+    except _Declined as declined:
+        return declined.verdict
+    lease = request.lease
+    debit = lease.debit_minor if lease and lease.epoch == lease_epoch else 0
+    funding = holds.hold_online(holds.find(key), account, request.amount.minor, debit)
+    if not funding.approved:
+        return _declined("limit_exceeded")
+    return Verdict(APPROVED, "approved", lease_used_minor=funding.from_lease_minor)
+
+
+def _checked(request: AuthorizationRequest, key: Attempt, lender: Lender, now_s: int) -> Account:
+    """The account that is to pay, when nothing but its credit is left to ask."""
+    scanned = _verified(request, lender, now_s)
+    account = accounts.find(lender.lender, scanned.credential.account)
+    checks = (
+        (account is None, "account_unknown"),
+        (request.amount.currency != lender.currency, "currency_mismatch"),
+        (account is not None and account.blocked, "account_blocked"),
+        # The intent may have arrived by journal first; anything further means that the lane has decided.
+        (holds.find(key).state not in (HoldState.NONE, HoldState.INTENDED), "tombstoned"),
+        (holds.is_sold_otherwise(key), "tombstoned"),
+        (not consume_proof(scanned.credential.account, scanned.proof.cti, key), "proof_replayed"),
+    )
+    for fails, reason in checks:
+        if fails:
+            raise _Declined(_declined(reason))
+    assert account is not None
+    _check_step_up(request, scanned, account, lender)
+    return account
+
+
+def _verified(request: AuthorizationRequest, lender: Lender, now_s: int) -> CreditPass:
+    """The pass, by this clock: lanes' clocks lie. A proof may be as old as the policy lets a sale keep it bound."""
+    limits = lender.policy.limits
+    try:
+        return credit_pass.verify(
+            request.pass_code,
+            {lender.lender: lender.key_list},
+            scanned_at=now_s,
+            freshness_s=limits.proof_fresh_s + limits.proof_bound_s,
+            tolerance_s=limits.proof_tolerance_s,
+        )
+    except PassRejected as rejected:
+        raise _Declined(Verdict(rejected.response_code, f"pass.{rejected.reason}")) from None
+
+
+def consume_proof(account: bytes, cti: bytes, key: Attempt) -> bool:
+    """Whether the proof is this sale's: never seen before, or bound to the same sale at the same lane."""
+    row = UsedProof.get_or_none(UsedProof.account == account, UsedProof.lender == key.lender, UsedProof.cti == cti)
+    if row is not None:
+        return (row.lane, row.sale_id) == (key.lane, key.sale_id)
+    UsedProof.create(account=account, lender=key.lender, cti=cti, lane=key.lane, sale_id=key.sale_id)
+    return True
+
+
+def _check_step_up(request: AuthorizationRequest, scanned: CreditPass, account: Account, lender: Lender) -> None:
+    """The policy's step-up rules that need nothing but sale, pass and account; the others are about standing in."""
+    known: dict[str, Value] = lender.policy.variables(request.category) | {
+        "sale_amount_minor": request.amount.minor,
+        "sale_merchant_category": request.category,
+        "pass_tier": scanned.credential.tier,
+        "pass_user_verified": scanned.proof.user_verified,
+        "pass_cap_minor": scanned.credential.cap_minor,
+        "account_known": True,
+        "account_tier": account.tier,
+        "account_step_up_always": account.step_up,
+    }
+    rules = [r for r in lender.policy.rules if r.effect == "step_up" and known.keys() >= set(r.compiled.variables)]
+    outcomes = evaluate_all([rule.compiled for rule in rules], known)
+    fired = [rule for rule, outcome in zip(rules, outcomes, strict=True) if outcome != "quiet"]
+    if fired:
+        raise _Declined(Verdict(fired[0].response_code, fired[0].reason, tuple(rule.id for rule in fired)))
+
+
+def _answer(verdict: Verdict, lender: Lender, now_s: int, amount: Amount, randomness: Randomness) -> bytes:
+    code = f"{int.from_bytes(randomness(4), 'big') % 1_000_000:06d}" if verdict.is_approved else None
+    approved = amount.model_dump() if verdict.is_approved else None
+    return write(_members(verdict, lender.policy.version, now_s, code, approved))
+
+
+def _members(
+    verdict: Verdict, policy_version: int, now_s: int, code: str | None, amount: dict[str, Any] | None
+) -> dict[str, Any]:
+    return {
+        "approved": verdict.is_approved,
+        "response_code": verdict.response_code,
+        "reason": verdict.reason,
+        "rules": list(verdict.rules),
+        "policy_version": policy_version,
+        "authorization_code": code,
+        "amount": amount,
+        "lease_used_minor": verdict.lease_used_minor,
+        "decided_at": rfc3339(now_s),
+    }
+
+
+def _stored(key: Attempt) -> OnlineAnswer | None:
+    found: OnlineAnswer | None = OnlineAnswer.get_or_none(
+        OnlineAnswer.lane == key.lane,
+        OnlineAnswer.lender == key.lender,
+        OnlineAnswer.sale_id == key.sale_id,
+        OnlineAnswer.attempt == key.attempt,
+    )
+    return found

@@ -1,0 +1,107 @@
+"""The backend as one object: database, clock, randomness, authority and lenders, and each call as one transaction.
+
+The one rule: time and randomness come from here and nowhere else, so that a simulator can run it in its own time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from playhouse.apsw_ext import APSWDatabase
+
+from backend import authorizations, enrollment, ingest, settlement, snapshots
+from backend.database import transaction
+from backend.holds import Attempt
+from backend.identity import Authority
+from backend.ingest import Batch
+from backend.lenders import Lender, Randomness, load_all
+from backend.problems import Problem
+from backend.schema import Lane, SnapshotLayer
+from backend.snapshots import Plan
+from backend.wire import AuthorizationRequest, Enrollment, SettlementRequest, write
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """Every call of the lane protocol; ``lane`` is always the one that the certificate names. All raise Problem."""
+
+    database: APSWDatabase
+    clock: Callable[[], int]
+    randomness: Randomness
+    authority: Authority
+    lenders: Mapping[str, Lender]
+    plan: Plan
+
+    def lender(self, lender: str) -> Lender:
+        try:
+            return self.lenders[lender]
+        except KeyError:
+            raise Problem("lender_unknown", lender) from None
+
+    def enroll(self, request: Enrollment) -> bytes:
+        with transaction(self.database):
+            return enrollment.enroll(request, self.authority, self.lenders, now_s=self.clock())
+
+    def authorize(self, request: AuthorizationRequest, raw: bytes, lane: str) -> bytes:
+        lender = self.lender(request.lender)
+        with transaction(self.database):
+            row = self._lane(lane)
+            if row.epoch != request.epoch:
+                raise Problem("epoch_unknown", f"epoch {request.epoch}, this lane writes epoch {row.epoch}")
+            return authorizations.authorize(
+                request,
+                raw,
+                lane,
+                lender=lender,
+                lease_epoch=row.lease_epoch,
+                now_s=self.clock(),
+                randomness=self.randomness,
+            )
+
+    def inquire(self, key: Attempt) -> bytes:
+        return authorizations.inquire(key)
+
+    def ingest(self, batch: Batch) -> bytes:
+        with transaction(self.database):
+            return write(ingest.ingest(batch, lenders=self.lenders, now_s=self.clock()))
+
+    def settle(self, request: SettlementRequest, lane: str) -> bytes:
+        self.lender(request.lender)
+        with transaction(self.database):
+            return settlement.settle(request, lane)
+
+    def snapshot(self, lender: str, lane: str) -> list[SnapshotLayer]:
+        layers = snapshots.stack(lane, self.lender(lender).lender)
+        if not layers:
+            raise Problem("snapshot_none")
+        return layers
+
+    def refresh_snapshots(self) -> int:
+        """Build what any lane needs from any lender; returns how many layers were cut. Called from time to time."""
+        cut = 0
+        for row in list(Lane.select(Lane.lane)):
+            for lender in self.lenders.values():
+                with transaction(self.database):
+                    cut += snapshots.refresh(row.lane, lender, self.plan, now_s=self.clock()) is not None
+        return cut
+
+    def _lane(self, lane: str) -> Lane:
+        row = Lane.get_or_none(Lane.lane == lane)
+        if row is None:
+            raise Problem("lane_unknown")
+        return row
+
+
+def compose(
+    database: APSWDatabase,
+    *,
+    clock: Callable[[], int],
+    randomness: Randomness,
+    authority: Authority,
+    plan: Plan,
+    lenders: Mapping[str, Lender] | None = None,
+) -> Backend:
+    """The backend over an open database; ``lenders`` are those in it unless given. ``clock`` gives UTC seconds."""
+    known = load_all(clock()) if lenders is None else lenders
+    return Backend(database, clock, randomness, authority, known, plan)

@@ -1,0 +1,144 @@
+"""Holds: where the money of an attempt is, from the online answer to capture or reversal.
+
+The one rule: money moves between available, outstanding, held and used of one account, and no move raises their sum
+above the limit. What an attempt cannot be given is returned as excess, never posted (lease rule 10).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from agent.core import leases
+from agent.core.authorization import APPROVED, HoldState
+from backend import accounts, allowances
+from backend.schema import Account, Hold, OnlineAnswer
+
+TOMBSTONE = b""
+"""Request hash of an answer that stands for any request: the lane has decided this attempt without us."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """The key of everything that concerns one attempt of a sale (lease rule 7)."""
+
+    lane: str
+    lender: str
+    sale_id: str
+    attempt: int
+
+
+def find(key: Attempt) -> Hold:
+    """The hold of the attempt; a new one in state none, not stored yet, if there is none."""
+    found = Hold.get_or_none(
+        Hold.lane == key.lane,
+        Hold.lender == key.lender,
+        Hold.sale_id == key.sale_id,
+        Hold.attempt == key.attempt,
+    )
+    return found or Hold(
+        lane=key.lane, lender=key.lender, sale_id=key.sale_id, attempt=key.attempt, state=HoldState.NONE
+    )
+
+
+def save(hold: Hold) -> None:
+    Hold.insert(hold.__data__).on_conflict("REPLACE").execute()
+
+
+def is_sold_otherwise(key: Attempt) -> bool:
+    """Lease rule 7: whether another attempt of the same sale stands approved in the lane's journal."""
+    query = Hold.select().where(
+        Hold.lane == key.lane,
+        Hold.lender == key.lender,
+        Hold.sale_id == key.sale_id,
+        Hold.attempt != key.attempt,
+        Hold.state << [str(state) for state in APPROVED],
+    )
+    return bool(query.exists())
+
+
+def hold_online(hold: Hold, account: Account, amount_minor: int, debit_minor: int) -> leases.OnlineFunding:
+    """Lease rule 5: hold the amount of an online sale if the lane's debit and what is available pay for it."""
+    outstanding = allowances.outstanding_at(hold.lane, account.lender, account.token)
+    funding = leases.fund_online(
+        amount_minor,
+        # After a cut the account stands above its limit; a sale paid by its lease alone does not raise that.
+        available_minor=max(0, allowances.available(account)),
+        debit_minor=debit_minor,
+        outstanding_minor=outstanding,
+    )
+    if funding.approved:
+        accounts.move(account, held_minor=amount_minor)
+        hold.account, hold.amount_minor, hold.held_minor = account.token, amount_minor, amount_minor
+        hold.online_minor, hold.online_use_minor = amount_minor, funding.from_lease_minor
+        save(hold)
+    return funding
+
+
+def undo_online(hold: Hold) -> int:
+    """Take back what an unconfirmed online answer holds; its part of the lease is outstanding again."""
+    undone: int = hold.online_minor
+    if undone:
+        account = _account(hold)
+        hold.online_minor = hold.online_use_minor = hold.held_minor = 0
+        save(hold)
+        accounts.move(account, held_minor=-undone)
+    return undone
+
+
+def approve(hold: Hold, account: Account, amount_minor: int, delta_minor: int, *, from_available: bool) -> int:
+    """Hold what the lane's journal says it approved; returns the excess that nothing covers.
+
+    ``delta_minor`` is what the lane took of its lease; the rest comes from available credit only if an online answer
+    could have given it.
+    """
+    outstanding = allowances.outstanding_at(hold.lane, account.lender, account.token)
+    posting = leases.post_spend(delta_minor, outstanding)
+    free = max(0, allowances.available(account)) if from_available else 0
+    held = posting.posted_minor + min(amount_minor - delta_minor, free)
+    allowances.spend(hold.lane, account.lender, account.token, posting.posted_minor)
+    accounts.move(account, held_minor=held)
+    hold.account, hold.amount_minor, hold.held_minor = account.token, amount_minor, held
+    hold.lease_minor = posting.posted_minor
+    return amount_minor - held
+
+
+def capture(hold: Hold, amount_minor: int, restored_minor: int) -> int:
+    """Turn the hold into debt; what the lane says it put back into its lease goes there, as far as it was held.
+
+    Returns what could not be restored.
+    """
+    debt = min(amount_minor, hold.held_minor)
+    return _release(hold, debt, restored_minor)
+
+
+def reverse(hold: Hold, restored_minor: int) -> int:
+    """End the hold (lease rule 9): into the lane's lease what the lane put there, the rest is available again."""
+    return _release(hold, 0, restored_minor)
+
+
+def bury(key: Attempt, answer: bytes) -> None:
+    """Leave a tombstone: a request for this attempt that arrives from now on gets ``answer`` (lease rule 6)."""
+    OnlineAnswer.insert(
+        lane=key.lane,
+        lender=key.lender,
+        sale_id=key.sale_id,
+        attempt=key.attempt,
+        request_hash=TOMBSTONE,
+        answer=answer,
+    ).on_conflict_ignore().execute()
+
+
+def _release(hold: Hold, debt_minor: int, restored_minor: int) -> int:
+    account = _account(hold)
+    restorable = min(restored_minor, hold.lease_minor, hold.held_minor - debt_minor)
+    accounts.move(account, held_minor=-hold.held_minor, used_minor=debt_minor)
+    allowances.spend(hold.lane, hold.lender, account.token, -restorable)
+    hold.lease_minor -= restorable
+    hold.held_minor = 0
+    return restored_minor - restorable
+
+
+def _account(hold: Hold) -> Account:
+    account = accounts.find(hold.lender, hold.account or b"")
+    assert account is not None, "a hold that moved money has an account, and accounts are never deleted"
+    return account

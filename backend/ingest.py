@@ -1,0 +1,163 @@
+"""Store and forward, the receiving half: journal batches of lanes.
+
+The one rule: an entry is stored as the exact bytes that the lane signed for, in the order of its chain, together with
+its effect, in one transaction; what is acknowledged is durable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from agent.core import cbor, cose, journal
+from agent.core.cose import CoseError, PublicKey
+from agent.core.journal import Head, JournalError, Sealed
+from backend import postings
+from backend.database import rows
+from backend.lenders import Lender
+from backend.postings import Books, Result
+from backend.problems import Problem
+from backend.schema import Dispute, JournalEntry, Lane
+from backend.wire import b64url
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """An upload as it came: ``entries`` are canonical bytes, ``first`` is the number of the first of them."""
+
+    lane: str
+    epoch: int
+    first: int
+    entries: Sequence[bytes]
+    signature: bytes
+
+    @property
+    def last(self) -> int:
+        return self.first + len(self.entries) - 1
+
+
+def ingest(batch: Batch, *, lenders: Mapping[str, Lender], now_s: int) -> dict[str, Any]:
+    """Store a batch and post its entries; the answer as the wire writes it. To be called inside a transaction.
+
+    Raises Problem: lane_unknown, epoch_unknown, journal_gap, journal_fork, journal_malformed, batch_signature.
+    """
+    lane = Lane.get_or_none(Lane.lane == batch.lane)
+    if lane is None:
+        raise Problem("lane_unknown")
+    if lane.epoch != batch.epoch:
+        raise Problem("epoch_unknown", f"epoch {batch.epoch}, this lane writes epoch {lane.epoch}", epoch=lane.epoch)
+    if batch.first > lane.number + 1:
+        raise Problem("journal_gap", f"expected number {lane.number + 1}, not {batch.first}", expected=lane.number + 1)
+    known = _known(batch, lane)
+    fresh = _follow(lane, batch.entries[len(known) :])
+    _check_signature(batch, lane)
+    books = Books(lenders, lane.lease_epoch, now_s)
+    results = [*known, *(_store(sealed, books) for sealed in fresh)]
+    if fresh:
+        _advance(lane, fresh[-1])
+    return {"acknowledged_through": lane.number, "results": results}
+
+
+def head_of(lane: Lane) -> Head:
+    """The end of the lane's chain as stored here."""
+    return Head(lane.lane, lane.epoch, lane.number, bytes(lane.hash), lane.lease_horizon)
+
+
+def entries_between(lane: str, epoch: int, first: int, last: int) -> Iterator[bytes]:
+    """The stored bytes of the entries from ``first`` to ``last``, in order."""
+    query = (
+        JournalEntry.select(JournalEntry.data)
+        .where(JournalEntry.lane == lane, JournalEntry.epoch == epoch, JournalEntry.number.between(first, last))
+        .order_by(JournalEntry.number)
+    )
+    return (bytes(data) for (data,) in query.tuples().iterator())
+
+
+def _known(batch: Batch, lane: Lane) -> list[dict[str, Any]]:
+    """Answers for the entries that are stored already. The lane may have missed the first answer, so a dispute is
+    told again. Other bytes under a known number are a fork."""
+    query = (
+        JournalEntry.select(JournalEntry.number, JournalEntry.data, JournalEntry.result, JournalEntry.reason)
+        .where(
+            JournalEntry.lane == batch.lane,
+            JournalEntry.epoch == batch.epoch,
+            JournalEntry.number.between(batch.first, batch.last),
+        )
+        .order_by(JournalEntry.number)
+    )
+    answers = []
+    for (number, data, result, reason), sent in zip(rows(query), batch.entries, strict=False):
+        if bytes(data) != sent:
+            raise _fork(lane, f"entry {number} is stored with other content")
+        answers.append(_answer(number, Result("duplicate" if result == "accepted" else result, reason)))
+    return answers
+
+
+def _follow(lane: Lane, entries: Sequence[bytes]) -> list[Sealed]:
+    try:
+        return list(journal.follow(head_of(lane), entries))
+    except JournalError as error:
+        if error.reason == "fork":
+            raise _fork(lane, str(error)) from None
+        raise Problem("journal_malformed", str(error), reason=error.reason) from None
+
+
+def _fork(lane: Lane, detail: str) -> Problem:
+    return Problem("journal_fork", detail, expected=lane.number + 1, head=b64url(bytes(lane.hash)))
+
+
+def _check_signature(batch: Batch, lane: Lane) -> None:
+    end = Head(batch.lane, batch.epoch, batch.last, journal.digest(batch.entries[-1]))
+    try:
+        key = PublicKey.from_cose_key(cbor.decode(bytes(lane.journal_key)))
+        signed = cose.verify1(batch.signature, key, typ=journal.BATCH_TYP)
+    except CoseError as error:
+        raise Problem("batch_signature", str(error)) from None
+    if signed.payload != journal.batch_statement(end, batch.first, len(batch.entries)):
+        raise Problem("batch_signature", "The signature is for other entries.")
+
+
+def _store(sealed: Sealed, books: Books) -> dict[str, Any]:
+    entry = sealed.entry
+    result = postings.post(entry, books)
+    JournalEntry.create(
+        lane=entry.lane,
+        epoch=entry.epoch,
+        number=entry.number,
+        kind=entry.kind,
+        lender=entry.lender,
+        result=result.result,
+        reason=result.reason,
+        data=sealed.data,
+    )
+    if result.reason:
+        _dispute(sealed, result, result.reason)
+    return _answer(entry.number, result)
+
+
+def _dispute(sealed: Sealed, result: Result, reason: str) -> None:
+    entry = sealed.entry
+    Dispute.create(
+        lane=entry.lane,
+        epoch=entry.epoch,
+        number=entry.number,
+        lender=entry.lender,
+        account=result.account,
+        reason=reason,
+        amount_minor=result.minor,
+        bearer=result.bearer,
+    )
+
+
+def _advance(lane: Lane, last: Sealed) -> None:
+    """The head moves, and with it the horizon by which leases lapse (lease rule 1): only by the lane's own word."""
+    Lane.update(number=last.entry.number, hash=last.hash, lease_horizon=last.entry.lease_horizon).where(
+        Lane.lane == lane.lane
+    ).execute()
+    lane.number = last.entry.number
+
+
+def _answer(number: int, result: Result) -> dict[str, Any]:
+    reason = {"reason": result.reason} if result.reason else {}
+    return {"number": number, "result": result.result} | reason

@@ -1,0 +1,109 @@
+"""Lenders: their keys by role, and the documents that they sign for lanes.
+
+The one rule: what a lane must believe offline is signed by the key of its role; the root signs key lists only.
+
+The reference backend keeps all keys, the root too, in its database; an operator keeps the root elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from agent.core import trust
+from agent.core.cose import PublicKey, SigningKey
+from agent.core.default_policy import default_policy
+from agent.core.policy import Policy, parse_policy, sign_policy, verify_policy
+from agent.core.trust import KeyEntry, KeyList, Role
+from backend.database import rows
+from backend.schema import Lender as LenderRow
+from backend.schema import LenderKey
+
+ROOT: Final = "root"
+TIME_TYP: Final = "counterfoil-time"
+DOCUMENT_LIFE_S: Final = 365 * 24 * 3600
+CLOCK_SKEW_S: Final = 24 * 3600  # keys count from a day before, for lanes whose clock is behind
+
+Randomness = Callable[[int], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Lender:
+    """A lender as the services use it: names, signing keys by role, and the two documents in force."""
+
+    lender: str
+    name: str
+    currency: str
+    keys: Mapping[str, SigningKey]
+    key_list_bytes: bytes
+    key_list: KeyList
+    policy_bytes: bytes
+    policy: Policy
+
+    @property
+    def root(self) -> PublicKey:
+        return self.keys[ROOT].public
+
+    def sign_snapshot(self, payload: Mapping[str, object]) -> bytes:
+        return trust.sign_document(payload, self.keys[Role.SNAPSHOT], "counterfoil-snapshot")
+
+    def sign_time(self, nonce: bytes, now_s: int) -> bytes:
+        """The time bound to a lane's nonce, so that an old answer cannot be played again (lease rule 14)."""
+        payload = {"lender": self.lender, "nonce": nonce, "time": now_s}
+        return trust.sign_document(payload, self.keys[Role.TIME], TIME_TYP)
+
+
+def create(
+    lender: str,
+    name: str,
+    currency: str,
+    *,
+    now_s: int,
+    randomness: Randomness,
+    policy: Mapping[str, Any] | None = None,
+) -> Lender:
+    """A new lender with fresh keys (P-256 root, Ed25519 others), a key list and the default or the given policy."""
+    keys = {str(role): SigningKey.from_seed("ed25519", randomness(32)) for role in Role}
+    signing: dict[str, SigningKey] = {ROOT: SigningKey.from_seed("p256", randomness(32)), **keys}
+    valid = (now_s - CLOCK_SKEW_S, now_s + DOCUMENT_LIFE_S)
+    key_list = KeyList(
+        lender=lender,
+        version=1,
+        issued_at=valid[0],
+        expires_at=valid[1],
+        keys=tuple(KeyEntry(key.public.kid, key.public, Role(role), *valid) for role, key in keys.items()),
+        currency=currency,
+    )
+    document = policy or default_policy(lender, version=1, issued_at=valid[0], expires_at=valid[1], currency=currency)
+    LenderRow.create(
+        lender=lender,
+        name=name,
+        currency=currency,
+        key_list=trust.sign_key_list(key_list, signing[ROOT]),
+        policy=sign_policy(parse_policy(document), signing[Role.POLICY]),
+    )
+    for role, key in signing.items():
+        LenderKey.create(lender=lender, role=role, pem=key.to_pem())
+    return load_all(now_s)[lender]
+
+
+def load_all(now_s: int) -> dict[str, Lender]:
+    """Every lender by its id, documents verified as a lane would."""
+    return {row.lender: _load(row, now_s) for row in LenderRow.select().order_by(LenderRow.lender)}
+
+
+def _load(row: LenderRow, now_s: int) -> Lender:
+    pems = LenderKey.select(LenderKey.role, LenderKey.pem).where(LenderKey.lender == row.lender)
+    keys = {role: SigningKey.from_pem(pem) for role, pem in rows(pems)}
+    key_list = trust.verify_key_list(row.key_list, keys[ROOT].public, version_min=0)
+    return Lender(
+        lender=row.lender,
+        name=row.name,
+        currency=row.currency,
+        keys=keys,
+        key_list_bytes=row.key_list,
+        key_list=key_list,
+        policy_bytes=row.policy,
+        policy=verify_policy(row.policy, key_list, at=now_s),
+    )

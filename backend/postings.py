@@ -1,0 +1,270 @@
+"""What a journal entry does to holds, leases and accounts. A table from kind to effect.
+
+The one rule: the lane's journaled outcome wins (lease rule 6), and what cannot be posted is set aside with its reason
+for people to look at; it is never dropped and never stops the entries behind it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from agent.core.authorization import HoldEvent, HoldRefused, HoldState, event_of, next_state
+from agent.core.journal import Entry, Kind
+from agent.core.money import MINOR_MAX
+from backend import accounts, allowances, authorizations, holds, snapshots
+from backend.holds import Attempt
+from backend.lenders import Lender
+from backend.schema import Account, CapUse, Hold
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of an entry. ``minor`` is the amount in question, ``bearer`` who answers for it."""
+
+    result: str = "accepted"
+    reason: str | None = None
+    account: bytes | None = None
+    minor: int = 0
+    bearer: str = "operator"
+
+
+class _Parked(Exception):
+    """The entry cannot be posted; its money has not moved. It never leaves this module."""
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """What posting needs besides the rows: the lenders, the lane's open lease epoch, the time in UTC seconds."""
+
+    lenders: Mapping[str, Lender]
+    lease_epoch: int
+    now_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """The body of an entry of a sale, every field checked."""
+
+    key: Attempt
+    lender: Lender
+    event: HoldEvent
+    amount_minor: int
+    delta_minor: int
+    account: bytes | None
+    cti: bytes | None
+    is_online: bool
+    is_cap: bool
+
+
+def post(entry: Entry, books: Books) -> Result:
+    """The effect of one entry, to be called inside a transaction. Parked means that it had none but its tombstone."""
+    effect = _EFFECTS.get(entry.kind)
+    if effect is None:
+        known = entry.kind in _STORED
+        return Result() if known else Result("parked", "kind_unknown")
+    try:
+        return effect(entry, books)
+    except _Parked as parked:
+        return Result("parked", str(parked), _account_of(entry), _amount_of(entry))
+
+
+def _sale(entry: Entry, books: Books) -> Result:
+    facts = _facts(entry, books)
+    hold = holds.find(facts.key)
+    if facts.event is not HoldEvent.INTEND:
+        # Whatever the lane decided, a request for this attempt that is still under way must not take effect.
+        holds.bury(facts.key, authorizations.tombstone(facts.lender.policy.version, books.now_s))
+    try:
+        state = next_state(HoldState(hold.state), facts.event)
+    except HoldRefused as refused:
+        if facts.event is HoldEvent.REVERSE:
+            holds.undo_online(hold)
+        raise _Parked(f"hold_{refused.state}") from None
+    result = _MOVES[facts.event](hold, facts)
+    hold.state = str(state)
+    holds.save(hold)
+    return result
+
+
+def _intend(hold: Hold, facts: _Facts) -> Result:
+    """An intent moves no money: what it reserves of the lease counts as outstanding until its outcome."""
+    hold.account = hold.account or facts.account
+    hold.amount_minor = hold.amount_minor or facts.amount_minor
+    return Result()
+
+
+def _approve(hold: Hold, facts: _Facts) -> Result:
+    account = accounts.find(facts.lender.lender, facts.account) if facts.account else None
+    if account is None:
+        raise _Parked("account_unknown")
+    if not 0 <= facts.delta_minor <= facts.amount_minor:
+        raise _Parked("body_malformed")
+    was_held = holds.undo_online(hold) > 0
+    account = accounts.find(account.lender, account.token)
+    assert account is not None
+    if facts.is_cap and not was_held:
+        _use_cap(hold, facts, account)
+        return _judged(hold, facts, account)
+    excess = holds.approve(
+        hold, account, facts.amount_minor, facts.delta_minor, from_available=facts.is_online or was_held
+    )
+    if excess:
+        return Result("disputed", "lease_excess", account.token, excess, "lender")
+    return _judged(hold, facts, account)
+
+
+def _judged(hold: Hold, facts: _Facts, account: Account) -> Result:
+    """An approval that is paid for, and still one that people should see: a second one, or a proof used before."""
+    if holds.is_sold_otherwise(facts.key):
+        return Result("disputed", "sale_approved_twice", account.token, hold.amount_minor, "merchant")
+    if facts.cti and not authorizations.consume_proof(account.token, facts.cti, facts.key):
+        return Result("disputed", "proof_replayed", account.token, hold.amount_minor, "lender")
+    return Result()
+
+
+def _use_cap(hold: Hold, facts: _Facts, account: Account) -> None:
+    hold.account, hold.amount_minor = account.token, facts.amount_minor
+    CapUse.create(
+        account=account.token,
+        lender=facts.key.lender,
+        lane=facts.key.lane,
+        sale_id=facts.key.sale_id,
+        attempt=facts.key.attempt,
+        amount_minor=facts.amount_minor,
+    )
+
+
+def _decline(hold: Hold, facts: _Facts) -> Result:
+    if facts.delta_minor:
+        raise _Parked("body_malformed")
+    holds.undo_online(hold)
+    hold.account = hold.account or facts.account
+    return Result()
+
+
+def _capture(hold: Hold, facts: _Facts) -> Result:
+    if facts.amount_minor > hold.amount_minor or not 0 <= -facts.delta_minor <= hold.amount_minor - facts.amount_minor:
+        raise _Parked("capture_exceeds_hold")
+    return _restored(hold, holds.capture(hold, facts.amount_minor, -facts.delta_minor))
+
+
+def _reverse(hold: Hold, facts: _Facts) -> Result:
+    if not 0 <= -facts.delta_minor <= hold.amount_minor:
+        raise _Parked("body_malformed")
+    return _restored(hold, holds.reverse(hold, -facts.delta_minor))
+
+
+def _restored(hold: Hold, not_restored_minor: int) -> Result:
+    if not_restored_minor:
+        return Result("disputed", "lease_restore_excess", hold.account, not_restored_minor, "lender")
+    return Result()
+
+
+def _lease_return(entry: Entry, books: Books) -> Result:
+    """Lease rule 8: what the lane gives back is subtracted like a spend."""
+    lender = _lender(entry, books)
+    token, delta = _account_of(entry), _delta(entry, books)
+    if token is None or delta <= 0:
+        raise _Parked("body_malformed")
+    account = accounts.find(lender.lender, token)
+    if account is None:
+        raise _Parked("account_unknown")
+    left = allowances.outstanding_at(entry.lane, lender.lender, token)
+    allowances.spend(entry.lane, lender.lender, token, min(delta, left))
+    accounts.touch(account)
+    return Result()
+
+
+def _snapshot_installed(entry: Entry, books: Books) -> Result:
+    """Lease rule 2: from here on older grants cannot be spent. Of a layer that does not exist it would mean nothing."""
+    lender = _lender(entry, books)
+    sequence = entry.body.get("sequence")
+    if type(sequence) is not int or not snapshots.exists(entry.lane, lender.lender, sequence):
+        raise _Parked("snapshot_unknown")
+    allowances.installed(entry.lane, lender.lender, sequence)
+    return Result()
+
+
+_MOVES: Final[Mapping[HoldEvent, Callable[[Hold, _Facts], Result]]] = {
+    HoldEvent.INTEND: _intend,
+    HoldEvent.APPROVE: _approve,
+    HoldEvent.DECLINE: _decline,
+    HoldEvent.CAPTURE: _capture,
+    HoldEvent.REVERSE: _reverse,
+}
+
+_EFFECTS: Final[Mapping[str, Callable[[Entry, Books], Result]]] = {
+    Kind.ONLINE_INTENT: _sale,
+    Kind.ONLINE_OUTCOME: _sale,
+    Kind.AUTHORIZATION: _sale,
+    Kind.DECLINE: _sale,
+    Kind.CAPTURE: _sale,
+    Kind.REVERSAL: _sale,
+    Kind.LEASE_RETURN: _lease_return,
+    Kind.SNAPSHOT_INSTALLED: _snapshot_installed,
+}
+
+_STORED: Final = frozenset(Kind) - frozenset(_EFFECTS)
+"""Known kinds that move nothing here: their bytes are the record."""
+
+
+def _facts(entry: Entry, books: Books) -> _Facts:
+    lender = _lender(entry, books)
+    body = entry.body
+    if entry.sale_id is None or entry.attempt is None:
+        raise _Parked("body_malformed")
+    if entry.kind == Kind.ONLINE_OUTCOME and type(body.get("approved")) is not bool:
+        raise _Parked("body_malformed")
+    amount = body.get("amount_minor")
+    event = event_of(entry.kind, body)
+    assert event is not None, "only kinds that concern a hold are posted here"
+    if type(amount) is not int or not 0 < amount <= MINOR_MAX:
+        raise _Parked("body_malformed")
+    if body.get("currency") != lender.currency:
+        raise _Parked("currency_mismatch")
+    cti = body.get("cti")
+    return _Facts(
+        key=Attempt(entry.lane, lender.lender, entry.sale_id, entry.attempt),
+        lender=lender,
+        event=event,
+        amount_minor=amount,
+        delta_minor=0 if event is HoldEvent.INTEND else _delta(entry, books),
+        account=_account_of(entry),
+        cti=cti if isinstance(cti, bytes) and len(cti) == 8 else None,
+        is_online=entry.kind == Kind.ONLINE_OUTCOME,
+        is_cap=body.get("funding") == "cap",
+    )
+
+
+def _lender(entry: Entry, books: Books) -> Lender:
+    lender = books.lenders.get(entry.lender or "")
+    if lender is None:
+        raise _Parked("lender_unknown")
+    return lender
+
+
+def _delta(entry: Entry, books: Books) -> int:
+    """What the entry took from the lease of the open lease epoch; 0 if it says nothing of a lease."""
+    lease = entry.body.get("lease")
+    if lease is None:
+        return 0
+    if not isinstance(lease, dict) or type(lease.get("delta_minor")) is not int:
+        raise _Parked("body_malformed")
+    if lease.get("epoch") != books.lease_epoch:
+        raise _Parked("lease_epoch_closed")
+    delta: int = lease["delta_minor"]
+    if abs(delta) > MINOR_MAX:
+        raise _Parked("body_malformed")
+    return delta
+
+
+def _account_of(entry: Entry) -> bytes | None:
+    account: Any = entry.body.get("account")
+    return account if isinstance(account, bytes) and len(account) == 16 else None
+
+
+def _amount_of(entry: Entry) -> int:
+    amount = entry.body.get("amount_minor")
+    return amount if type(amount) is int and 0 < amount <= MINOR_MAX else 0

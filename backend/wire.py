@@ -1,0 +1,136 @@
+"""The bodies of requests, as the lane protocol writes them.
+
+The one rule: what passes these models is in range; unknown fields are ignored, everything else is a ``malformed``.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final, Literal, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from agent.core.money import MINOR_MAX
+from agent.core.settlement import NAMES
+from backend.problems import Problem
+
+COUNT_MAX: Final = 2**53 - 1  # stays exact in every JSON reader (RFC 8259 section 6)
+
+
+def b64url(data: bytes) -> str:
+    """base64url without padding (RFC 4648 section 5)."""
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def from_b64url(text: str) -> bytes:
+    """Raises ValueError for anything that is not base64url without padding."""
+    try:
+        return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    except binascii.Error as error:
+        raise ValueError("not base64url") from error
+
+
+def rfc3339(at: int) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _binary(text: str) -> str:
+    from_b64url(text)
+    return text
+
+
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+LenderId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,15}$")]
+SaleId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{8,36}$")]
+Category = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}$")]
+Count = Annotated[int, Field(ge=0, le=COUNT_MAX)]
+Positive = Annotated[int, Field(ge=1, le=COUNT_MAX)]
+Minor = Annotated[int, Field(ge=1, le=MINOR_MAX)]
+Binary = Annotated[str, AfterValidator(_binary)]
+
+
+class Body(BaseModel):
+    model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
+
+
+class Amount(Body):
+    minor: Minor
+    currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
+
+
+class LeaseDebit(Body):
+    epoch: Count
+    debit_minor: Count
+
+
+class AuthorizationRequest(Body):
+    lender: LenderId
+    sale_id: SaleId
+    attempt: Positive
+    epoch: Positive
+    intent_number: Positive
+    amount: Amount
+    # `pass` is a keyword of Python
+    pass_code: Annotated[str, Field(alias="pass", max_length=4096)]
+    scanned_at: Annotated[str, Field(max_length=40)]
+    category: Category
+    capture: Literal["at_once", "later"]
+    lease: LeaseDebit | None = None
+
+
+class Enrollment(Body):
+    code: Annotated[str, Field(max_length=128)]
+    csr: Annotated[str, Field(max_length=8192)]
+    journal_key: Annotated[Binary, Field(max_length=512)]
+
+
+class Heartbeat(Body):
+    lender: LenderId
+    nonce: Annotated[Binary, Field(min_length=22, max_length=22)]  # 16 bytes
+
+
+class JournalBatch(Body):
+    lane: Name
+    epoch: Positive
+    first: Positive
+    entries: Annotated[list[Binary], Field(min_length=1, max_length=1000)]
+    signature: Annotated[Binary, Field(max_length=1024)]
+
+
+class Total(Body):
+    count: Count
+    minor: Count
+
+
+class SettlementRequest(Body):
+    lender: LenderId
+    epoch: Positive
+    batch: Count
+    first_number: Positive
+    last_number: Positive
+    chain_head: Annotated[Binary, Field(min_length=43, max_length=43)]  # SHA-256
+    totals: dict[Literal["approved", "declined", "captured", "reversed", "stand_in"], Total]
+
+    def totals_to_wire(self) -> dict[str, dict[str, int]]:
+        zero = {"count": 0, "minor": 0}
+        given = {str(name): total.model_dump() for name, total in self.totals.items()}
+        return {name: given.get(name, zero) for name in NAMES}
+
+
+Model = TypeVar("Model", bound=Body)
+
+
+def read(model: type[Model], body: bytes) -> Model:
+    """Raises Problem("malformed") with what is wrong, for whatever bytes."""
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as error:
+        faults = [f"{'.'.join(map(str, fault['loc'])) or 'body'}: {fault['msg']}" for fault in error.errors()[:5]]
+        raise Problem("malformed", "; ".join(faults)) from None
+
+
+def write(answer: dict[str, Any]) -> bytes:
+    return json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode()

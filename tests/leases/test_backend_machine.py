@@ -1,0 +1,141 @@
+"""Promise 4 under interleavings that nobody thought of: two honest lanes, one backend, any order of events.
+
+Lanes stand in, ask online, lose answers, decline, reverse, capture, give back, install or ignore snapshots, stay cut
+off for days. After every step the books hold, and no entry of an honest lane is ever disputed or parked.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from peewee import fn
+
+from backend import audit
+from backend.schema import Dispute, SnapshotLayer
+from tests.backend.lanes import LENDER, PaperLane, Shop
+
+LANES = st.sampled_from("AB")
+AMOUNTS = st.integers(1, 120)
+PHONES = st.integers(0, 1)
+
+
+class Fleet(RuleBasedStateMachine):
+    @initialize(limits=st.tuples(st.integers(0, 200), st.integers(0, 200)))
+    def open(self, limits: tuple[int, int]) -> None:
+        self.shop = Shop.open(Path(":memory:"), *limits)
+        self.asked: dict[str, tuple[PaperLane, bytes, int, int, Any]] = {}
+        self.approved: dict[str, tuple[PaperLane, int, int, int]] = {}
+
+    def teardown(self) -> None:
+        if hasattr(self, "shop"):
+            for lane in self.shop.lanes.values():
+                lane.upload()
+            self.books_hold()
+            assert self.shop.findings() == []
+            self.shop.close()
+
+    @rule(lane=LANES, phone=PHONES, amount=AMOUNTS)
+    def stand_in(self, lane: str, phone: int, amount: int) -> None:
+        paper, token = self.shop.lanes[lane], self.shop.phones[phone].account
+        if amount <= paper.remaining(token):
+            self.approved[paper.stand_in(amount, token=token)] = (paper, amount, amount, phone)
+
+    @rule(lane=LANES, phone=PHONES, amount=AMOUNTS)
+    def intend(self, lane: str, phone: int, amount: int) -> None:
+        paper = self.shop.lanes[lane]
+        sale = paper.intend(amount, phone=phone)
+        self.asked[sale] = (paper, paper.request(amount, sale, phone=phone), amount, phone, None)
+
+    @precondition(lambda self: self.asked)
+    @rule(data=st.data())
+    def request_arrives(self, data: Any) -> None:
+        sale = data.draw(st.sampled_from(sorted(self.asked)))
+        paper, raw, amount, phone, _ = self.asked[sale]
+        self.asked[sale] = (paper, raw, amount, phone, paper.ask(raw))
+
+    @precondition(lambda self: any(asked[4] for asked in self.asked.values()))
+    @rule(data=st.data())
+    def answer_arrives(self, data: Any) -> None:
+        sale = data.draw(st.sampled_from(sorted(sale for sale, asked in self.asked.items() if asked[4])))
+        paper, _, amount, phone, answer = self.asked.pop(sale)
+        paper.note(answer, amount, sale, phone=phone)
+        if answer["approved"]:
+            self.approved[sale] = (paper, amount, answer["lease_used_minor"], phone)
+
+    @precondition(lambda self: self.asked)
+    @rule(data=st.data(), late=st.booleans())
+    def time_out(self, data: Any, late: bool) -> None:
+        """No answer: the lane stands in if its lease covers the sale, else declines; the request may arrive late."""
+        sale = data.draw(st.sampled_from(sorted(self.asked)))
+        paper, raw, amount, phone, _ = self.asked.pop(sale)
+        token = self.shop.phones[phone].account
+        debit = paper.open_debits.pop(sale)
+        if amount <= paper.remaining(token):
+            paper.stand_in(amount, sale, token=token, online_unknown=True)
+            self.approved[sale] = (paper, amount, amount, phone)
+        else:
+            paper.open_debits[sale] = debit
+            paper.decline(amount, sale, token=token)
+        if late:
+            paper.ask(raw)
+
+    @precondition(lambda self: self.approved)
+    @rule(data=st.data(), kept=st.integers(0, 120))
+    def end_sale(self, data: Any, kept: int) -> None:
+        """Capture in full or less, or reverse; what the lease paid of the rest is restored to it."""
+        sale = data.draw(st.sampled_from(sorted(self.approved)))
+        paper, amount, from_lease, phone = self.approved.pop(sale)
+        token = self.shop.phones[phone].account
+        kept = min(kept, amount)
+        restored = min(from_lease, amount - kept)
+        if kept:
+            paper.capture(kept, sale, restored_minor=restored, token=token)
+        else:
+            paper.reverse(amount, sale, restored_minor=restored, token=token)
+
+    @rule(lane=LANES, phone=PHONES, amount=AMOUNTS)
+    def give_back(self, lane: str, phone: int, amount: int) -> None:
+        paper, token = self.shop.lanes[lane], self.shop.phones[phone].account
+        if amount <= paper.remaining(token):
+            paper.give_back(amount, token=token)
+
+    @rule(lane=LANES, count=st.integers(1, 5))
+    def upload(self, lane: str, count: int) -> None:
+        self.shop.lanes[lane].upload(count)
+
+    @rule(lane=LANES, allowance=st.integers(0, 150), is_base=st.booleans(), hours=st.integers(2, 48))
+    def cut(self, lane: str, allowance: int, is_base: bool, hours: int) -> None:
+        self.shop.cut(lane, allowance_minor=allowance, is_base=is_base, life_s=hours * 3600)
+
+    @rule(lane=LANES)
+    def install(self, lane: str) -> None:
+        paper = self.shop.lanes[lane]
+        if _newest(paper) > paper.sequence:
+            paper.install()
+
+    @rule(hours=st.integers(1, 30))
+    def time_passes(self, hours: int) -> None:
+        self.shop.clock.now_s += hours * 3600
+
+    @invariant()
+    def books_hold(self) -> None:
+        if hasattr(self, "shop"):
+            assert list(audit.account_findings(self.shop.backend.lenders)) == []
+            assert Dispute.select().count() == 0, [(row.reason, row.lane, row.number) for row in Dispute.select()]
+
+
+def _newest(paper: PaperLane) -> int:
+    mine = (SnapshotLayer.lane == paper.name) & (SnapshotLayer.lender == LENDER)
+    return SnapshotLayer.select(fn.MAX(SnapshotLayer.sequence)).where(mine).scalar() or 0
+
+
+Fleet.TestCase.settings = settings(
+    max_examples=int(os.environ.get("COUNTERFOIL_MACHINE_EXAMPLES", "60")),
+    stateful_step_count=40,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+TestFleet = Fleet.TestCase
