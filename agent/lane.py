@@ -67,7 +67,7 @@ class Lane:
         self._free_bytes, self._journal_key = free_bytes, journal_key
         self.clock = LaneClock(clock, ledger, random_bytes, holdover_max_s=settings.clock_holdover_max_s)
         self._begin_chain(enrolled[0].lender)
-        self.lenders = Lenders(enrolled, ledger, snapshots, self.clock)
+        self.lenders = Lenders(settings.lane, enrolled, ledger, snapshots, self.clock)
         self.events = Events()
         self.spooler = Spooler(ledger, printer, self._lane_clock)
         self.forwarding = Forwarding(ledger, journal_key, self.lenders, self.clock, changed=self._queue_changed)
@@ -128,7 +128,7 @@ class Lane:
     def _lane_clock(self) -> ClockReading:
         return self.clock.read(self.lenders.first.lender)
 
-    def _make_slip(self, hold: Hold, draft: Draft, reading: ClockReading) -> Slip:
+    def _make_slip(self, hold: Hold, reading: ClockReading) -> Slip:
         head, lender = self.ledger.head, self.lenders.get(hold.lender)
         receipt = receipt_of(
             hold,

@@ -29,7 +29,7 @@ class Clock(Protocol):
 
 
 class Randomness(Protocol):
-    def __call__(self, size: int) -> bytes: ...
+    def __call__(self, size: int, /) -> bytes: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,7 +75,7 @@ class _Case:
     judged: bool = False
 
 
-SlipMaker = Callable[[Hold, Draft, ClockReading], Slip | None]
+SlipMaker = Callable[[Hold, ClockReading], Slip | None]
 
 
 class Checkout:
@@ -312,7 +312,7 @@ class Checkout:
             body = {"amount_minor": hold.amount_minor, "currency": hold.currency}
             drafts.append(Draft(Kind.CAPTURE, body, hold.lender, hold.sale_id, hold.attempt))
             hold = hold.apply(Kind.CAPTURE, body)
-        slip = self._make_slip(hold, draft, reading) if hold.is_approved else None
+        slip = self._make_slip(hold, reading) if hold.is_approved else None
         self._ledger.record(drafts, reading, slip=slip)
         self._backend.poke()
         self._announce(hold)

@@ -8,14 +8,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from agent.core import trust
 from agent.core.cose import PublicKey
 from agent.core.journal import Draft, Kind
 from agent.core.policy import Policy, PolicyError, verify_policy
 from agent.core.snapshot_layer import SnapshotError
-from agent.core.snapshot_reader import Stack, trusting
+from agent.core.snapshot_reader import Stack, Verify, trusting
 from agent.core.trusted_time import ClockReading
 from agent.errors import UntrustedDocument
 from agent.ports import Ledger, SnapshotStore
@@ -59,8 +59,14 @@ class Lenders:
     """All lenders of the lane, with their documents in force."""
 
     def __init__(
-        self, enrolled: Iterable[EnrolledLender], ledger: Ledger, snapshots: SnapshotStore, clock: LaneClock
+        self,
+        lane: str,
+        enrolled: Iterable[EnrolledLender],
+        ledger: Ledger,
+        snapshots: SnapshotStore,
+        clock: LaneClock,
     ) -> None:
+        self._lane = lane
         self._ledger, self._snapshots, self._clock = ledger, snapshots, clock
         self._by_id = {item.lender: self._load(item) for item in enrolled}
         assert self._by_id, "enrollment pins at least one lender"
@@ -116,7 +122,7 @@ class Lenders:
         The stack is durable before its entry is journaled: what the backend hears of is never taken back.
         """
         lender = self._known(lender_id)
-        verify = trusting(lender.keys, self._reading(lender).now_s)
+        verify = self._own_snapshots(lender)
         try:
             for sequence, path in layers:
                 lender.stack = self._snapshots.install_ready(lender.lender, path, sequence, verify)
@@ -145,13 +151,25 @@ class Lenders:
 
     def _load_snapshot(self, lender: Lender) -> None:
         known = self._ledger.document(lender.lender, SNAPSHOT)
-        verify = trusting(lender.keys, self._reading(lender).now_s)
+        verify = self._own_snapshots(lender)
         try:
             lender.stack = self._snapshots.open_stack(lender.lender, verify, known[0] if known else 0)
         except SnapshotError as error:
             self._refused(lender, SNAPSHOT, error)
             return
         self._journal_snapshot(lender)
+
+    def _own_snapshots(self, lender: Lender) -> Verify:
+        """The check of a manifest: signed by this lender, and made for this very lane."""
+        signed_by_lender = trusting(lender.keys, self._reading(lender).now_s)
+
+        def verify(data: bytes) -> Mapping[Any, object]:
+            payload = signed_by_lender(data)
+            if payload.get("lane") != self._lane:
+                raise trust.TrustError("other_lane", f"The snapshot was made for lane {payload.get('lane')}.")
+            return payload
+
+        return verify
 
     def _journal_snapshot(self, lender: Lender) -> None:
         """Journal the installed sequence unless it is already: a crash between file and entry is mended here."""

@@ -1,0 +1,400 @@
+"""The composition root: the only place that knows every part. What runs as ``counterfoil run`` and ``uplink``.
+
+The one rule: start in order, stop in reverse. Nothing below this file knows where its props come from.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import logging
+import os
+import random
+import shutil
+import signal
+import socket
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+from agent.config import Config
+from agent.core import cbor, cose
+from agent.core.journal import JournalError
+from agent.core.receipt import Seller
+from agent.errors import CounterfoilError, LedgerCorrupt, NotEnrolled
+from agent.lane import Lane, LaneDesk, LaneSettings
+from agent.local.api import Desk, create_app
+from agent.local.server import make_server
+from agent.ports import PrintResult
+from agent.services.lenders import EnrolledLender
+from agent.store.ledger import SqliteLedger
+from agent.store.snapshot_files import SnapshotFiles
+from agent.uplink.identity import CERTIFICATE_FILE, Enrolled, load_identity, load_journal_key
+from agent.uplink.remote import RemoteBackend
+from agent.uplink.unix_channel import connect_unix, serve_unix
+from drivers.device import DataEvent, DeviceEvent
+from drivers.document import Document
+from drivers.printers.pos_printer import POSPrinter
+from drivers.registry import open_printer, open_scanner
+from drivers.remedies import remedy_for
+
+LOG: Final = logging.getLogger(__name__)
+MAINTENANCE_S: Final = 60.0
+HEARTBEAT_S: Final = 0.2
+"""How often the daemon looks whether it must end: a failed ledger ends it, and systemd starts it anew."""
+
+
+class MachineClock:
+    """The clocks of this computer. CLOCK_BOOTTIME goes on while it sleeps."""
+
+    def wall_s(self) -> int:
+        return int(time.time())
+
+    def monotonic_s(self) -> float:
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+class ThreadedPrinter:
+    """A blocking printer as the services see it: one job at a time, in a thread."""
+
+    def __init__(self, printer: POSPrinter) -> None:
+        self._printer = printer
+
+    async def print_document(self, job_id: int, document: Document, *, copy: bool) -> PrintResult:
+        outcome = await asyncio.to_thread(self._printer.print_document, str(job_id), document, copy=copy)
+        return PrintResult(outcome.rung, outcome.reason or None, remedy_for(outcome.reason) or None)
+
+
+def identity_dir(config: Config) -> Path:
+    return config.lane.state_dir / "identity"
+
+
+def agent_socket(config: Config) -> Path:
+    return config.lane.run_dir / config.local.socket_name
+
+
+def _uplink_socket(config: Config) -> Path:
+    return config.lane.run_dir / "uplink.sock"
+
+
+def _snapshots_dir(config: Config) -> Path:
+    return config.lane.state_dir / "snapshots"
+
+
+def run(config: Config) -> int:
+    """``counterfoil run``: the owner of the ledger. Returns the exit code; raises NotEnrolled and ledger faults."""
+    enrolled = load_identity(identity_dir(config))
+    return asyncio.run(_run(config, enrolled))
+
+
+async def _run(config: Config, enrolled: Enrolled) -> int:
+    stop = _stop_on_signals()
+    config.lane.run_dir.mkdir(parents=True, exist_ok=True)
+    async with contextlib.AsyncExitStack() as stack:
+        ledger = SqliteLedger.open(str(config.lane.state_dir / "ledger.db"))
+        stack.callback(ledger.close)
+        printer = await _open_printer(config, stack)
+        lane, desk = _compose(config, enrolled, ledger, printer)
+        await stack.enter_async_context(_served_uplink(config, lane, desk))
+        _open_scanners(config, lane, stack)
+        await stack.enter_async_context(_served_api(config, lane, desk))
+        await stack.enter_async_context(_running(lane.spooler.run(), _maintained(lane), _started(lane)))
+        _notify("READY=1")
+        LOG.info("ready", extra={"lane": lane.settings.lane})
+        while not stop.is_set() and ledger.failed is None:
+            _notify("WATCHDOG=1")
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), HEARTBEAT_S)
+        _notify("STOPPING=1")
+        if ledger.failed is not None:
+            LOG.critical("the ledger failed, starting over: %s", ledger.failed)
+            return 1
+    return 0
+
+
+def _compose(
+    config: Config, enrolled: Enrolled, ledger: SqliteLedger, printer: POSPrinter | None
+) -> tuple[Lane, LaneDesk]:
+    """Backend and lane need each other: the channel's handlers are the lane's, the lane's questions the channel's."""
+    desk = _LateDesk()
+    backend = RemoteBackend(desk)
+    lane = Lane(
+        lane_settings(config, enrolled),
+        enrolled_lenders(enrolled),
+        load_journal_key(identity_dir(config)),
+        ledger=ledger,
+        snapshots=SnapshotFiles(_snapshots_dir(config)),
+        backend=backend,
+        printer=ThreadedPrinter(printer) if printer else None,
+        clock=MachineClock(),
+        random_bytes=os.urandom,
+        free_bytes=lambda: shutil.disk_usage(config.lane.state_dir).free,
+    )
+    desk.serve(lane)
+    return lane, desk
+
+
+class _LateDesk(LaneDesk):
+    """A desk whose lane is given later; nobody asks before the socket is served."""
+
+    def __init__(self) -> None:
+        self.link_detail = ""
+
+    def serve(self, lane: Lane) -> None:
+        super().__init__(lane)
+
+
+def lane_settings(config: Config, enrolled: Enrolled) -> LaneSettings:
+    certificate = (identity_dir(config) / CERTIFICATE_FILE).read_bytes()
+    return LaneSettings(
+        lane=enrolled.lane,
+        store=enrolled.store,
+        epoch=enrolled.epoch,
+        seller=Seller(config.merchant.name, config.merchant.store_name, enrolled.lane),
+        certificate_sha256=hashlib.sha256(certificate).digest(),
+        language=config.lane.language,
+        timezone=config.lane.timezone,
+        online_budget_s=config.backend.online_budget_ms / 1000,
+        clock_holdover_max_s=config.limits.clock_holdover_max_s,
+        print_job_ttl_s=config.limits.print_job_ttl_s,
+        queue_entries_max=config.limits.queue_entries_max,
+        free_bytes_min=config.limits.free_space_min_mb * 10**6,
+    )
+
+
+def enrolled_lenders(enrolled: Enrolled) -> list[EnrolledLender]:
+    return [
+        EnrolledLender(row.lender, row.name, cose.PublicKey.from_cose_key(cbor.decode(row.root)), row.keys)
+        for row in enrolled.lenders
+    ]
+
+
+# -- the parts of the running daemon, each with its own end ------------------------------------------------------
+
+
+async def _open_printer(config: Config, stack: contextlib.AsyncExitStack) -> POSPrinter | None:
+    if not config.printer.address:
+        return None
+    settings = config.printer
+    printer = await asyncio.to_thread(open_printer, "printer", settings.address, settings.options)
+    stack.push_async_callback(asyncio.to_thread, printer.close)
+    return printer
+
+
+def _open_scanners(config: Config, lane: Lane, stack: contextlib.AsyncExitStack) -> None:
+    loop = asyncio.get_running_loop()
+
+    def on_event(event: DeviceEvent) -> None:
+        if isinstance(event, DataEvent):
+            scan = event.scan
+            loop.call_soon_threadsafe(lane.counter.scanned, scan.raw, scan.device)
+
+    for name, settings in config.scanner.items():
+        scanner = open_scanner(name, settings.address, settings.options, on_event=on_event)
+        stack.callback(scanner.close)
+
+
+@contextlib.asynccontextmanager
+async def _served_uplink(config: Config, lane: Lane, desk: LaneDesk) -> AsyncIterator[None]:
+    backend = lane.backend
+    assert isinstance(backend, RemoteBackend)
+    del desk
+    server = await serve_unix(_uplink_socket(config), backend.handlers, backend.attach)
+    try:
+        yield
+    finally:
+        server.close()
+
+
+@contextlib.asynccontextmanager
+async def _served_api(config: Config, lane: Lane, desk: LaneDesk) -> AsyncIterator[None]:
+    app = create_app(
+        Desk(
+            counter=lane.counter,
+            checkout=lane.checkout,
+            settlement=lane.settlement,
+            events=lane.events,
+            category=config.merchant.category,
+            currency=config.lane.currency,
+            lender=lambda: lane.lenders.first.lender,
+            new_sale_id=lambda: str(uuid.uuid4()),
+            status=lambda: lane_status(lane, desk),
+            verify_journal=lambda: _verified(lane.ledger),
+        )
+    )
+    server, bound = make_server(app, agent_socket(config))
+    serving = asyncio.create_task(server.serve([bound]))
+    try:
+        while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has no event for it
+            await asyncio.sleep(0.005)
+        yield
+    finally:
+        server.stop()
+        await serving
+
+
+@contextlib.asynccontextmanager
+async def _running(*loops: Any) -> AsyncIterator[None]:
+    tasks = [asyncio.create_task(_guarded(loop)) for loop in loops]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _guarded(loop: Any) -> None:
+    try:
+        await loop
+    except CounterfoilError as fault:
+        LOG.error("%s", fault.message, extra={"code": fault.code})
+
+
+async def _started(lane: Lane) -> None:
+    """Close what a crash left open. The link may need a moment: inquire first, then give up."""
+    for _ in range(15):
+        if lane.backend.available:
+            break
+        await asyncio.sleep(0.2)
+    await lane.start()
+
+
+async def _maintained(lane: Lane) -> None:
+    while True:
+        await asyncio.sleep(MAINTENANCE_S)
+        lane.maintain()
+
+
+def _stop_on_signals() -> asyncio.Event:
+    stop = asyncio.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    return stop
+
+
+def _notify(state: str) -> None:
+    """Tell systemd (sd_notify(3)); nothing without it."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if not address:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as to, contextlib.suppress(OSError):
+        to.sendto(state.encode(), "\0" + address[1:] if address.startswith("@") else address)
+
+
+# -- what status and the offline commands show --------------------------------------------------------------------
+
+
+def lane_status(lane: Lane, desk: LaneDesk) -> dict[str, Any]:
+    """One screen of facts about the lane, as JSON values."""
+    reading = lane.clock.read(lane.lenders.first.lender)
+    cursor = lane.ledger.cursor(lane.ledger.head.epoch)
+    return {
+        "lane": lane.settings.lane,
+        "store": lane.settings.store,
+        "conditions": [asdict(found) for found in lane.conditions()],
+        "link": {"up": lane.backend.available, "detail": desk.link_detail},
+        "clock": {"now_s": reading.now_s, "trusted": reading.trusted, "source": reading.source},
+        "journal": {
+            "epoch": lane.ledger.head.epoch,
+            "number": lane.ledger.head.number,
+            "head": lane.ledger.head.hash.hex(),
+            "lease_horizon": lane.ledger.head.lease_horizon,
+        },
+        "queue": {
+            "depth": lane.forwarding.depth,
+            "sent_through": cursor.sent_through,
+            "acknowledged_through": cursor.acknowledged_through,
+            "exceptions": [
+                {"epoch": item.position.epoch, "number": item.position.number, "state": item.state, "why": item.reason}
+                for item in lane.ledger.queue_exceptions()
+            ],
+        },
+        "lenders": [
+            {
+                "lender": lender.lender,
+                "name": lender.name,
+                "keys_version": lender.keys.version,
+                "policy_version": lender.policy.version if lender.policy else None,
+                "snapshot_sequence": lender.snapshot_sequence or None,
+                "snapshot_built_at": lender.stack.newest.built_at if lender.stack else None,
+                "batch": asdict(lane.ledger.open_batch(lender.lender)),
+            }
+            for lender in lane.lenders.all()
+        ],
+        "print_jobs_waiting": len(lane.ledger.print_jobs()),
+        "recent_sales": [lane.counter.view(hold.sale_id) for hold in lane.ledger.recent_sales(10)],
+    }
+
+
+def _verified(ledger: Any) -> dict[str, Any]:
+    try:
+        head = ledger.verify()
+    except JournalError as error:
+        raise LedgerCorrupt(str(error)) from error
+    return {"epoch": head.epoch, "number": head.number, "head": head.hash.hex(), "verified": True}
+
+
+@contextlib.contextmanager
+def open_offline(config: Config) -> Iterator[SqliteLedger]:
+    """The ledger, for a command while the daemon is stopped. Raises LedgerInUse when it is not, and ledger faults."""
+    path = config.lane.state_dir / "ledger.db"
+    if not path.exists():
+        raise NotEnrolled(f"There is no ledger at {path}.")
+    ledger = SqliteLedger.open(str(path), wal_pages=0)
+    try:
+        yield ledger
+    finally:
+        ledger.close()
+
+
+# -- the uplink process and enrollment ----------------------------------------------------------------------------
+
+
+def uplink(config: Config) -> int:
+    """``counterfoil uplink``: the only process that talks to the backend. Runs until a signal ends it."""
+    enrolled = load_identity(identity_dir(config))
+    with contextlib.suppress(asyncio.CancelledError):
+        asyncio.run(_uplink(config, enrolled))
+    return 0
+
+
+async def _uplink(config: Config, enrolled: Enrolled) -> None:
+    from agent.uplink.client import BackendClient
+    from agent.uplink.connection import Timeouts, make_client
+    from agent.uplink.process import UplinkSettings, run_uplink
+
+    stop = _stop_on_signals()
+    settings = UplinkSettings(
+        lane=enrolled.lane,
+        spool_dir=_snapshots_dir(config) / "spool",
+        online_budget_s=config.backend.online_budget_ms / 1000,
+        poll_s=config.uplink.poll_s,
+        batch_entries_max=config.uplink.batch_entries_max,
+        backoff_max_s=config.uplink.backoff_max_s,
+        breaker_failures=config.uplink.breaker_failures,
+        free_space_min_bytes=config.limits.free_space_min_mb * 10**6,
+    )
+    timeouts = Timeouts(config.backend.connect_timeout_ms / 1000, config.backend.transfer_timeout_s)
+    http = make_client(identity_dir(config), config.backend.url, timeouts)
+    client = BackendClient(http, transfer_timeout_s=config.backend.transfer_timeout_s)
+    connect: Callable[..., Any] = lambda handlers: connect_unix(_uplink_socket(config), handlers)  # noqa: E731
+    async with _running(run_uplink(client, connect, random.SystemRandom(), settings)):
+        _notify("READY=1")
+        while not stop.is_set():
+            _notify("WATCHDOG=1")
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), 1.0)
+    await http.aclose()
+
+
+def enroll(config: Config, url: str, code: str) -> Enrolled:
+    """``counterfoil enroll``: keys, certificate, lenders. Raises the faults of ``uplink.enrollment.enroll``."""
+    from agent.uplink.enrollment import enroll as ask
+
+    config.lane.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return asyncio.run(ask(url, code, identity_dir(config)))

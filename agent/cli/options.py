@@ -1,0 +1,42 @@
+"""Options that several verbs share. The one rule: a verb finds the lane by one file, and nothing else."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from agent.config import Config
+    from agent.local.client import LocalClient
+
+DEFAULT_CONFIG = Path("/etc/counterfoil/agent.toml")
+
+
+def add_config(parser: argparse.ArgumentParser) -> None:
+    text = f"configuration file (default: {DEFAULT_CONFIG})"
+    parser.add_argument("--config", type=Path, default=DEFAULT_CONFIG, metavar="FILE", help=text)
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print one JSON value")
+
+
+def load_config(args: argparse.Namespace) -> Config:
+    """The configuration that the verb was given. Raises ConfigError."""
+    from agent.config import load
+
+    return load(args.config)
+
+
+def client(args: argparse.Namespace) -> LocalClient:
+    """The running agent of this lane. Raises ConfigError."""
+    from agent.local.client import LocalClient
+
+    config = load_config(args)
+    return LocalClient(config.lane.run_dir / config.local.socket_name)
+
+
+def show(value: Any) -> None:
+    print(json.dumps(value, ensure_ascii=False, indent=2))

@@ -1,0 +1,209 @@
+"""The local API: what POS software, the page and the command line may ask of the running agent.
+
+The one rule: thin. A handler checks the shape of a request, calls one service, and maps its faults to a problem
+document (RFC 9457); nothing is decided here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import asdict, dataclass
+from typing import Any, Final, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from agent.core.money import Money, MoneyError
+from agent.errors import CounterfoilError, IdempotencyConflict, LedgerError
+from agent.services.checkout import Checkout, Order
+from agent.services.counter import Counter, Events
+from agent.services.settlement import Settlement
+
+BODY_BYTES_MAX: Final = 64 * 1024
+WAIT_MAX_S: Final = 60.0
+SALE_ID: Final = r"^[A-Za-z0-9._-]{8,36}$"
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+
+class _Amount(_Body):
+    minor: int
+    currency: str
+
+
+class OpenSale(_Body):
+    """POST /v1/sales. Without ``code`` the sale waits for the next scan."""
+
+    sale_id: str | None = Field(default=None, pattern=SALE_ID)
+    amount: _Amount
+    category: str | None = Field(default=None, pattern=r"^[0-9]{4}$")
+    capture: Literal["at_once", "later"] = "at_once"
+    code: str | None = Field(default=None, max_length=512)
+
+
+class Reversal(_Body):
+    reason: str = Field(default="cashier", max_length=64)
+
+
+class CloseDay(_Body):
+    lender: str | None = Field(default=None, max_length=16)
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What the API serves: services of one lane, and its own facts."""
+
+    counter: Counter
+    checkout: Checkout
+    settlement: Settlement
+    events: Events
+    category: str
+    currency: str
+    lender: Callable[[], str]
+    new_sale_id: Callable[[], str]
+    status: Callable[[], dict[str, Any]]
+    verify_journal: Callable[[], dict[str, Any]]
+
+
+B = TypeVar("B", bound=_Body)
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+def create_app(desk: Desk) -> Starlette:
+    """The ASGI application. Every answer is JSON; every refusal a problem document."""
+
+    async def open_sale(request: Request) -> Response:
+        body = await _read(request, OpenSale)
+        amount = Money(body.amount.minor, body.amount.currency)
+        if amount.currency != desk.currency:
+            raise MoneyError(f"this lane sells in {desk.currency}, not in {amount.currency}")
+        order = Order(body.sale_id or desk.new_sale_id(), amount, body.category or desk.category, body.capture)
+        view = await desk.counter.open_sale(order, body.code)
+        return JSONResponse(view, 201 if view["state"] == "waiting" else 200)
+
+    async def show_sale(request: Request) -> Response:
+        sale_id = request.path_params["sale_id"]
+        if not desk.counter.knows(sale_id):
+            return _problem(404, "sale_unknown", f"This lane knows no sale {sale_id}.")
+        wait_s = _wait_s(request)
+        if not wait_s:
+            return JSONResponse(desk.counter.view(sale_id))
+        return JSONResponse(await desk.counter.wait(sale_id, _is_decided, wait_s))
+
+    async def capture(request: Request) -> Response:
+        return await _changed(request, desk.checkout.capture)
+
+    async def reverse(request: Request) -> Response:
+        body = await _read(request, Reversal)
+        return await _changed(request, lambda sale_id: desk.checkout.reverse(sale_id, body.reason))
+
+    async def _changed(request: Request, change: Callable[[str], Awaitable[Any]]) -> Response:
+        sale_id = request.path_params["sale_id"]
+        if await change(sale_id) is None:
+            return _problem(404, "sale_unknown", f"There is no approved sale {sale_id}.")
+        return JSONResponse(desk.counter.view(sale_id))
+
+    async def settle(request: Request) -> Response:
+        body = await _read(request, CloseDay)
+        closed = desk.settlement.close(body.lender or desk.lender())
+        return JSONResponse(asdict(await desk.settlement.match(closed)))
+
+    async def status(_: Request) -> Response:
+        return JSONResponse(desk.status())
+
+    async def verify(_: Request) -> Response:
+        return JSONResponse(desk.verify_journal())
+
+    async def events(_: Request) -> Response:
+        return StreamingResponse(_stream(desk.events), media_type="text/event-stream")
+
+    return Starlette(
+        routes=[
+            Route("/v1/sales", _guarded(open_sale), methods=["POST"]),
+            Route("/v1/sales/{sale_id}", _guarded(show_sale), methods=["GET"]),
+            Route("/v1/sales/{sale_id}/capture", _guarded(capture), methods=["POST"]),
+            Route("/v1/sales/{sale_id}/reversal", _guarded(reverse), methods=["POST"]),
+            Route("/v1/settlements", _guarded(settle), methods=["POST"]),
+            Route("/v1/status", _guarded(status), methods=["GET"]),
+            Route("/v1/journal/verification", _guarded(verify), methods=["POST"]),
+            Route("/v1/events", events, methods=["GET"]),
+        ]
+    )
+
+
+def _guarded(handler: Handler) -> Handler:
+    """Faults become problem documents: the caller reads what to do, never a stack trace."""
+
+    async def guarded(request: Request) -> Response:
+        try:
+            return await handler(request)
+        except _BadBody as error:
+            return _problem(error.status, error.kind, str(error))
+        except MoneyError as error:
+            return _problem(422, "amount", str(error))
+        except IdempotencyConflict as error:
+            return _problem(409, error.code, error.message, error.hint)
+        except LedgerError as error:
+            return _problem(503, error.code, error.message, error.hint)
+        except CounterfoilError as error:
+            return _problem(500, error.code, error.message, error.hint)
+
+    return guarded
+
+
+class _BadBody(Exception):
+    def __init__(self, status: int, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.status, self.kind = status, kind
+
+
+async def _read(request: Request, shape: type[B]) -> B:
+    """The body as ``shape``; {} when there is none. Bounded while it is being read."""
+    data = b""
+    async for chunk in request.stream():
+        data += chunk
+        if len(data) > BODY_BYTES_MAX:
+            raise _BadBody(413, "body_too_large", f"A request has at most {BODY_BYTES_MAX} bytes.")
+    try:
+        return shape.model_validate_json(data or b"{}")
+    except ValidationError as error:
+        faults = [f"{'.'.join(map(str, fault['loc'])) or 'body'}: {fault['msg']}" for fault in error.errors()]
+        raise _BadBody(422, "body_malformed", "; ".join(faults)) from None
+
+
+def _wait_s(request: Request) -> float:
+    try:
+        return min(max(float(request.query_params.get("wait_s", 0)), 0.0), WAIT_MAX_S)
+    except ValueError:
+        raise _BadBody(422, "wait_s", "wait_s is a number of seconds.") from None
+
+
+def _is_decided(view: dict[str, Any]) -> bool:
+    return view["state"] not in ("waiting", "asking") and not view.get("waiting_for_code", False)
+
+
+async def _stream(events: Events) -> AsyncIterator[str]:
+    listener = events.subscribe()
+    try:
+        while True:
+            try:
+                event = await asyncio.wait_for(listener.get(), 15)
+            except TimeoutError:
+                yield ": still here\n\n"
+                continue
+            data = json.dumps(event["data"], ensure_ascii=False)
+            yield f"id: {event['id']}\nevent: {event['type']}\ndata: {data}\n\n"
+    finally:
+        events.unsubscribe(listener)
+
+
+def _problem(status: int, kind: str, detail: str, hint: str = "") -> JSONResponse:
+    body = {"type": f"urn:counterfoil:problem:{kind}", "title": kind, "status": status, "detail": detail, "hint": hint}
+    return JSONResponse(body, status, media_type="application/problem+json")

@@ -1,0 +1,66 @@
+"""The command line's way to the running agent: plain HTTP over its Unix socket, standard library only.
+
+The one rule: when the daemon is not there, the error says so and what to do; it is never a stack trace.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from agent.errors import AgentNotRunning, CounterfoilError
+
+
+class RequestRefused(CounterfoilError):
+    """The agent refused the request; ``problem`` is its RFC 9457 document."""
+
+    code = "request_refused"
+
+    def __init__(self, problem: Mapping[str, Any]) -> None:
+        super().__init__(str(problem.get("detail", "The agent refused the request.")))
+        self.problem = problem
+        self.hint = str(problem.get("hint") or "Correct the request and send it again.")  # type: ignore[misc]
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: Path, timeout_s: float) -> None:
+        super().__init__("localhost", timeout=timeout_s)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self._path))
+
+
+class LocalClient:
+    """One lane's agent. ``timeout_s`` bounds each call; a sale may take its online budget and a flush."""
+
+    def __init__(self, socket_path: Path, timeout_s: float = 75.0) -> None:
+        self._socket_path, self._timeout_s = socket_path, timeout_s
+
+    def get(self, path: str) -> Any:
+        return self._ask("GET", path, None)
+
+    def post(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        return self._ask("POST", path, body or {})
+
+    def _ask(self, method: str, path: str, body: Mapping[str, Any] | None) -> Any:
+        """The JSON answer. Raises AgentNotRunning, RequestRefused."""
+        connection = _UnixConnection(self._socket_path, self._timeout_s)
+        data = None if body is None else json.dumps(body)
+        try:
+            connection.request(method, path, data, {"Content-Type": "application/json"})
+            response = connection.getresponse()
+            answer = json.loads(response.read())
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise AgentNotRunning(f"The agent does not answer at {self._socket_path}: {error}") from error
+        finally:
+            connection.close()
+        if response.status >= 400:
+            raise RequestRefused(answer)
+        return answer

@@ -1,0 +1,48 @@
+"""The local API on a Unix socket, in the daemon's own loop.
+
+The one rule: the socket exists with its final mode from the first moment, and a stop answers what is in flight.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+import uvicorn
+from starlette.applications import Starlette
+
+SOCKET_MODE = 0o660
+"""Owner and group: the group is who may sell on this lane."""
+
+
+class LocalServer(uvicorn.Server):
+    """uvicorn without signal handlers of its own: the daemon decides when to stop."""
+
+    def install_signal_handlers(self) -> None:
+        return
+
+    def stop(self) -> None:
+        self.should_exit = True
+
+
+def make_server(app: Starlette, path: Path) -> tuple[LocalServer, socket.socket]:
+    """A server and its bound socket; run it with ``await server.serve([bound])``. Raises OSError."""
+    config = uvicorn.Config(
+        app, log_config=None, access_log=False, lifespan="off", ws="none", loop="asyncio", timeout_graceful_shutdown=5
+    )
+    return LocalServer(config), _bound(path)
+
+
+def _bound(path: Path) -> socket.socket:
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX)
+    umask = os.umask(0o777 & ~SOCKET_MODE)
+    try:
+        listener.bind(str(path))
+    except OSError:
+        listener.close()
+        raise
+    finally:
+        os.umask(umask)
+    return listener
