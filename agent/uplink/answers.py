@@ -1,0 +1,209 @@
+"""The shapes of the backend's answers, as tables: field name to what it must be.
+
+The one rule: an answer has every field of its shape, of the right type and size, or it is no answer. Unknown fields are
+dropped, so that a newer backend can say more; unknown values of a closed list are refused.
+"""
+
+import binascii
+import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeAlias
+
+from agent.core import cbor
+from agent.core.forwarding import RESULT_EVENTS
+
+Check: TypeAlias = Callable[[object], bool]
+Shape: TypeAlias = Mapping[str, Check]
+
+MINOR_END: Final = 2**53  # amounts survive a JSON number
+_TEXT_MAX: Final = 256
+_PEM_MAX: Final = 8192
+_LIST_MAX: Final = 10_000
+
+
+class Shapeless(ValueError):
+    """The value does not have the shape; the text names the field."""
+
+
+def shaped(value: object, shape: Shape) -> dict[str, Any]:
+    """The fields of `value` that `shape` names. Raises Shapeless."""
+    if not isinstance(value, dict):
+        raise Shapeless("the answer is not an object")
+    for name, check in shape.items():
+        if not check(value.get(name)):
+            raise Shapeless(f"its field {name} is missing or malformed")
+    return {name: value.get(name) for name in shape}
+
+
+def plain_fields(fields: Mapping[str, Any]) -> dict[cbor.Key, cbor.Value]:
+    """The fields that can be handed on as CBOR: bounded depth, no number that is not an integer of 64 bits."""
+    return {name: value for name, value in fields.items() if _is_plain(value)}
+
+
+def encode_json(body: Mapping[str, Any]) -> bytes:
+    """JSON that is the same bytes for the same body: a repeated request is compared by its bytes."""
+    return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def encode_base64url(data: bytes) -> str:
+    """Binary on the wire: base64url without padding (RFC 4648 section 5)."""
+    return urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def decode_base64url(text: object) -> bytes:
+    """The inverse; raises Shapeless for anything else than base64url text, padded or not."""
+    if not isinstance(text, str):
+        raise Shapeless("binary is not given as text")
+    try:
+        return urlsafe_b64decode(text.rstrip("=") + "=" * (-len(text.rstrip("=")) % 4))
+    except (binascii.Error, ValueError) as error:
+        raise Shapeless("binary is not base64url") from error
+
+
+def _is_bool(value: object) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and 0 <= value < MINOR_END
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and len(value) <= _TEXT_MAX
+
+
+def _is_amount(value: object) -> bool:
+    match value:
+        case {"minor": int(minor), "currency": str(currency)}:
+            return type(minor) is int and 0 < minor < MINOR_END and len(currency) == 3
+    return False
+
+
+def _is_base64url(value: object) -> bool:
+    try:
+        return bool(decode_base64url(value))
+    except Shapeless:
+        return False
+
+
+def _is_pem(value: object) -> bool:
+    return isinstance(value, str) and len(value) <= _PEM_MAX
+
+
+def _is_digest(value: object) -> bool:
+    return isinstance(value, str) and len(value) == 64 and set(value) <= set("0123456789abcdef")
+
+
+def _is_plain(value: object) -> bool:
+    """Whether it can be handed on as CBOR: bounded depth, no number that is not an integer."""
+    try:
+        cbor.encode(value, depth_max=5)
+    except cbor.CborError:
+        return False
+    return True
+
+
+def _optional(check: Check) -> Check:
+    return lambda value: value is None or check(value)
+
+
+def _list_of(check: Check) -> Check:
+    return lambda value: isinstance(value, list) and len(value) <= _LIST_MAX and all(map(check, value))
+
+
+def _object(shape: Shape) -> Check:
+    return lambda value: isinstance(value, dict) and all(check(value.get(name)) for name, check in shape.items())
+
+
+def _is_plain_object(value: object) -> bool:
+    return isinstance(value, dict) and _is_plain(value)
+
+
+AUTHORIZATION: Final[Shape] = {
+    "approved": _is_bool,
+    "response_code": _is_text,
+    "reason": _is_text,
+    "rules": _list_of(_is_text),
+    "policy_version": _optional(_is_count),
+    "authorization_code": _optional(_is_text),
+    "amount": _optional(_is_amount),
+    "lease_used_minor": _is_count,
+    "decided_at": _is_text,
+}
+JOURNAL: Final[Shape] = {
+    "acknowledged_through": _is_count,
+    "results": _list_of(
+        _object(
+            {
+                "number": _is_count,
+                "result": lambda value: isinstance(value, str) and value in RESULT_EVENTS,
+                "reason": _optional(_is_text),
+            }
+        )
+    ),
+}
+SNAPSHOT: Final[Shape] = {
+    "sequence": _is_count,
+    "layers": _list_of(
+        _object({"sequence": _is_count, "base": _is_bool, "size": _is_count, "sha256": _is_digest, "url": _is_text})
+    ),
+}
+HEARTBEAT: Final[Shape] = {"time": _is_base64url}
+SETTLEMENT: Final[Shape] = {
+    "matched": _is_bool,
+    "differences": _list_of(_is_plain),
+    "totals": _is_plain_object,
+    "chain_head": _optional(_is_text),
+}
+CA: Final[Shape] = {"ca": _is_pem}
+ENROLLMENT: Final[Shape] = {
+    "lane": _is_text,
+    "store": _is_text,
+    "merchant": _is_text,
+    "merchant_name": _is_text,
+    "category": _is_text,
+    "currency": _is_text,
+    "epoch": _is_count,
+    "certificate": _is_pem,
+    "ca": _is_pem,
+    "lenders": _list_of(_object({"lender": _is_text, "name": _is_text, "root": _is_base64url, "keys": _is_base64url})),
+}
+
+
+def authorization(value: object) -> dict[str, Any]:
+    """An answer to an authorization. Raises Shapeless, also for an approval that names no amount."""
+    answer = shaped(value, AUTHORIZATION)
+    if answer["approved"] and answer["amount"] is None:
+        raise Shapeless("it approves no amount")
+    return answer
+
+
+def settlement(value: object) -> dict[str, Any]:
+    """An answer to a settlement. Raises Shapeless."""
+    return shaped(value, SETTLEMENT)
+
+
+def journal(value: object) -> dict[str, Any]:
+    """An answer to an upload. Raises Shapeless."""
+    return shaped(value, JOURNAL)
+
+
+def snapshot(value: object) -> dict[str, Any]:
+    """The list of a stack's layers. Raises Shapeless."""
+    return shaped(value, SNAPSHOT)
+
+
+def heartbeat(value: object) -> dict[str, Any]:
+    """An answer to a heartbeat. Raises Shapeless."""
+    return shaped(value, HEARTBEAT)
+
+
+def ca(value: object) -> dict[str, Any]:
+    """The CA's certificate. Raises Shapeless."""
+    return shaped(value, CA)
+
+
+def enrollment(value: object) -> dict[str, Any]:
+    """An answer to an enrollment. Raises Shapeless."""
+    return shaped(value, ENROLLMENT)

@@ -1,0 +1,157 @@
+"""Enrollment: a one-time code becomes the identity of a lane.
+
+The one rule: the code is the only thing trusted at the start. It carries the fingerprint of the backend's CA, so nobody
+in between can answer; and everything that the answer brings is checked against it before anything is kept. The keys
+are on disk before the request leaves, so that after a crash the same code gets the same answer.
+"""
+
+import hashlib
+import hmac
+import os
+import ssl
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+import httpx
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import serialization
+from cryptography.x509.oid import NameOID
+
+from agent.core import cbor, cose, trust
+from agent.errors import CounterfoilError, NotEnrolled, UntrustedDocument, UplinkRefused, UplinkUnavailable
+from agent.uplink import answers
+from agent.uplink.answers import decode_base64url, encode_base64url
+from agent.uplink.client import BackendClient
+from agent.uplink.connection import pinned_context
+from agent.uplink.enrollment_code import FINGERPRINT_BYTES, Code
+from agent.uplink.faults import BackendFault, Refused
+from agent.uplink.identity import IDENTITY_FILE, Enrolled, EnrolledLender, load_identity, save_identity
+from agent.uplink.lane_keys import LaneKeys, prepare_keys, public_der
+
+ENROLL_TIMEOUT_S: Final = 20.0
+
+MakeHttp: TypeAlias = Callable[[ssl.SSLContext], httpx.AsyncClient]
+
+
+class WrongBackend(CounterfoilError):
+    """The server is not the backend that made the code."""
+
+    code = "enrollment_wrong_backend"
+    hint = "Check `--backend`; if the address is right, somebody answers in the backend's place: ask the backend team."
+
+
+async def enroll(
+    url: str,
+    code: str,
+    directory: Path,
+    *,
+    make_http: MakeHttp | None = None,
+    randomness: Callable[[int], bytes] = os.urandom,
+) -> Enrolled:
+    """Make keys, prove the code, check the answer, write `directory`. Repeating it with the same code is harmless.
+
+    `make_http` builds the HTTP client for a TLS context. Raises BadCode, WrongBackend, UplinkUnavailable (try again),
+    UplinkRefused (the code is used, unknown or expired, or the lane is enrolled already), UntrustedDocument (the answer
+    does not hold together), NotEnrolled (the directory cannot be written).
+    """
+    parsed = Code.parse(code)
+    make_http = make_http or (lambda context: _http(url, context))
+    try:
+        _check_free(directory, parsed)
+        keys = prepare_keys(directory, randomness)
+        ca = await _fetch_ca(make_http, parsed)
+        fields = await _ask(make_http, ca, parsed, keys)
+        enrolled = _checked(fields, ca, keys, parsed)
+        save_identity(directory, enrolled, certificate=fields["certificate"].encode(), ca=_pem(ca))
+    except OSError as error:
+        raise NotEnrolled(f"{directory} cannot be written: {error.strerror}") from error
+    except Refused as error:
+        raise UplinkRefused(f"The backend refuses this code: {error.message}") from error
+    except BackendFault as error:
+        raise UplinkUnavailable(f"The backend cannot be asked: {error.message}") from error
+    return enrolled
+
+
+def _check_free(directory: Path, code: Code) -> None:
+    """A lane that is enrolled stays who it is: another code would orphan its journal."""
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if (directory / IDENTITY_FILE).exists() and load_identity(directory).code_sha256 != code.sha256:
+        raise UplinkRefused("This lane is enrolled already; another code would make it another lane.")
+
+
+async def _fetch_ca(make_http: MakeHttp, code: Code) -> x509.Certificate:
+    """The CA's certificate from a server that nobody vouches for: only the code's fingerprint makes it true."""
+    async with make_http(_unverified()) as http:
+        fields = await BackendClient(http, transfer_timeout_s=ENROLL_TIMEOUT_S).ca()
+    try:
+        ca = x509.load_pem_x509_certificate(fields.encode())
+    except ValueError as error:
+        raise WrongBackend("The server does not give a CA certificate.") from error
+    fingerprint = hashlib.sha256(ca.public_bytes(serialization.Encoding.DER)).digest()[:FINGERPRINT_BYTES]
+    if not hmac.compare_digest(fingerprint, code.ca_fingerprint):
+        raise WrongBackend()
+    return ca
+
+
+async def _ask(make_http: MakeHttp, ca: x509.Certificate, code: Code, keys: LaneKeys) -> dict[str, Any]:
+    journal_key = encode_base64url(cbor.encode(keys.journal.to_cose_key()))
+    body = {"code": str(code), "csr": keys.csr.decode(), "journal_key": journal_key}
+    async with make_http(pinned_context(_pem(ca).decode())) as http:
+        return await BackendClient(http, transfer_timeout_s=ENROLL_TIMEOUT_S).enroll(body)
+
+
+def _checked(fields: Mapping[str, Any], ca: x509.Certificate, keys: LaneKeys, code: Code) -> Enrolled:
+    """The answer, if all of it holds together. Raises UntrustedDocument."""
+    try:
+        certificate = x509.load_pem_x509_certificate(fields["certificate"].encode())
+        certificate.verify_directly_issued_by(ca)
+        told_ca = x509.load_pem_x509_certificate(fields["ca"].encode())
+        lenders = tuple(_lender(row) for row in fields["lenders"])
+    except (ValueError, TypeError, InvalidSignature) as error:
+        raise UntrustedDocument("The certificate in the answer is not one of the backend's CA.") from error
+    if told_ca != ca:
+        raise UntrustedDocument("The answer names another CA than the code.")
+    if public_der(certificate.public_key()) != keys.tls_public:
+        raise UntrustedDocument("The certificate in the answer is not for this lane's key.")
+    if _subject(certificate) != (fields["lane"], fields["merchant"], fields["store"]):
+        raise UntrustedDocument("The certificate names another lane than the answer.")
+    told = {name: fields[name] for name in answers.ENROLLMENT if name not in ("certificate", "ca", "lenders")}
+    return Enrolled(**told, lenders=lenders, code_sha256=code.sha256)
+
+
+def _lender(row: Mapping[str, Any]) -> EnrolledLender:
+    """A lender whose key list its own root has signed."""
+    lender = EnrolledLender(row["lender"], row["name"], decode_base64url(row["root"]), decode_base64url(row["keys"]))
+    try:
+        root = cose.PublicKey.from_cose_key(cbor.decode(lender.root))
+        keys = trust.verify_key_list(lender.keys, root, version_min=0)
+    except (cbor.CborError, cose.CoseError, trust.TrustError) as error:
+        raise UntrustedDocument(f"The keys of the lender {lender.lender} do not verify: {error}") from error
+    if keys.lender != lender.lender:
+        raise UntrustedDocument(f"The key list of the lender {lender.lender} is one of {keys.lender}.")
+    return lender
+
+
+def _subject(certificate: x509.Certificate) -> tuple[str | bytes, ...]:
+    """Lane, merchant and store, as the certificate states them (CN, O, OU)."""
+    oids = (NameOID.COMMON_NAME, NameOID.ORGANIZATION_NAME, NameOID.ORGANIZATIONAL_UNIT_NAME)
+    found = [certificate.subject.get_attributes_for_oid(oid) for oid in oids]
+    return tuple(values[0].value if len(values) == 1 else "" for values in found)
+
+
+def _pem(certificate: x509.Certificate) -> bytes:
+    return certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def _unverified() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _http(url: str, context: ssl.SSLContext) -> httpx.AsyncClient:
+    return httpx.AsyncClient(base_url=url, verify=context, timeout=ENROLL_TIMEOUT_S, trust_env=False)

@@ -1,0 +1,217 @@
+"""`LaneSide` carried over the channel: the handlers that `run` offers, and the proxy by which the uplink calls them.
+
+The one rule: both directions of a message stand in this file side by side, and whatever does not have exactly the
+agreed shape is refused here, before a service or a loop sees it.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from agent.core.cbor import Value
+from agent.errors import UplinkError
+from agent.uplink.channel import Channel, Handler
+from agent.uplink.lane_side import (
+    Batch,
+    DocumentKind,
+    EntryResult,
+    LaneSide,
+    LayerFile,
+    LenderState,
+    LinkState,
+    TimeRequest,
+)
+
+LANE_CALL_TIMEOUT_S: Final = 30.0
+"""`run` answers in milliseconds; this ends the wait for one that hangs. Its watchdog restarts it before that."""
+
+
+class Misunderstood(UplinkError):
+    """The two processes do not agree on the shape of a message: they are of different versions."""
+
+    code = "uplink_misunderstood"
+    hint = "Restart both services so that they run the same version: `systemctl restart counterfoil\\*`."
+
+
+def lane_handlers(lane: LaneSide) -> Mapping[str, Handler]:
+    """The calls that `run` answers, by kind."""
+    calls = _LaneHandlers(lane)
+    return {
+        "lenders": calls.lenders,
+        "next_batch": calls.next_batch,
+        "acknowledged": calls.acknowledged,
+        "rewind": calls.rewind,
+        "fork": calls.fork,
+        "time_request": calls.time_request,
+        "signed_time": calls.signed_time,
+        "document": calls.document,
+        "snapshot_ready": calls.snapshot_ready,
+        "link": calls.link,
+    }
+
+
+class _LaneHandlers:
+    """Takes message bodies apart and calls the lane."""
+
+    def __init__(self, lane: LaneSide) -> None:
+        self._lane = lane
+
+    async def lenders(self, _: Value) -> Value:
+        states = await self._lane.lenders()
+        return [[state.lender, state.root, state.keys, list(state.layers), state.now_s] for state in states]
+
+    async def next_batch(self, body: Value) -> Value:
+        match body:
+            case [int(entries_max), int(bytes_max)]:
+                batch = await self._lane.next_batch(entries_max, bytes_max)
+                if batch is None:
+                    return None
+                return [batch.epoch, batch.first, list(batch.entries), batch.signature]
+        raise Misunderstood("next_batch")
+
+    async def acknowledged(self, body: Value) -> Value:
+        match body:
+            case [int(epoch), int(through), list(results)]:
+                await self._lane.acknowledged(epoch, through, [_result(result) for result in results])
+                return None
+        raise Misunderstood("acknowledged")
+
+    async def rewind(self, body: Value) -> Value:
+        match body:
+            case [int(epoch), int(expected)]:
+                return await self._lane.rewind(epoch, expected)
+        raise Misunderstood("rewind")
+
+    async def fork(self, body: Value) -> Value:
+        match body:
+            case [int(epoch), (int() | None) as expected, (bytes() | None) as head]:
+                await self._lane.fork(epoch, expected, head)
+                return None
+        raise Misunderstood("fork")
+
+    async def time_request(self, body: Value) -> Value:
+        match body:
+            case str(lender):
+                request = await self._lane.time_request(lender)
+                return [request.nonce, request.queue_depth]
+        raise Misunderstood("time_request")
+
+    async def signed_time(self, body: Value) -> Value:
+        match body:
+            case [str(lender), bytes(nonce), bytes(data)]:
+                return await self._lane.signed_time(lender, nonce, data)
+        raise Misunderstood("signed_time")
+
+    async def document(self, body: Value) -> Value:
+        match body:
+            case [("keys" | "policy") as kind, str(lender), bytes(data)]:
+                return await self._lane.document(DocumentKind(kind), lender, data)
+        raise Misunderstood("document")
+
+    async def snapshot_ready(self, body: Value) -> Value:
+        match body:
+            case [str(lender), int(sequence), list(layers)]:
+                return await self._lane.snapshot_ready(lender, sequence, [_layer_file(layer) for layer in layers])
+        raise Misunderstood("snapshot_ready")
+
+    async def link(self, body: Value) -> Value:
+        match body:
+            case [("up" | "down" | "refused") as state, str(detail)]:
+                await self._lane.link(LinkState(state), detail)
+                return None
+        raise Misunderstood("link")
+
+
+class RemoteLane:
+    """The lane as the uplink sees it: `LaneSide`, each method a call over the channel.
+
+    Every method raises UplinkUnavailable, NoReply, CallFailed (channel.py) or Misunderstood.
+    """
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+
+    async def _call(self, kind: str, body: Value = None) -> Value:
+        return await self._channel.call(kind, body, LANE_CALL_TIMEOUT_S)
+
+    async def _asks(self, kind: str, body: Value) -> bool:
+        answer = await self._call(kind, body)
+        if not isinstance(answer, bool):
+            raise Misunderstood(kind)
+        return answer
+
+    async def lenders(self) -> Sequence[LenderState]:
+        states = await self._call("lenders")
+        if not isinstance(states, list):
+            raise Misunderstood("lenders")
+        return [_lender_state(state) for state in states]
+
+    async def next_batch(self, entries_max: int, bytes_max: int) -> Batch | None:
+        match await self._call("next_batch", [entries_max, bytes_max]):
+            case None:
+                return None
+            case [int(epoch), int(first), list(entries), bytes(signature)]:
+                if entries:
+                    return Batch(epoch, first, tuple(map(_bytes, entries)), signature)
+        raise Misunderstood("next_batch")
+
+    async def acknowledged(self, epoch: int, through: int, results: Sequence[EntryResult]) -> None:
+        rows: list[Value] = [[result.number, result.result, result.reason] for result in results]
+        await self._call("acknowledged", [epoch, through, rows])
+
+    async def rewind(self, epoch: int, expected: int) -> bool:
+        return await self._asks("rewind", [epoch, expected])
+
+    async def fork(self, epoch: int, expected: int | None, head: bytes | None) -> None:
+        await self._call("fork", [epoch, expected, head])
+
+    async def time_request(self, lender: str) -> TimeRequest:
+        match await self._call("time_request", lender):
+            case [bytes(nonce), int(queue_depth)]:
+                return TimeRequest(nonce, queue_depth)
+        raise Misunderstood("time_request")
+
+    async def signed_time(self, lender: str, nonce: bytes, data: bytes) -> bool:
+        return await self._asks("signed_time", [lender, nonce, data])
+
+    async def document(self, kind: DocumentKind, lender: str, data: bytes) -> bool:
+        return await self._asks("document", [str(kind), lender, data])
+
+    async def snapshot_ready(self, lender: str, sequence: int, layers: Sequence[LayerFile]) -> bool:
+        rows: list[Value] = [[layer.sequence, layer.path, layer.sha256] for layer in layers]
+        return await self._asks("snapshot_ready", [lender, sequence, rows])
+
+    async def link(self, state: LinkState, detail: str) -> None:
+        await self._call("link", [str(state), detail])
+
+
+def _bytes(value: Value) -> bytes:
+    if not isinstance(value, bytes):
+        raise Misunderstood("an entry")
+    return value
+
+
+def _int(value: Value) -> int:
+    if not isinstance(value, int):
+        raise Misunderstood("a number")
+    return value
+
+
+def _result(value: Value) -> EntryResult:
+    match value:
+        case [int(number), str(result), (str() | None) as reason]:
+            return EntryResult(number, result, reason)
+    raise Misunderstood("the result of an entry")
+
+
+def _layer_file(value: Value) -> LayerFile:
+    match value:
+        case [int(sequence), str(path), bytes(sha256)]:
+            return LayerFile(sequence, path, sha256)
+    raise Misunderstood("a layer")
+
+
+def _lender_state(value: Value) -> LenderState:
+    match value:
+        case [str(lender), bytes(root), bytes(keys), list(layers), int(now_s)]:
+            return LenderState(lender, root, keys, tuple(map(_int, layers)), now_s)
+    raise Misunderstood("a lender")
