@@ -18,6 +18,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from backend import snapshots
+from backend.accounts import AccountContended
 from backend.compose import Backend
 from backend.database import FAULTS
 from backend.holds import Attempt
@@ -63,7 +64,11 @@ def create_app(backend: Backend) -> Starlette:
     ]
     return Starlette(
         routes=[Route(path, endpoint, methods=[method]) for method, path, endpoint in routes],
-        exception_handlers={Problem: _problem, HTTPException: _http_problem, **dict.fromkeys(FAULTS, _unavailable)},
+        exception_handlers={
+            Problem: _problem,
+            HTTPException: _http_problem,
+            **dict.fromkeys((*FAULTS, AccountContended), _unavailable),
+        },
     )
 
 
@@ -227,6 +232,6 @@ async def _http_problem(request: Request, error: Exception) -> Response:
 
 
 async def _unavailable(request: Request, error: Exception) -> Response:
-    """The disk or the database failed: whether the transaction took effect is unknown, and a retry will tell."""
-    log.error("database fault: %s", type(error).__name__)
+    """The database failed or was busy: whether the request took effect is unknown here, and a retry will tell."""
+    log.error("database: %s", type(error).__name__)
     return await _problem(request, Problem("unavailable"))

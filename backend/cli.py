@@ -25,9 +25,10 @@ from backend.compose import Backend, compose
 from backend.database import DatabaseUnavailable, open_database, transaction
 from backend.identity import Authority, IdentityError
 from backend.problems import Problem
-from backend.schema import Account
+from backend.schema import Account, Hold, Lane
 from backend.snapshots import Plan
 
+_HOLD_COLUMNS = ("lender", "sale_id", "attempt", "state", "amount_minor")
 Verb = Callable[[argparse.Namespace], int]
 
 
@@ -133,6 +134,17 @@ def _pass_issue(args: argparse.Namespace) -> int:
     phone = demo_data.Phone.from_json(path.read_text())
     code = phone.show_pass(now_s=int(time.time()), cti=secrets.token_bytes(8), user_verified=args.verified)
     _show(args, {"code": code}) if args.json else print(code)
+    return 0
+
+
+def _lane_show(args: argparse.Namespace) -> int:
+    with closing(_open(args)):
+        lane = Lane.get_or_none(Lane.lane == args.lane)
+        if lane is None:
+            raise UsageError(f"there is no lane {args.lane}")
+        holds = Hold.select().where(Hold.lane == args.lane).order_by(Hold.sale_id, Hold.attempt)
+        sales = [{name: getattr(hold, name) for name in _HOLD_COLUMNS} for hold in holds]
+        _show(args, {"epoch": lane.epoch, "number": lane.number, "head": bytes(lane.hash).hex(), "sales": sales})
     return 0
 
 
@@ -264,6 +276,8 @@ def _parser() -> argparse.ArgumentParser:
     issue.add_argument("--verified", action="store_true", help="the phone has verified its user")
     issue.add_argument("--renew", action="store_true", help="a new phone key and credential first")
     _credential_options(issue)
+    lane = verb(group("lane", "lanes"), "show", _lane_show, "where a lane's journal ends here, and its sales")
+    lane.add_argument("lane", metavar="LANE")
     verb(verbs, "audit", _audit, "check limits, holds and chains; list what people must look at")
     return parser
 

@@ -22,6 +22,10 @@ FAULTS: Final = (PeeweeException, apsw.Error, OSError)
 """What a failing disk or a locked file looks like from here."""
 
 
+LOCK_WAIT_S: Final = 1
+"""How long to wait for another process; it holds the file for its whole life, so more would not help."""
+
+
 class DatabaseUnavailable(Exception):
     """The database cannot be opened or used; the message is a sentence for the operator."""
 
@@ -42,7 +46,7 @@ def open_database(
     Raises DatabaseUnavailable, with nothing left open.
     """
     options: dict[str, Any] = {"vfs": vfs} if vfs else {}
-    database = APSWDatabase(path, thread_safe=False, autoconnect=False, **options)
+    database = APSWDatabase(path, thread_safe=False, autoconnect=False, timeout=LOCK_WAIT_S, **options)
     try:
         database.connect()
         _seal(database, path, sync_dir)

@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import signal
 import ssl
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -43,6 +45,18 @@ class LaneProtocol(H11Protocol):
         self.app = with_lane
 
 
+class _Server(uvicorn.Server):
+    """A server that ends by itself on SIGTERM or SIGINT, where uvicorn would kill the process with the same signal
+    once more, before the database is closed."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        yield
+
+
 def tls_context(directory: Path) -> ssl.SSLContext:
     """TLS 1.3 with the server's certificate; client certificates are asked for, and if shown must be the CA's."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -72,7 +86,7 @@ async def serve(backend: Backend, directory: Path, host: str, port: int, *, refr
     )
     refresh = asyncio.create_task(_refresh(backend, refresh_s))
     try:
-        await uvicorn.Server(config).serve()
+        await _Server(config).serve()
     finally:
         refresh.cancel()
         with contextlib.suppress(asyncio.CancelledError):
