@@ -4,9 +4,8 @@ The one rule: an answer has every field of its shape, of the right type and size
 dropped, so that a newer backend can say more; unknown values of a closed list are refused.
 """
 
-import binascii
 import json
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias
 
@@ -52,12 +51,12 @@ def encode_base64url(data: bytes) -> str:
 
 
 def decode_base64url(text: object) -> bytes:
-    """The inverse; raises Shapeless for anything else than base64url text, padded or not."""
+    """The inverse; raises Shapeless for anything else than base64url text without padding."""
     if not isinstance(text, str):
         raise Shapeless("binary is not given as text")
     try:
-        return urlsafe_b64decode(text.rstrip("=") + "=" * (-len(text.rstrip("=")) % 4))
-    except (binascii.Error, ValueError) as error:
+        return b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    except ValueError as error:  # binascii.Error is one
         raise Shapeless("binary is not base64url") from error
 
 

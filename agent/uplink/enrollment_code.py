@@ -4,7 +4,6 @@ The one rule: a code carries what proves the backend as well as what proves the 
 """
 
 import base64
-import binascii
 import hashlib
 import re
 from dataclasses import dataclass
@@ -36,7 +35,7 @@ class Code:
         compact = re.sub(r"[\s-]", "", text).upper()
         try:
             raw = base64.b32decode(compact + "=" * (-len(compact) % 8))
-        except binascii.Error as error:
+        except ValueError as error:  # binascii.Error is one
             raise BadCode() from error
         if len(raw) != SECRET_BYTES + FINGERPRINT_BYTES:
             raise BadCode(f"The code has {len(compact)} characters, a whole one has 52.")

@@ -1,4 +1,4 @@
-"""Whatever network, proxy or backend do, a call ends in a checked answer or a fault that says what may have happened."""
+"""Whatever network, proxy or backend do, a call ends in a checked answer or a fault: what may have happened is told."""
 
 import asyncio
 import gzip
@@ -237,6 +237,12 @@ def test_an_upload_is_acknowledged_in_words_that_this_version_knows_or_not_at_al
     )
 
 
+@pytest.mark.parametrize("time", ["", "a", "!!!!", "AA==AA", "AA AA", "店", 5, None])
+def test_binary_that_is_not_base64url_is_no_answer(time: object) -> None:
+    beat: Any = lambda c: c.heartbeat("shoplend", bytes(16), 0, 1)  # noqa: E731
+    assert isinstance(outcome(answering(httpx.Response(200, json={"time": time})), beat), NoAnswer)
+
+
 def test_a_document_must_be_one() -> None:
     cose = {"Content-Type": "application/cose", "ETag": '"7"'}
     ask: Any = lambda c: c.document("policy", "shoplend", None)  # noqa: E731
@@ -268,7 +274,7 @@ CHECKS = (answers.authorization, answers.settlement, answers.journal, answers.sn
 
 
 @given(st.dictionaries(st.sampled_from(sorted(APPROVAL)), JSON), st.sampled_from(CHECKS))
-@settings(max_examples=300)
+@settings(max_examples=150)
 def test_no_answer_whatever_gets_past_its_shape_or_cannot_be_handed_on(fields: dict[str, Any], check: Any) -> None:
     try:
         answer = check({**APPROVAL, **fields} if check is answers.authorization else fields)
