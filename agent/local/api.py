@@ -26,6 +26,7 @@ from agent.services.settlement import Settlement
 
 BODY_BYTES_MAX: Final = 64 * 1024
 WAIT_MAX_S: Final = 60.0
+ATTEMPTS_MAX: Final = 1000.0
 SALE_ID: Final = r"^[A-Za-z0-9._-]{8,36}$"
 
 
@@ -92,10 +93,10 @@ def create_app(desk: Desk) -> Starlette:
         sale_id = request.path_params["sale_id"]
         if not desk.counter.knows(sale_id):
             return _problem(404, "sale_unknown", f"This lane knows no sale {sale_id}.")
-        wait_s = _wait_s(request)
+        wait_s, after = _number(request, "wait_s", WAIT_MAX_S), int(_number(request, "after_attempt", ATTEMPTS_MAX))
         if not wait_s:
             return JSONResponse(desk.counter.view(sale_id))
-        return JSONResponse(await desk.counter.wait(sale_id, _is_decided, wait_s))
+        return JSONResponse(await desk.counter.wait(sale_id, lambda view: _is_decided(view, after), wait_s))
 
     async def capture(request: Request) -> Response:
         return await _changed(request, desk.checkout.capture)
@@ -178,15 +179,17 @@ async def _read(request: Request, shape: type[B]) -> B:
         raise _BadBody(422, "body_malformed", "; ".join(faults)) from None
 
 
-def _wait_s(request: Request) -> float:
+def _number(request: Request, name: str, largest: float) -> float:
+    """A query parameter, 0 when it is not given, at most ``largest``."""
     try:
-        return min(max(float(request.query_params.get("wait_s", 0)), 0.0), WAIT_MAX_S)
+        return min(max(float(request.query_params.get(name, 0)), 0.0), largest)
     except ValueError:
-        raise _BadBody(422, "wait_s", "wait_s is a number of seconds.") from None
+        raise _BadBody(422, name, f"{name} is a number.") from None
 
 
-def _is_decided(view: dict[str, Any]) -> bool:
-    return view["state"] not in ("waiting", "asking") and not view.get("waiting_for_code", False)
+def _is_decided(view: dict[str, Any], after_attempt: int) -> bool:
+    """Whether an attempt after the given one has its answer; a declined sale goes on waiting for another code."""
+    return view["attempt"] > after_attempt and view["state"] not in ("waiting", "asking")
 
 
 async def _stream(events: Events) -> AsyncIterator[str]:

@@ -9,8 +9,10 @@ One sale at a time: a lane has one cashier, and the lease arithmetic reads, deci
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from agent.core import credit_pass, leases
@@ -32,6 +34,7 @@ from agent.services.entries import Attempt
 from agent.services.lenders import Lender, Lenders
 from agent.services.timekeeping import LaneClock
 
+LOG: Final = logging.getLogger(__name__)
 INTERRUPTED: Final = ("interrupted", "68")
 """An attempt whose outcome nobody knows after a restart (ISO 8583 field 39: response received too late)."""
 NOT_A_PASS: Final = ("not_a_pass", "12")
@@ -222,7 +225,9 @@ class Checkout:
             answer = await self._backend.authorize(self._request(case, lease), self._budget_s(case))
         except UplinkUnavailable:
             return self._stand_in(case, debit_minor=debit_minor, online_unknown=False)
-        except UplinkRefused:
+        except UplinkRefused as refused:
+            # Safe whichever way the backend meant it: the lane's journaled outcome wins (rule 6).
+            LOG.warning("the backend refuses to decide: %s", refused.message, extra={"code": refused.code})
             answer = None
         if answer is None or not _is_sound(answer, case.attempt, debit_minor):
             return self._stand_in(case, debit_minor=debit_minor, online_unknown=True)
@@ -361,7 +366,7 @@ class Checkout:
             "intent_number": head.number,
             "amount": attempt.sale.amount.to_wire(),
             "pass": attempt.code,
-            "scanned_at": attempt.scanned_at,
+            "scanned_at": datetime.fromtimestamp(attempt.scanned_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             "category": attempt.sale.merchant_category,
             "capture": attempt.capture,
             "lease": dict(lease) if lease else None,

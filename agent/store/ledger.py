@@ -94,6 +94,11 @@ class SqliteLedger:
     def head(self) -> Head:
         return self._head
 
+    @property
+    def failed(self) -> str | None:
+        """Why this ledger refuses everything until it is opened again; the process should end then."""
+        return self._failed
+
     # -- the sale's path ---------------------------------------------------------------------------------------
 
     def record(
@@ -157,7 +162,7 @@ class SqliteLedger:
             JournalEntry.select(JournalEntry.sale_id)
             .where(JournalEntry.sale_id.is_null(False))
             .group_by(JournalEntry.sale_id)
-            .order_by(fn.MAX(JournalEntry.epoch).desc(), fn.MAX(JournalEntry.number).desc())
+            .order_by(fn.MIN(JournalEntry.epoch).desc(), fn.MIN(JournalEntry.number).desc())
             .limit(limit)
         )
         return tuple(self.attempts(sale_id)[-1] for (sale_id,) in self._query(newest))

@@ -1,0 +1,105 @@
+"""The end of the demo: lane and backend compared, sale by sale and entry by entry.
+
+The one rule: the lane's half is asked of the lane, the backend's half is read from the backend's own books while its
+server is stopped; neither is told what the other said.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from agent.demo.props import ask, command, wait_for
+
+if TYPE_CHECKING:
+    from agent.demo.story import Stage
+
+
+@dataclass(slots=True)
+class Report:
+    """``faults`` says in sentences why the two halves do not match."""
+
+    lane: str
+    limit_minor: int
+    settlement: dict[str, Any] = field(default_factory=dict)
+    sales: list[dict[str, Any]] = field(default_factory=list)
+    lost: int = 0
+    duplicated: int = 0
+    over_limit: int = 0
+    faults: list[str] = field(default_factory=list)
+
+    @property
+    def matched(self) -> bool:
+        return not self.faults
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "matched": self.matched,
+            "lost": self.lost,
+            "duplicated": self.duplicated,
+            "over_limit": self.over_limit,
+            "sales": self.sales,
+            "settlement": self.settlement.get("state"),
+            "faults": self.faults,
+        }
+
+
+def compare(stage: Stage, report: Report) -> Report:
+    """Fill in the report. The lane is asked while it runs; then the backend's books are opened."""
+    wait_for("everything is sent", lambda: stage.client.get("/v1/status")["queue"]["depth"] == 0, 60)
+    status = stage.client.get("/v1/status")
+    report.sales = [_sale(view) for view in reversed(status["recent_sales"])]
+    books = _books(stage, report.lane)
+    _compare_settlement(report)
+    _compare_chain(report, status["journal"], books)
+    _compare_sales(report, status["recent_sales"], books["sales"])
+    report.over_limit = sum(account["available_minor"] < 0 for account in books["accounts"])
+    report.faults += [*books["findings"], *books["disputes"]]
+    if report.over_limit:
+        report.faults.append(f"{report.over_limit} accounts are above their limit")
+    return report
+
+
+def _books(stage: Stage, lane: str) -> dict[str, Any]:
+    """The backend's books, read while its server is stopped; it runs again afterwards."""
+    stage.backend.stop()
+    where = ("--dir", str(stage.backend_dir), "--json")
+    books: dict[str, Any] = ask(*command("counterfoil-backend", "lane", "show", *where, lane))
+    books |= ask(*command("counterfoil-backend", "audit", *where))
+    books |= ask(*command("counterfoil-backend", "account", "show", *where))
+    stage.backend.start()
+    return books
+
+
+def _sale(view: dict[str, Any]) -> dict[str, Any]:
+    names = ("sale_id", "mode", "response_code", "printed", "acknowledged")
+    return {name: view[name] for name in names}
+
+
+def _compare_settlement(report: Report) -> None:
+    if report.settlement.get("state") != "matched":
+        report.faults.append(f"the batch is {report.settlement.get('state')}: {report.settlement.get('differences')}")
+
+
+def _compare_chain(report: Report, journal: dict[str, Any], books: dict[str, Any]) -> None:
+    report.lost = max(0, journal["number"] - books["number"])
+    if (journal["epoch"], journal["number"], journal["head"]) != (books["epoch"], books["number"], books["head"]):
+        here, there = f"{journal['number']} ({journal['head'][:12]})", f"{books['number']} ({books['head'][:12]})"
+        report.faults.append(f"the lane's journal ends at entry {here}, the backend's at {there}")
+
+
+def _compare_sales(report: Report, lane_sales: list[dict[str, Any]], backend_sales: list[dict[str, Any]]) -> None:
+    """Every approved sale once, with the same amount; no other hold that stands."""
+    here = {sale["sale_id"]: sale["amount"]["minor"] for sale in lane_sales if sale["state"] == "approved"}
+    standing = [sale for sale in backend_sales if sale["state"] in ("authorized", "captured")]
+    there = {sale["sale_id"]: sale["amount_minor"] for sale in standing}
+    report.duplicated = len(standing) - len(there)
+    report.lost += len(here.keys() - there.keys())
+    if here != there or report.duplicated:
+        report.faults.append(f"approved sales differ: {here} at the lane, {there} at the backend")
+    report.faults += [f"sale {sale['sale_id']} has no slip" for sale in lane_sales if _lacks_slip(sale)]
+    report.faults += [f"sale {sale['sale_id']} is not acknowledged" for sale in lane_sales if not sale["acknowledged"]]
+
+
+def _lacks_slip(sale: dict[str, Any]) -> bool:
+    return sale["state"] == "approved" and not sale["printed"]
