@@ -6,14 +6,24 @@ off for days. After every step the books hold, and no entry of an honest lane is
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
-from hypothesis import HealthCheck, settings
+import pytest
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 from peewee import fn
 
-from backend import audit
+from agent.core import leases
+from backend import allowances, audit, holds
 from backend.schema import Dispute, SnapshotLayer
 from tests.backend.lanes import LENDER, PaperLane, Shop
 
@@ -23,7 +33,7 @@ PHONES = st.integers(0, 1)
 
 
 class Fleet(RuleBasedStateMachine):
-    @initialize(limits=st.tuples(st.integers(0, 200), st.integers(0, 200)))
+    @initialize(limits=st.tuples(st.integers(20, 200), st.integers(20, 200)))
     def open(self, limits: tuple[int, int]) -> None:
         self.shop = Shop.open(Path(":memory:"), *limits)
         self.asked: dict[str, tuple[PaperLane, bytes, int, int, Any]] = {}
@@ -37,10 +47,11 @@ class Fleet(RuleBasedStateMachine):
             assert self.shop.findings() == []
             self.shop.close()
 
-    @rule(lane=LANES, phone=PHONES, amount=AMOUNTS)
-    def stand_in(self, lane: str, phone: int, amount: int) -> None:
+    @rule(lane=LANES, phone=PHONES, data=st.data())
+    def stand_in(self, lane: str, phone: int, data: Any) -> None:
         paper, token = self.shop.lanes[lane], self.shop.phones[phone].account
-        if amount <= paper.remaining(token):
+        if remaining := paper.remaining(token):
+            amount = data.draw(st.integers(1, remaining))
             self.approved[paper.stand_in(amount, token=token)] = (paper, amount, amount, phone)
 
     @rule(lane=LANES, phone=PHONES, amount=AMOUNTS)
@@ -96,19 +107,26 @@ class Fleet(RuleBasedStateMachine):
         else:
             paper.reverse(amount, sale, restored_minor=restored, token=token)
 
-    @rule(lane=LANES, phone=PHONES, amount=AMOUNTS)
-    def give_back(self, lane: str, phone: int, amount: int) -> None:
+    @rule(lane=LANES, phone=PHONES, data=st.data())
+    def give_back(self, lane: str, phone: int, data: Any) -> None:
         paper, token = self.shop.lanes[lane], self.shop.phones[phone].account
-        if amount <= paper.remaining(token):
-            paper.give_back(amount, token=token)
+        if remaining := paper.remaining(token):
+            paper.give_back(data.draw(st.integers(1, remaining)), token=token)
 
     @rule(lane=LANES, count=st.integers(1, 5))
     def upload(self, lane: str, count: int) -> None:
         self.shop.lanes[lane].upload(count)
 
-    @rule(lane=LANES, allowance=st.integers(0, 150), is_base=st.booleans(), hours=st.integers(2, 48))
+    @rule(lane=LANES, allowance=st.integers(0, 150), is_base=st.booleans(), hours=st.integers(2, 12))
     def cut(self, lane: str, allowance: int, is_base: bool, hours: int) -> None:
         self.shop.cut(lane, allowance_minor=allowance, is_base=is_base, life_s=hours * 3600)
+
+    @rule(lane=LANES, allowance=st.integers(1, 150))
+    def roll_out(self, lane: str, allowance: int) -> None:
+        """What happens most of the time: a layer is cut, installed, and the backend told."""
+        self.shop.cut(lane, allowance_minor=allowance)
+        self.shop.lanes[lane].install()
+        self.shop.lanes[lane].upload()
 
     @rule(lane=LANES)
     def install(self, lane: str) -> None:
@@ -116,7 +134,7 @@ class Fleet(RuleBasedStateMachine):
         if _newest(paper) > paper.sequence:
             paper.install()
 
-    @rule(hours=st.integers(1, 30))
+    @rule(hours=st.integers(1, 6))
     def time_passes(self, hours: int) -> None:
         self.shop.clock.now_s += hours * 3600
 
@@ -133,9 +151,48 @@ def _newest(paper: PaperLane) -> int:
 
 
 Fleet.TestCase.settings = settings(
-    max_examples=int(os.environ.get("COUNTERFOIL_MACHINE_EXAMPLES", "60")),
-    stateful_step_count=40,
+    max_examples=int(os.environ.get("COUNTERFOIL_MACHINE_EXAMPLES", "30")),
+    stateful_step_count=30,
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
 TestFleet = Fleet.TestCase
+
+
+def _forget_other_lanes(limit_minor: int, used_minor: int, held_minor: int, _elsewhere_minor: int) -> int:
+    return max(0, limit_minor - used_minor - held_minor)
+
+
+def _count_the_newest_grant_only(grants: Any, *, installed_sequence: int, horizon_s: int) -> Any:
+    newest = max(grants, key=lambda counted: counted.grant.sequence)
+    return leases.live([newest], installed_sequence=installed_sequence, horizon_s=horizon_s)
+
+
+def _forget_what_online_sales_use(_lender: str, _token: bytes) -> dict[str, int]:
+    return {}
+
+
+def _never_undo(_hold: Any) -> int:
+    return 0
+
+
+PLANTED = [
+    ("grantable", leases, _forget_other_lanes),
+    ("live", leases, _count_the_newest_grant_only),
+    ("_online_use", allowances, _forget_what_online_sales_use),
+    ("undo_online", holds, _never_undo),
+]
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize(("name", "module", "bug"), PLANTED, ids=[row[0] for row in PLANTED])
+def test_the_machine_finds_planted_bugs(name: str, module: Any, bug: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Negative control: a machine that lets these pass proves nothing."""
+    stand_in = SimpleNamespace(**vars(leases)) if module is leases else module
+    if module is leases:
+        monkeypatch.setattr(allowances, "leases", stand_in)
+        monkeypatch.setattr(holds, "leases", stand_in)
+    monkeypatch.setattr(stand_in, name, bug)
+    found = settings(Fleet.TestCase.settings, max_examples=300, phases=[Phase.generate], derandomize=True)
+    with pytest.raises(AssertionError):
+        run_state_machine_as_test(Fleet, settings=found)
