@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from peewee import EXCLUDED, Database, Query, fn
+from peewee import EXCLUDED, SQL, Database, Query, fn
 
 from agent.core.authorization import Hold, HoldState, event_of
 from agent.core.journal import Head, Kind, Sealed, open_entry
@@ -56,6 +56,9 @@ def _add_up(model: Any, keys: tuple[str, ...]) -> str:
 def _insert(model: Any) -> str:
     return sql(model.insert({name: 0 for name in model._meta.sorted_field_names if name != "id"}))
 
+
+IS_INTENDED: Final = HoldRow.state == SQL("'intended'")
+"""As a literal, because SQLite uses a partial index only for the very condition that it was made with."""
 
 INSERT_ENTRY: Final = _insert(JournalEntry)
 UPDATE_HEAD: Final = sql(ChainHead.update(epoch=0, number=0, hash=b"", lease_horizon=0))
@@ -192,9 +195,7 @@ SUM_SPENT: Final = sql(
     )
 )
 SUM_OPEN_DEBITS: Final = sql(
-    HoldRow.select(fn.SUM(HoldRow.open_debit_minor)).where(
-        HoldRow.lender == "", HoldRow.account == b"", HoldRow.state == HoldState.INTENDED
-    )
+    HoldRow.select(fn.SUM(HoldRow.open_debit_minor)).where(HoldRow.lender == "", HoldRow.account == b"", IS_INTENDED)
 )
 SUM_STAND_IN: Final = sql(
     StandInTotal.select(fn.SUM(StandInTotal.count), fn.SUM(StandInTotal.amount_minor)).where(

@@ -14,7 +14,7 @@ import apsw
 from peewee import DatabaseError, Query, fn
 from playhouse.apsw_ext import APSWDatabase
 
-from agent.core.authorization import Hold, HoldState
+from agent.core.authorization import Hold
 from agent.core.forwarding import Cursor
 from agent.core.journal import Draft, Head, Position, Sealed, advance, open_entry, seal
 from agent.core.settlement import NAMES
@@ -140,7 +140,7 @@ class SqliteLedger:
         return fold.summed(self._read(fold.SUM_SPENT, values))
 
     def open_debits(self, lender: str, account: bytes) -> int:
-        return fold.summed(self._read(fold.SUM_OPEN_DEBITS, (lender, account, HoldState.INTENDED)))
+        return fold.summed(self._read(fold.SUM_OPEN_DEBITS, (lender, account)))
 
     def stand_in_totals(self, lender: str, scope: str, subject: bytes, since_s: int) -> Totals:
         values = (lender, scope, subject, since_s // fold.HOUR_S)
@@ -153,7 +153,7 @@ class SqliteLedger:
     # -- sales and batches -------------------------------------------------------------------------------------
 
     def open_intents(self) -> tuple[Hold, ...]:
-        query = _HOLDS.where(HoldRow.state == HoldState.INTENDED).order_by(HoldRow.sale_id)
+        query = _HOLDS.where(fold.IS_INTENDED).order_by(HoldRow.sale_id)
         return tuple(fold.hold_from_row(row) for row in self._query(query))
 
     def recent_sales(self, limit: int) -> tuple[Hold, ...]:
