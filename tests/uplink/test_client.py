@@ -150,6 +150,12 @@ def test_a_good_answer_is_handed_on_without_the_fields_that_nobody_knows() -> No
     assert outcome(answering(with_field(from_a_newer_backend=[1.5, {}]))) == APPROVAL
 
 
+def test_a_rate_arrives_as_the_text_that_it_was_and_never_as_a_float() -> None:
+    body = b'{"matched": false, "differences": [{"fee_rate": 0.10}], "totals": {}, "chain_head": null}'
+    settled = outcome(answering(httpx.Response(200, content=body)), lambda c: c.settle({}, 1))
+    assert settled["differences"] == [{"fee_rate": "0.10"}]
+
+
 def test_a_decline_is_an_answer() -> None:
     declined = {**APPROVAL, "approved": False, "response_code": "61", "amount": None, "authorization_code": None}
     assert outcome(answering(httpx.Response(200, json=declined))) == declined

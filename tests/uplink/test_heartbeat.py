@@ -5,7 +5,7 @@ import asyncio
 import httpx
 import pytest
 
-from agent.uplink.faults import NotReached
+from agent.uplink.faults import NoAnswer, NotReached
 from agent.uplink.heartbeat import Heartbeat
 from agent.uplink.lane_side import LinkState
 from agent.uplink.link import Link
@@ -89,6 +89,22 @@ def test_a_backend_that_answers_slower_than_a_sale_can_wait_is_down() -> None:
         with running(watch.heartbeat.run()):
             await asyncio.sleep(60)
         assert {state for state, _ in watch.lane.links} == {LinkState.DOWN}
+
+    run(test())
+
+
+def test_sales_that_fail_while_the_heartbeat_succeeds_keep_the_link_down() -> None:
+    async def test() -> None:
+        watch = Watch()
+
+        async def meanwhile(request: httpx.Request) -> httpx.Response:
+            watch.link.timed(NoAnswer("a sale's request was not answered"))
+            return await watch.server(request)
+
+        watch.heartbeat._client = client_of(meanwhile)
+        with running(watch.heartbeat.run()):
+            await until(lambda: watch.lane.links)
+        assert watch.state is LinkState.DOWN
 
     run(test())
 

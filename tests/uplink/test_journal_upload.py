@@ -97,6 +97,19 @@ def test_a_lost_answer_is_followed_by_the_same_bytes_which_the_backend_calls_dup
     run(test())
 
 
+def test_what_the_backend_did_not_acknowledge_is_sent_again_though_it_took_the_batch() -> None:
+    async def test() -> None:
+        world = Forwarding(5)
+        rows = [{"number": number, "result": "accepted"} for number in (1, 2)]
+        world.server.faults = [httpx.Response(200, json={"acknowledged_through": 2, "results": rows})]
+        world.server.stored = [b"entry 1", b"entry 2"]
+        with running(world.upload.run()):
+            await until(world.is_done)
+        assert world.server.stored == world.lane.entries
+
+    run(test())
+
+
 def test_a_poke_sends_a_new_entry_at_once_and_not_at_the_next_look() -> None:
     async def test() -> None:
         world = Forwarding(poll_s=1000)
