@@ -23,7 +23,7 @@ from typing import Any, Final
 
 from agent.config import Config
 from agent.core import cbor, cose
-from agent.core.journal import JournalError
+from agent.core.journal import Head, JournalError
 from agent.core.receipt import Seller
 from agent.errors import CounterfoilError, LedgerCorrupt, NotEnrolled
 from agent.lane import Lane, LaneDesk, LaneSettings
@@ -223,7 +223,7 @@ async def _served_api(config: Config, lane: Lane, desk: LaneDesk) -> AsyncIterat
             lender=lambda: lane.lenders.first.lender,
             new_sale_id=lambda: str(uuid.uuid4()),
             status=lambda: lane_status(lane, desk),
-            verify_journal=lambda: _verified(lane.ledger),
+            verify_journal=lambda: _verified_running(lane),
         )
     )
     server, bound = make_server(app, agent_socket(config))
@@ -331,11 +331,22 @@ def lane_status(lane: Lane, desk: LaneDesk) -> dict[str, Any]:
     }
 
 
-def _verified(ledger: Any) -> dict[str, Any]:
+def verified(ledger: SqliteLedger) -> dict[str, Any]:
+    """The chain walked and every cache rebuilt from it. Raises LedgerCorrupt."""
     try:
-        head = ledger.verify()
+        return _head_facts(ledger.verify())
     except JournalError as error:
         raise LedgerCorrupt(str(error)) from error
+
+
+async def _verified_running(lane: Lane) -> dict[str, Any]:
+    try:
+        return _head_facts(await lane.verify_chain())
+    except JournalError as error:
+        raise LedgerCorrupt(str(error)) from error
+
+
+def _head_facts(head: Head) -> dict[str, Any]:
     return {"epoch": head.epoch, "number": head.number, "head": head.hash.hex(), "verified": True}
 
 

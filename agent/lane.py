@@ -6,12 +6,14 @@ runs its loops.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from agent.core import cbor, cose
 from agent.core.authorization import Hold
-from agent.core.journal import Draft, Kind, Position
+from agent.core.journal import Draft, Head, Kind, Position, advance, follow
 from agent.core.receipt import Seller, receipt_of
 from agent.core.trusted_time import ClockReading
 from agent.ports import Backend, Clock, Ledger, Printer, Randomness, Slip, SnapshotStore
@@ -26,6 +28,9 @@ from agent.services.settlement import Settlement
 from agent.services.timekeeping import LaneClock
 from agent.texts import Language
 from agent.uplink.lane_side import Batch, DocumentKind, EntryResult, LayerFile, LenderState, LinkState, TimeRequest
+
+VERIFY_STEP_ENTRIES: Final = 50
+"""Entries checked between two looks at what else is to do: a few milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +108,19 @@ class Lane:
 
     def maintain(self) -> None:
         self.ledger.maintain(self._lane_clock().now_s)
+
+    async def verify_chain(self) -> Head:
+        """Walk the journal of the open epoch from its first entry, in steps that no sale notices.
+
+        Returns the head that the entries lead to. Raises JournalError at the first broken link.
+        """
+        end = self.ledger.head
+        head = Head(end.lane, end.epoch)
+        while head.number < end.number:
+            for sealed in follow(head, self.ledger.entry_bytes_after(end.epoch, head.number, VERIFY_STEP_ENTRIES)):
+                head = advance(head, sealed)
+            await asyncio.sleep(0)
+        return head
 
     def facts(self) -> LaneFacts:
         reading = self._lane_clock()

@@ -58,7 +58,12 @@ def _sales(sales: list[dict[str, Any]]) -> Iterator[str]:
         yield "Last sales:"
     for sale in sales:
         amount = format_minor(sale["amount"]["minor"], sale["amount"]["currency"])
-        printed = "printed" if sale["printed"] else "not printed"
         sent = "sent" if sale["acknowledged"] else "to send"
         outcome = f"{sale['state']:<9} {sale['response_code'] or '':<3}"
-        yield f"  {sale['sale_id']:<36} {outcome}{amount:>14}  {printed}, {sent}"
+        yield f"  {sale['sale_id']:<36} {outcome}{amount:>14}  {_slip(sale)}{sent}"
+
+
+def _slip(sale: dict[str, Any]) -> str:
+    if sale["state"] != "approved":
+        return ""
+    return "printed, " if sale["printed"] else "NOT PRINTED, "

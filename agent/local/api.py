@@ -70,7 +70,7 @@ class Desk:
     lender: Callable[[], str]
     new_sale_id: Callable[[], str]
     status: Callable[[], dict[str, Any]]
-    verify_journal: Callable[[], dict[str, Any]]
+    verify_journal: Callable[[], Awaitable[dict[str, Any]]]
 
 
 B = TypeVar("B", bound=_Body)
@@ -120,7 +120,7 @@ def create_app(desk: Desk) -> Starlette:
         return JSONResponse(desk.status())
 
     async def verify(_: Request) -> Response:
-        return JSONResponse(desk.verify_journal())
+        return JSONResponse(await desk.verify_journal())
 
     async def events(_: Request) -> Response:
         return StreamingResponse(_stream(desk.events), media_type="text/event-stream")

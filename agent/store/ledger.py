@@ -190,7 +190,10 @@ class SqliteLedger:
     # -- the queue to the backend ------------------------------------------------------------------------------
 
     def entries_after(self, epoch: int, number: int, limit: int) -> list[Sealed]:
-        return [open_entry(bytes(data)) for (data,) in self._read(_SELECT_ENTRIES, (epoch, number, limit)).fetchall()]
+        return [open_entry(data) for data in self.entry_bytes_after(epoch, number, limit)]
+
+    def entry_bytes_after(self, epoch: int, number: int, limit: int) -> list[bytes]:
+        return [bytes(data) for (data,) in self._read(_SELECT_ENTRIES, (epoch, number, limit)).fetchall()]
 
     def cursor(self, epoch: int) -> Cursor:
         rows = self._query(
