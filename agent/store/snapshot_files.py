@@ -89,8 +89,6 @@ class SnapshotFiles:
         layer = _open_file(Path(path), verify)
         if (layer.manifest.lender, layer.manifest.sequence) != (lender, sequence):
             raise SnapshotError("not_as_checked", f"{Path(path).name} is not layer {sequence} of {lender}")
-        with _disk_errors_as("unwritable"):
-            _fsync(Path(path))  # the other process has only written it
         return self.install(Path(path), LayerName(lender, sequence, layer.digest), verify)
 
     def open_stack(self, lender: str, verify: Verify, sequence_floor: int = 0) -> Stack | None:
