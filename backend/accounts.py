@@ -7,7 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from backend.database import change, compiled, load, selecting
 from backend.schema import Account
+
+# Compiled once: these two are on the path of every sale and every entry.
+_FIND = selecting(Account, Account.token == b"", Account.lender == "")
+_MOVE = compiled(
+    Account.update(used_minor=0, held_minor=0, revision=0).where(
+        Account.token == b"", Account.lender == "", Account.revision == 0
+    )
+)
 
 
 class AccountContended(Exception):
@@ -20,8 +29,7 @@ class AccountRefused(Exception):
 
 def find(lender: str, token: bytes) -> Account | None:
     """The account as it is now; None if the lender has none by this token (16 bytes)."""
-    found: Account | None = Account.get_or_none(Account.token == token, Account.lender == lender)
-    return found
+    return load(Account, _FIND, token, lender)
 
 
 def every(lender: str) -> Iterator[Account]:
@@ -46,7 +54,10 @@ def move(account: Account, *, held_minor: int = 0, used_minor: int = 0) -> None:
     """
     held, used = account.held_minor + held_minor, account.used_minor + used_minor
     assert held >= 0 and used >= 0, f"account {account.token.hex()} would hold {held} and use {used}"
-    _set(account, held_minor=held, used_minor=used)
+    seen = account.revision
+    if change(_MOVE, used, held, seen + 1, account.token, account.lender, seen) != 1:
+        raise AccountContended(account.token.hex())
+    account.used_minor, account.held_minor, account.revision = used, held, seen + 1
 
 
 def touch(account: Account) -> None:

@@ -13,7 +13,7 @@ from peewee import JOIN, fn
 
 from agent.core import leases
 from agent.core.journal import Position
-from backend.database import compiled, fetch
+from backend.database import change, compiled, fetch
 from backend.schema import Account, Hold, Installed, Lane, LeaseGrant
 
 # On the path of every sale and every entry, so compiled once; peewee builds a query in the time that SQLite runs ten.
@@ -36,6 +36,13 @@ _ONLINE_USE: Final = compiled(
     Hold.select(Hold.lane, fn.SUM(Hold.online_use_minor))
     .where(Hold.account == b"", Hold.lender == "", Hold.online_use_minor > 0)
     .group_by(Hold.lane)
+)
+
+
+_SPEND: Final = compiled(
+    LeaseGrant.update(spent_minor=LeaseGrant.spent_minor + 0).where(
+        LeaseGrant.account == b"", LeaseGrant.lender == "", LeaseGrant.lane == ""
+    )
 )
 
 
@@ -73,9 +80,7 @@ def available(account: Account) -> int:
 def spend(lane: str, lender: str, token: bytes, delta_minor: int) -> None:
     """Count a spend (or with a minus a restored one) against every kept grant of the account at the lane."""
     if delta_minor:
-        LeaseGrant.update(spent_minor=LeaseGrant.spent_minor + delta_minor).where(
-            LeaseGrant.account == token, LeaseGrant.lender == lender, LeaseGrant.lane == lane
-        ).execute()
+        change(_SPEND, delta_minor, token, lender, lane)
 
 
 def grant(

@@ -7,7 +7,7 @@ a conflict, and what the lane has decided meanwhile is declined (lease rules 5, 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from agent.core import credit_pass
@@ -15,6 +15,7 @@ from agent.core.authorization import HoldState
 from agent.core.cel_rules import Value, evaluate_all
 from agent.core.credit_pass import CreditPass, PassRejected
 from backend import accounts, holds
+from backend.database import inserting, load, put, selecting
 from backend.holds import Attempt
 from backend.lenders import Lender, Randomness
 from backend.problems import Problem
@@ -33,6 +34,16 @@ DECLINES: Final[dict[str, str]] = {
 }
 """Text key of a reason to its response code (ISO 8583 field 39). Those of a pass are in ``core.credit_pass``, those of
 a step-up in the policy."""
+
+
+# Compiled once: these are on the path of every sale.
+_FIND_ANSWER = selecting(
+    OnlineAnswer, OnlineAnswer.lane == "", OnlineAnswer.lender == "", OnlineAnswer.sale_id == "",
+    OnlineAnswer.attempt == 0,
+)  # fmt: skip
+_ANSWER = inserting(OnlineAnswer)
+_FIND_PROOF = selecting(UsedProof, UsedProof.account == b"", UsedProof.lender == "", UsedProof.cti == b"")
+_USE_PROOF = inserting(UsedProof)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +92,7 @@ def authorize(
         return bytes(stored.answer)
     verdict = _decide(request, key, lender, lease_epoch, now_s)
     answer = _answer(verdict, lender, now_s, request.amount, randomness)
-    OnlineAnswer.create(
-        lane=key.lane,
-        lender=key.lender,
-        sale_id=key.sale_id,
-        attempt=key.attempt,
-        request_hash=request_hash,
-        answer=answer,
-    )
+    put(OnlineAnswer, _ANSWER, asdict(key) | {"request_hash": request_hash, "answer": answer})
     return answer
 
 
@@ -160,10 +164,11 @@ def _verified(request: AuthorizationRequest, lender: Lender, now_s: int) -> Cred
 
 def consume_proof(account: bytes, cti: bytes, key: Attempt) -> bool:
     """Whether the proof is this sale's: never seen before, or bound to the same sale at the same lane."""
-    row = UsedProof.get_or_none(UsedProof.account == account, UsedProof.lender == key.lender, UsedProof.cti == cti)
+    row = load(UsedProof, _FIND_PROOF, account, key.lender, cti)
     if row is not None:
         return (row.lane, row.sale_id) == (key.lane, key.sale_id)
-    UsedProof.create(account=account, lender=key.lender, cti=cti, lane=key.lane, sale_id=key.sale_id)
+    proof = {"account": account, "lender": key.lender, "cti": cti, "lane": key.lane, "sale_id": key.sale_id}
+    put(UsedProof, _USE_PROOF, proof)
     return True
 
 
@@ -209,10 +214,4 @@ def _members(
 
 
 def _stored(key: Attempt) -> OnlineAnswer | None:
-    found: OnlineAnswer | None = OnlineAnswer.get_or_none(
-        OnlineAnswer.lane == key.lane,
-        OnlineAnswer.lender == key.lender,
-        OnlineAnswer.sale_id == key.sale_id,
-        OnlineAnswer.attempt == key.attempt,
-    )
-    return found
+    return load(OnlineAnswer, _FIND_ANSWER, key.lane, key.lender, key.sale_id, key.attempt)

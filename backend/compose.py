@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from playhouse.apsw_ext import APSWDatabase
 
-from backend import authorizations, enrollment, ingest, settlement, snapshots
+from backend import authorizations, enrollment, ingest, lanes, settlement, snapshots
 from backend.database import transaction
 from backend.holds import Attempt
 from backend.identity import Authority
@@ -46,9 +46,7 @@ class Backend:
     def authorize(self, request: AuthorizationRequest, raw: bytes, lane: str) -> bytes:
         lender = self.lender(request.lender)
         with transaction(self.database):
-            row = self._lane(lane)
-            if row.epoch != request.epoch:
-                raise Problem("epoch_unknown", f"epoch {request.epoch}, this lane writes epoch {row.epoch}")
+            row = lanes.of_epoch(lane, request.epoch)
             return authorizations.authorize(
                 request,
                 raw,
@@ -85,12 +83,6 @@ class Backend:
                 with transaction(self.database):
                     cut += snapshots.refresh(row.lane, lender, self.plan, now_s=self.clock()) is not None
         return cut
-
-    def _lane(self, lane: str) -> Lane:
-        row = Lane.get_or_none(Lane.lane == lane)
-        if row is None:
-            raise Problem("lane_unknown")
-        return row
 
 
 def compose(

@@ -7,16 +7,18 @@ rollback journal, and an unlink lost in a power cut would bring an empty databas
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import apsw
-from peewee import PeeweeException
+from peewee import Model, PeeweeException
 from playhouse.apsw_ext import APSWDatabase
 
 from backend.schema import TABLES, VERSION
+
+Row = TypeVar("Row", bound=Model)
 
 FAULTS: Final = (PeeweeException, apsw.Error, OSError)
 """What a failing disk or a locked file looks like from here."""
@@ -73,6 +75,37 @@ def compiled(query: Any) -> str:
     """The text of a query whose values are placeholders, for ``fetch``."""
     text: str = query.sql()[0]
     return text
+
+
+def selecting(model: Any, *where: Any) -> str:
+    """The compiled select of whole rows, for ``load``; conditions compare with any value of the right type."""
+    return compiled(model.select().where(*where))
+
+
+def inserting(model: Any, on_conflict: str | None = None) -> str:
+    """The compiled insert of a whole row, for ``put``; ``on_conflict`` is REPLACE, IGNORE or nothing."""
+    query = model.insert(dict.fromkeys(model._meta.sorted_field_names, 0))
+    return compiled(query.on_conflict(on_conflict) if on_conflict else query)
+
+
+def load(model: type[Row], text: str, *values: Any) -> Row | None:
+    """The row that a compiled select of whole rows finds by a unique key, or None."""
+    found = fetch(text, *values)
+    if not found:
+        return None
+    fields = model._meta.sorted_fields
+    return model(**{field.name: field.python_value(value) for field, value in zip(fields, found[0], strict=True)})
+
+
+def put(model: Any, text: str, values: Mapping[str, Any]) -> None:
+    """Run a compiled insert; columns that ``values`` does not name are null."""
+    fetch(text, *(values.get(name) for name in model._meta.sorted_field_names))
+
+
+def change(text: str, *values: Any) -> int:
+    """Run a compiled update; how many rows it changed."""
+    database = TABLES[0]._meta.database
+    return int(database.rows_affected(database.execute_sql(text, values)))
 
 
 def fetch(text: str, *values: Any) -> list[tuple[Any, ...]]:

@@ -6,15 +6,25 @@ above the limit. What an attempt cannot be given is returned as excess, never po
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from agent.core import leases
 from agent.core.authorization import APPROVED, HoldState
 from backend import accounts, allowances
+from backend.database import compiled, fetch, inserting, load, put, selecting
 from backend.schema import Account, Hold, OnlineAnswer
 
 TOMBSTONE = b""
 """Request hash of an answer that stands for any request: the lane has decided this attempt without us."""
+
+
+# Compiled once: these are on the path of every sale and every entry.
+_FIND = selecting(Hold, Hold.lane == "", Hold.lender == "", Hold.sale_id == "", Hold.attempt == 0)
+_SAVE = inserting(Hold, "REPLACE")
+_BURY = inserting(OnlineAnswer, "IGNORE")
+_OTHERS = compiled(
+    Hold.select(Hold.state).where(Hold.lane == "", Hold.lender == "", Hold.sale_id == "", Hold.attempt != 0)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,31 +39,19 @@ class Attempt:
 
 def find(key: Attempt) -> Hold:
     """The hold of the attempt; a new one in state none, not stored yet, if there is none."""
-    found = Hold.get_or_none(
-        Hold.lane == key.lane,
-        Hold.lender == key.lender,
-        Hold.sale_id == key.sale_id,
-        Hold.attempt == key.attempt,
-    )
-    return found or Hold(
+    return load(Hold, _FIND, key.lane, key.lender, key.sale_id, key.attempt) or Hold(
         lane=key.lane, lender=key.lender, sale_id=key.sale_id, attempt=key.attempt, state=HoldState.NONE
     )
 
 
 def save(hold: Hold) -> None:
-    Hold.insert(hold.__data__).on_conflict("REPLACE").execute()
+    put(Hold, _SAVE, hold.__data__)
 
 
 def is_sold_otherwise(key: Attempt) -> bool:
     """Lease rule 7: whether another attempt of the same sale stands approved in the lane's journal."""
-    query = Hold.select().where(
-        Hold.lane == key.lane,
-        Hold.lender == key.lender,
-        Hold.sale_id == key.sale_id,
-        Hold.attempt != key.attempt,
-        Hold.state << [str(state) for state in APPROVED],
-    )
-    return bool(query.exists())
+    others = fetch(_OTHERS, key.lane, key.lender, key.sale_id, key.attempt)
+    return any(state in APPROVED for (state,) in others)
 
 
 def hold_online(hold: Hold, account: Account, amount_minor: int, debit_minor: int) -> leases.OnlineFunding:
@@ -88,17 +86,18 @@ def undo_online(hold: Hold) -> int:
 def approve(hold: Hold, account: Account, amount_minor: int, delta_minor: int, *, from_available: bool) -> int:
     """Hold what the lane's journal says it approved; returns the excess that nothing covers.
 
-    ``delta_minor`` is what the lane took of its lease; the rest comes from available credit only if an online answer
-    could have given it.
+    ``delta_minor`` is what the lane took of its lease. ``from_available``: an online answer gave the money, so what
+    the lease does not cover any more (a smaller one was granted while the answer was on its way) comes from available
+    credit, where the answer's own hold has just gone back to.
     """
     outstanding = allowances.outstanding_at(hold.lane, account.lender, account.token)
-    posting = leases.post_spend(delta_minor, outstanding)
+    posted = leases.post_spend(delta_minor, outstanding).posted_minor
     free = max(0, allowances.available(account)) if from_available else 0
-    held = posting.posted_minor + min(amount_minor - delta_minor, free)
-    allowances.spend(hold.lane, account.lender, account.token, posting.posted_minor)
+    held = posted + min(amount_minor - posted, free)
+    spent = min(delta_minor, held)
+    allowances.spend(hold.lane, account.lender, account.token, spent)
     accounts.move(account, held_minor=held)
-    hold.account, hold.amount_minor, hold.held_minor = account.token, amount_minor, held
-    hold.lease_minor = posting.posted_minor
+    hold.account, hold.amount_minor, hold.held_minor, hold.lease_minor = account.token, amount_minor, held, spent
     return amount_minor - held
 
 
@@ -118,14 +117,7 @@ def reverse(hold: Hold, restored_minor: int) -> int:
 
 def bury(key: Attempt, answer: bytes) -> None:
     """Leave a tombstone: a request for this attempt that arrives from now on gets ``answer`` (lease rule 6)."""
-    OnlineAnswer.insert(
-        lane=key.lane,
-        lender=key.lender,
-        sale_id=key.sale_id,
-        attempt=key.attempt,
-        request_hash=TOMBSTONE,
-        answer=answer,
-    ).on_conflict_ignore().execute()
+    put(OnlineAnswer, _BURY, asdict(key) | {"request_hash": TOMBSTONE, "answer": answer})
 
 
 def _release(hold: Hold, debt_minor: int, restored_minor: int) -> int:

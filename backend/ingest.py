@@ -13,13 +13,15 @@ from typing import Any
 from agent.core import cbor, cose, journal
 from agent.core.cose import CoseError, PublicKey
 from agent.core.journal import Head, JournalError, Sealed
-from backend import postings
-from backend.database import rows
+from backend import lanes, postings
+from backend.database import inserting, put, rows
 from backend.lenders import Lender
 from backend.postings import Books, Result
 from backend.problems import Problem
 from backend.schema import Dispute, JournalEntry, Lane
 from backend.wire import b64url
+
+_STORE = inserting(JournalEntry)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +44,7 @@ def ingest(batch: Batch, *, lenders: Mapping[str, Lender], now_s: int) -> dict[s
 
     Raises Problem: lane_unknown, epoch_unknown, journal_gap, journal_fork, journal_malformed, batch_signature.
     """
-    lane = Lane.get_or_none(Lane.lane == batch.lane)
-    if lane is None:
-        raise Problem("lane_unknown")
-    if lane.epoch != batch.epoch:
-        raise Problem("epoch_unknown", f"epoch {batch.epoch}, this lane writes epoch {lane.epoch}", epoch=lane.epoch)
+    lane = lanes.of_epoch(batch.lane, batch.epoch)
     if batch.first > lane.number + 1:
         raise Problem("journal_gap", f"expected number {lane.number + 1}, not {batch.first}", expected=lane.number + 1)
     known = _known(batch, lane)
@@ -121,16 +119,9 @@ def _check_signature(batch: Batch, lane: Lane) -> None:
 def _store(sealed: Sealed, books: Books) -> dict[str, Any]:
     entry = sealed.entry
     result = postings.post(entry, books)
-    JournalEntry.create(
-        lane=entry.lane,
-        epoch=entry.epoch,
-        number=entry.number,
-        kind=entry.kind,
-        lender=entry.lender,
-        result=result.result,
-        reason=result.reason,
-        data=sealed.data,
-    )
+    stored = {"lane": entry.lane, "epoch": entry.epoch, "number": entry.number, "kind": entry.kind}
+    stored |= {"lender": entry.lender, "result": result.result, "reason": result.reason, "data": sealed.data}
+    put(JournalEntry, _STORE, stored)
     if result.reason:
         _dispute(sealed, result, result.reason)
     return _answer(entry.number, result)

@@ -12,9 +12,9 @@ from typing import Any
 from agent.core.journal import open_entry
 from agent.core.money import MINOR_MAX
 from agent.core.settlement import Totals, differences
-from backend import ingest
+from backend import ingest, lanes
 from backend.problems import Problem
-from backend.schema import JournalEntry, Lane, Settlement
+from backend.schema import JournalEntry, Settlement
 from backend.wire import SettlementRequest, b64url, from_b64url, write
 
 
@@ -43,11 +43,7 @@ def settle(request: SettlementRequest, lane: str) -> bytes:
 
 
 def _check_received(request: SettlementRequest, lane: str) -> None:
-    row = Lane.get_or_none(Lane.lane == lane)
-    if row is None:
-        raise Problem("lane_unknown")
-    if row.epoch != request.epoch:
-        raise Problem("epoch_unknown")
+    row = lanes.of_epoch(lane, request.epoch)
     if request.last_number > row.number:
         raise Problem("journal_behind", f"received through {row.number}", acknowledged_through=row.number)
 

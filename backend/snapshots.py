@@ -19,7 +19,7 @@ from agent.core.snapshot_builder import VALID_UNIT_S, build_layer
 from agent.core.snapshot_layer import ALLOWANCE_MAX_MINOR, Record
 from agent.core.snapshot_manifest import Manifest
 from agent.core.snapshot_reader import DELTAS_MAX
-from backend import accounts, allowances
+from backend import accounts, allowances, lanes
 from backend.database import rows
 from backend.lenders import Lender
 from backend.problems import Problem
@@ -84,9 +84,7 @@ def build(lane: str, lender: Lender, plan: Plan, *, is_base: bool, now_s: int) -
 
 def begin(lane: str, lender: Lender, *, is_base: bool, now_s: int) -> Cut:
     """Lease rule 3: note how far the journal is included, before any figure is read."""
-    row = Lane.get_or_none(Lane.lane == lane)
-    if row is None:
-        raise Problem("lane_unknown")
+    row = lanes.find(lane)
     layers = stack(lane, lender.lender)
     below = layers[-1] if layers and not is_base else None
     sequence = layers[-1].sequence + 1 if layers else 1

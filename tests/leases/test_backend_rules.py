@@ -160,6 +160,21 @@ def test_rule_5_what_a_debit_did_not_use_is_not_granted_twice_between_intent_and
     assert shop.account().held_minor == 100
 
 
+def test_rule_5_a_smaller_grant_between_answer_and_outcome_disputes_nothing(opened: Opened) -> None:
+    """The answer used 67 of the lease, then a layer grants 5: the outcome must not be an excess over the 5."""
+    shop = opened(171)
+    a = with_lease(shop, "A", allowance_minor=145)
+    sale = a.intend(67)
+    answer = a.ask(a.request(67, sale))
+    with_lease(shop, "A", allowance_minor=5)
+    with_lease(shop, "B", allowance_minor=150)
+    a.note(answer, 67, sale)
+    assert a.upload() == ["accepted"]
+    a.reverse(67, sale, restored_minor=67)
+    assert a.upload() == ["accepted"]
+    assert a.remaining(shop.token) == shop.account().outstanding_minor - shop.lanes["B"].remaining(shop.token) == 5
+
+
 def test_rule_6_both_approved_is_one_hold_of_the_lanes_amount(opened: Opened) -> None:
     """The answer is lost and the lane stands in: two holds of one sale."""
     shop = opened(300)
