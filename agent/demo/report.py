@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from agent.demo.props import ask, command, wait_for
 
 if TYPE_CHECKING:
-    from agent.demo.story import Stage
+    from agent.demo.stage import Stage
 
 
 @dataclass(slots=True)
@@ -62,7 +62,9 @@ def compare(stage: Stage, report: Report) -> Report:
 
 def _books(stage: Stage, lane: str) -> dict[str, Any]:
     """The backend's books, read while its server is stopped; it runs again afterwards."""
+    stage.say("everything is sent; the backend's server is stopped to open its books")
     stage.backend.stop()
+    stage.say("its books are read: the lane's chain, its sales, and every account")
     where = ("--dir", str(stage.backend_dir), "--json")
     books: dict[str, Any] = ask(*command("counterfoil-backend", "lane", "show", *where, lane))
     books |= ask(*command("counterfoil-backend", "audit", *where))

@@ -1,0 +1,168 @@
+"""The stage of the story: a backend, a lane, and the words in which both are told.
+
+The one rule: whatever is started here is ended here, in reverse order, however the story ends.
+"""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from agent.core.money import format_minor
+from agent.demo.props import DemoFailed, Line, Phone, Program, ask, command, free_port, wait_for
+from agent.errors import AgentNotRunning
+from agent.local.client import LocalClient
+from drivers.virtual.printer import VirtualPrinter
+from drivers.virtual.scanner import VirtualScanner
+
+LANE: Final = "lane-01"
+LIMIT_MINOR: Final = 200_000
+LEASE_MINOR: Final = 30_000
+HEADING_COLUMNS: Final = 76
+
+
+@dataclass(slots=True)
+class Stage:
+    """Everything that runs while the story is told. ``account`` is the customer's token, in hex."""
+
+    out: Path
+    backend_dir: Path
+    config: Path
+    socket: Path
+    account: str
+    client: LocalClient
+    backend: Program
+    agent: Program
+    uplink: Program
+    line: Line
+    scanner: VirtualScanner
+    printer: VirtualPrinter
+    phone: Phone
+    began: float
+
+    def say(self, text: str) -> None:
+        _say(self.began, text)
+
+
+def heading(text: str) -> None:
+    print(f"\n== {text} {'=' * max(0, HEADING_COLUMNS - len(text))}", flush=True)
+
+
+@contextmanager
+def staged(out: Path) -> Iterator[Stage]:
+    """A lane that is ready to sell, in the folder ``out``, which is emptied first. Raises DemoFailed."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # told to end: no process is left behind
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir(parents=True)
+    print(f"Slips, pictures and logs are left in {out.resolve()}", flush=True)
+    run_dir = Path(tempfile.mkdtemp(prefix="counterfoil-"))
+    ends: list[Callable[[], None]] = [lambda: shutil.rmtree(run_dir, ignore_errors=True)]
+    try:
+        yield _set_up(out, run_dir, ends)
+    finally:
+        for end in reversed(ends):
+            end()
+
+
+def _set_up(out: Path, run_dir: Path, ends: list[Callable[[], None]]) -> Stage:
+    began = time.monotonic()
+    heading("A backend and a lane are made")
+    backend_dir, backend_port = out / "backend", free_port()
+    ask(*command("counterfoil-backend", "init", "--dir", str(backend_dir), "--json"))
+    _say(began, "the backend has a lender, its keys and a certificate")
+    account = _account(backend_dir)
+    _say(began, f"a customer has an account with a limit of {format_minor(LIMIT_MINOR, 'CNY')}, and a phone")
+    code = ask(*command("counterfoil-backend", "enroll-code", "--dir", str(backend_dir), "--lane", LANE, "--json"))
+    backend = Program("backend", _serve(backend_dir, backend_port), out)
+    line = Line(backend_port)
+    printer = VirtualPrinter(out / "slips")
+    scanner = VirtualScanner(run_dir / "scanner")
+    ends += [line.close, printer.close, scanner.close, backend.stop]
+    backend.start()
+    config = _write_config(out, run_dir, line, printer, scanner)
+    agent = Program("agent", command("counterfoil", "run", "--config", str(config)), out)
+    uplink = Program("uplink", command("counterfoil", "uplink", "--config", str(config)), out)
+    ends += [uplink.stop, agent.stop]
+    phone = Phone.load(backend_dir / "phones" / f"{account}.json")
+    socket = run_dir / "agent.sock"
+    client = LocalClient(socket)
+    stage = Stage(
+        out, backend_dir, config, socket, account, client, backend, agent, uplink, line, scanner, printer, phone, began
+    )
+    stage.say("the backend starts; a computer asks to become a lane, with a one-time code")
+    enrolled = wait_for("the backend answers", lambda: _enrolled(config, code["code"]), 20)
+    stage.say(f"enrolled as {enrolled['lane']} of {enrolled['store']}, lenders: {', '.join(enrolled['lenders'])}")
+    agent.start()
+    uplink.start()
+    stage.say("agent and uplink start: they fetch signed time, policy and snapshot")
+    wait_for("the lane is ready", lambda: _is_ready(client), 40)
+    stage.say("ready: line up, clock signed, policy and snapshot installed")
+    return stage
+
+
+def _account(backend_dir: Path) -> str:
+    arguments = ("account", "add", "--dir", str(backend_dir), "--limit-minor", str(LIMIT_MINOR), "--json")
+    account: str = ask(*command("counterfoil-backend", *arguments))["account"]
+    return account
+
+
+def _serve(backend_dir: Path, port: int) -> list[str]:
+    options = ("--port", str(port), "--refresh-s", "1", "--allowance-minor", str(LEASE_MINOR))
+    return command("counterfoil-backend", "serve", "--dir", str(backend_dir), *options)
+
+
+def _enrolled(config: Path, code: str) -> dict[str, Any] | None:
+    try:
+        answer: dict[str, Any] = ask(
+            *command("counterfoil", "enroll", "--config", str(config), "--code", code, "--json")
+        )
+    except DemoFailed:
+        return None
+    return answer if "lane" in answer else None
+
+
+def _is_ready(client: LocalClient) -> bool:
+    try:
+        status = client.get("/v1/status")
+    except AgentNotRunning:
+        return False
+    lender = status["lenders"][0]
+    documents = lender["policy_version"] and lender["snapshot_sequence"]
+    return bool(status["link"]["up"] and status["clock"]["trusted"] and documents)
+
+
+def _write_config(out: Path, run_dir: Path, line: Line, printer: VirtualPrinter, scanner: VirtualScanner) -> Path:
+    path = out / "agent.toml"
+    path.write_text(
+        f"""[lane]
+state_dir = "{(out / "lane").resolve()}"
+run_dir = "{run_dir}"
+language = "en"
+[merchant]
+name = "示例超市 Example Market"
+store_name = "人民路店 People's Road"
+[backend]
+url = "https://localhost:{line.port}"
+[scanner.counter]
+address = "serial:{scanner.path}"
+[printer]
+address = "{printer.address}"
+[limits]
+free_space_min_mb = 50
+[uplink]
+poll_s = 1
+backoff_max_s = 2
+"""
+    )
+    return path
+
+
+def _say(began: float, text: str) -> None:
+    print(f"[{time.monotonic() - began:6.1f} s] {text}", flush=True)
