@@ -102,7 +102,7 @@ async def _run(config: Config, enrolled: Enrolled) -> int:
         await stack.enter_async_context(_served_uplink(config, lane, desk))
         _open_scanners(config, lane, stack)
         await stack.enter_async_context(_served_api(config, lane, desk))
-        await stack.enter_async_context(_running(lane.spooler.run(), _maintained(lane), _started(lane)))
+        await stack.enter_async_context(_running(lane.spooler.run(), _maintained(lane), lane.start()))
         _notify("READY=1")
         LOG.info("ready", extra={"lane": lane.settings.lane})
         while not stop.is_set() and ledger.failed is None:
@@ -255,19 +255,10 @@ async def _guarded(loop: Any) -> None:
         LOG.error("%s", fault.message, extra={"code": fault.code})
 
 
-async def _started(lane: Lane) -> None:
-    """Close what a crash left open. The link may need a moment: inquire first, then give up."""
-    for _ in range(15):
-        if lane.backend.available:
-            break
-        await asyncio.sleep(0.2)
-    await lane.start()
-
-
 async def _maintained(lane: Lane) -> None:
     while True:
         await asyncio.sleep(MAINTENANCE_S)
-        lane.maintain()
+        await lane.maintain()
 
 
 def _stop_on_signals() -> asyncio.Event:

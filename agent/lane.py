@@ -21,7 +21,7 @@ from agent.services import slips
 from agent.services.checkout import Checkout, Settings
 from agent.services.counter import Counter, Events
 from agent.services.forwarding import Forwarding
-from agent.services.health import Condition, LaneFacts, conditions, ends_stand_in
+from agent.services.health import Condition, LaneFacts, LimitFacts, conditions, ends_stand_in
 from agent.services.lenders import EnrolledLender, Lenders
 from agent.services.printing import Spooler
 from agent.services.settlement import Settlement
@@ -84,7 +84,7 @@ class Lane:
             self.clock,
             backend,
             make_slip=self._make_slip,
-            may_stand_in=lambda: ends_stand_in(self.facts()),
+            may_stand_in=lambda: ends_stand_in(self._limits()),
             announce=self._announce,
         )
         self.counter = Counter(self.checkout, ledger, self.events, settings.language)
@@ -102,12 +102,13 @@ class Lane:
         self.ledger.start_epoch(self.settings.lane, self.settings.epoch, draft, self.clock.read(lender))
 
     async def start(self) -> None:
-        """Put right what the last end of the process left: doubtful slips, open intents."""
-        self.spooler.recover()
+        """Close what the last end of the process left open."""
         await self.checkout.resolve_interrupted()
 
-    def maintain(self) -> None:
+    async def maintain(self) -> None:
+        """What a lane does when nobody waits: tidy the ledger, ask again about closed batches."""
         self.ledger.maintain(self._lane_clock().now_s)
+        await self.settlement.match_pending()
 
     async def verify_chain(self) -> Head:
         """Walk the journal of the open epoch from its first entry, in steps that no sale notices.
@@ -128,16 +129,23 @@ class Lane:
             link_up=self.backend.available,
             clock_trusted=reading.trusted,
             clock_reason=reading.reason,
+            limits=self._limits(),
+            printer_reason=self.spooler.condition.reason,
+            printer_action=self.spooler.condition.action,
+            exceptions=len(self.ledger.queue_exceptions()),
+            batches_pending=len(self.ledger.unmatched_batches()),
+            batches_different=self.ledger.differing_batches(),
+            lenders=self.lenders.all(),
+            now_s=reading.now_s,
+        )
+
+    def _limits(self) -> LimitFacts:
+        return LimitFacts(
             queue_depth=self.forwarding.depth,
             queue_entries_max=self.settings.queue_entries_max,
             free_bytes=self._free_bytes(),
             free_bytes_min=self.settings.free_bytes_min,
             forked=self.forwarding.fork is not None,
-            printer_reason=self.spooler.condition.reason,
-            printer_action=self.spooler.condition.action,
-            exceptions=len(self.ledger.queue_exceptions()),
-            lenders=self.lenders.all(),
-            now_s=reading.now_s,
         )
 
     def conditions(self) -> tuple[Condition, ...]:

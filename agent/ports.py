@@ -83,6 +83,19 @@ class OpenBatch:
     totals: Mapping[str, Mapping[str, int]]
 
 
+@dataclass(frozen=True, slots=True)
+class ClosedBatch:
+    """A closed batch that the backend has not matched yet. ``chain_head``: hash of entry ``last_number``."""
+
+    lender: str
+    batch: int
+    epoch: int
+    first_number: int
+    last_number: int
+    chain_head: bytes
+    totals: Mapping[str, Mapping[str, int]]
+
+
 class Ledger(Protocol):
     """The lane's durable record. One writer; every method is a short synchronous call.
 
@@ -121,6 +134,12 @@ class Ledger(Protocol):
     def proof_is_consumed(self, account: bytes, cti: bytes) -> bool: ...
 
     def open_batch(self, lender: str) -> OpenBatch: ...
+
+    def unmatched_batches(self) -> tuple[ClosedBatch, ...]: ...
+
+    def differing_batches(self) -> int: ...
+
+    def record_match(self, lender: str, batch: int, state: str) -> None: ...
 
     def recent_sales(self, limit: int) -> tuple[Hold, ...]: ...
 

@@ -23,6 +23,8 @@ VERSION: Final = 1
 GENESIS_HASH: Final = bytes(32)
 ENTRY_BYTES_MAX: Final = 64 * 1024
 BATCH_TYP: Final = "counterfoil-batch"
+INT_END: Final = 2**53
+"""Numbers and times stay exact wherever they are kept: SQLite, JSON, a spreadsheet."""
 
 
 class Kind(StrEnum):
@@ -223,7 +225,7 @@ def batch_statement(head: Head, first: int, count: int) -> bytes:
 
 
 def _is_int(value: object) -> bool:
-    return type(value) is int and value >= 0
+    return type(value) is int and 0 <= value < INT_END
 
 
 def _is_text(value: object) -> bool:
@@ -231,7 +233,10 @@ def _is_text(value: object) -> bool:
 
 
 def _is_clock(value: object) -> bool:
-    return isinstance(value, list) and len(value) == 2 and type(value[0]) is bool and type(value[1]) is int
+    match value:
+        case [bool(), int(offset_s)]:
+            return type(offset_s) is int and abs(offset_s) < INT_END
+    return False
 
 
 def _is_hash(value: object) -> bool:

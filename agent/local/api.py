@@ -113,8 +113,7 @@ def create_app(desk: Desk) -> Starlette:
 
     async def settle(request: Request) -> Response:
         body = await _read(request, CloseDay)
-        closed = desk.settlement.close(body.lender or desk.lender())
-        return JSONResponse(asdict(await desk.settlement.match(closed)))
+        return JSONResponse(asdict(await desk.settlement.close_day(body.lender or desk.lender())))
 
     async def status(_: Request) -> Response:
         return JSONResponse(desk.status())

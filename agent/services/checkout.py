@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -19,7 +19,7 @@ from agent.core import credit_pass, leases
 from agent.core.authorization import Hold, HoldState
 from agent.core.classify import classify
 from agent.core.credit_pass import CreditPass, PassRejected
-from agent.core.decision import Decision, decide
+from agent.core.decision import RESPONSE_CODES, Decision, decide
 from agent.core.journal import Draft, Kind, Position
 from agent.core.money import Money
 from agent.core.policy import Policy
@@ -40,7 +40,11 @@ INTERRUPTED: Final = ("interrupted", "68")
 NOT_A_PASS: Final = ("not_a_pass", "12")
 WALLET: Final = ("wallet_online_only", "57")
 REPLAYED: Final = ("proof_replayed", "94")
+NOT_BY_THIS_LANE: Final = "91"
+"""ISO 8583 field 39, issuer inoperative: what ends standing in and has no code of its own."""
 INQUIRY_BUDGET_S: Final = 3.0
+LINK_WAIT_S: Final = 3.0
+LINK_LOOK_S: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,18 +152,23 @@ class Checkout:
                 body |= {"account": hold.account, "lease": lease}
             return self._change(hold, Draft(Kind.REVERSAL, body, hold.lender, sale_id, hold.attempt))
 
+    def attempts(self, order: Order) -> tuple[Hold, ...]:
+        """The attempts that this very sale already has. Raises IdempotencyConflict when its id stands for another."""
+        attempts = self._ledger.attempts(order.sale_id)
+        if attempts:
+            first = self._ledger.sale_entries(order.sale_id)[0].entry.body
+            asked = (order.amount.minor, order.amount.currency, order.merchant_category, order.capture)
+            if asked != tuple(first[name] for name in ("amount_minor", "currency", "category", "capture")):
+                raise IdempotencyConflict(f"sale {order.sale_id} had another amount, category or capture before")
+        return attempts
+
     # -- before the decision -----------------------------------------------------------------------------------
 
     def _known(self, order: Order, code: str) -> Hold | None:
         """The answer that this sale already has; None when it needs a (new) attempt."""
-        attempts = self._ledger.attempts(order.sale_id)
-        if not attempts:
-            return None
-        last = attempts[-1]
-        if (last.amount_minor, last.currency) != (order.amount.minor, order.amount.currency):
-            raise IdempotencyConflict(f"sale {order.sale_id} was {last.amount_minor} {last.currency} before")
-        if last.state is not HoldState.DECLINED:
-            return last
+        attempts = self.attempts(order)
+        if not attempts or attempts[-1].state is not HoldState.DECLINED:
+            return attempts[-1] if attempts else None
         digest = entries.code_digest(code)
         return next((hold for hold in attempts if hold.code == digest), None)
 
@@ -251,9 +260,11 @@ class Checkout:
     def _stand_in(self, case: _Case, *, debit_minor: int, online_unknown: bool) -> Hold:
         """Decide alone. Time has passed since the scan: the clock is read again, the proof stays bound to the sale."""
         reading = self._clock.read(case.lender.lender)
+        case = _with_newest_layers(case)
         limit = self._may_stand_in()
         if limit is not None or case.fault is not None or case.verified is None or not case.judged:
-            reason, code = (limit or case.fault or "clock_untrusted"), "91"
+            reason = limit or case.fault or "clock_untrusted"
+            code = RESPONSE_CODES.get(reason, NOT_BY_THIS_LANE)
             refusal = entries.refusal(
                 case.attempt, reason, code, clock_source=reading.source, online_unknown=online_unknown
             )
@@ -333,11 +344,7 @@ class Checkout:
     async def _resolve(self, hold: Hold) -> Hold:
         """Close an intent that was open at a restart: inquire first; what nobody can confirm is declined, and that
         outcome wins (rule 6)."""
-        answer: Mapping[str, Any] | AttemptUnknown | None = None
-        try:
-            answer = await self._backend.inquire(hold.lender, hold.sale_id, hold.attempt, INQUIRY_BUDGET_S)
-        except (UplinkUnavailable, UplinkRefused):
-            answer = None
+        answer = await self._inquire(hold)
         attempt = _attempt_of(hold)
         reading = self._clock.read(hold.lender)
         if isinstance(answer, Mapping) and _is_sound(answer, attempt, hold.open_debit_minor):
@@ -346,6 +353,17 @@ class Checkout:
             draft = entries.refusal(attempt, *INTERRUPTED, clock_source=reading.source, online_unknown=True)
         body = dict(draft.body) | {"code": hold.code}
         return self._record_outcome(hold, Draft(draft.kind, body, draft.lender, draft.sale_id, draft.attempt), reading)
+
+    async def _inquire(self, hold: Hold) -> Mapping[str, Any] | AttemptUnknown | None:
+        """What the backend knows of an attempt. After a restart the line needs a moment: it is given one."""
+        for _ in range(int(LINK_WAIT_S / LINK_LOOK_S)):
+            if self._backend.available:
+                break
+            await asyncio.sleep(LINK_LOOK_S)
+        try:
+            return await self._backend.inquire(hold.lender, hold.sale_id, hold.attempt, INQUIRY_BUDGET_S)
+        except (UplinkUnavailable, UplinkRefused):
+            return None
 
     def _last_approved(self, sale_id: str) -> Hold | None:
         holds = self._ledger.attempts(sale_id)
@@ -385,6 +403,15 @@ def _unjudged(code: str) -> CreditPass:
     return CreditPass(parsed.credential, parsed.proof, parsed.kid)
 
 
+def _with_newest_layers(case: _Case) -> _Case:
+    """The case as the layers now in force see it. While the backend was asked, a snapshot may have been installed and
+    told to it; from then on the older layer's lease may be granted to another lane (rule 2)."""
+    if case.attempt.account is None:
+        return case
+    found, fault = _lookup(case.lender, case.attempt.account)
+    return replace(case, found=found, fault=fault)
+
+
 def _lookup(lender: Lender, account: bytes) -> tuple[Found | None, str | None]:
     if lender.stack is None:
         return None, None
@@ -405,7 +432,7 @@ def _snapshot_view(lender: Lender, found: Found | None) -> SnapshotView | None:
         soft_age_s=manifest.soft_age_s,
         hard_age_s=manifest.hard_age_s,
         record=found.record if found else None,
-        policy_version_min=manifest.policy_version,
+        policy_version_min=lender.stack.newest.policy_version,
     )
 
 

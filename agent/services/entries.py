@@ -17,6 +17,8 @@ from agent.core.situation import Sale
 
 CODE_DIGEST_BYTES = 8
 AUTHORIZATION_CODE_CHARS = 6
+RULES_MAX = 100
+"""As many rules as a policy has; an entry is bounded whatever a backend answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ def online_outcome(attempt: Attempt, answer: Mapping[str, Any], lease_epoch: int
             "approved": answer["approved"],
             "response_code": answer["response_code"],
             "reason": answer["reason"],
-            "rules": list(answer.get("rules", ())),
+            "rules": list(answer.get("rules", ()))[:RULES_MAX],
             "policy_version": answer.get("policy_version"),
             "authorization_code": answer.get("authorization_code"),
             "lease": {"epoch": lease_epoch, "delta_minor": used} if used and lease_epoch is not None else None,

@@ -16,20 +16,29 @@ Severity = Literal["info", "warning", "error"]
 
 
 @dataclass(frozen=True, slots=True)
-class LaneFacts:
-    """What the conditions look at. Ages in seconds; ``printer_reason`` None: no trouble known."""
+class LimitFacts:
+    """What can end standing in for every lender. Asked before each stand-in decision, so it is cheap to know."""
 
-    link_up: bool
-    clock_trusted: bool
-    clock_reason: str | None
     queue_depth: int
     queue_entries_max: int
     free_bytes: int
     free_bytes_min: int
     forked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LaneFacts:
+    """What the conditions look at. Ages in seconds; ``printer_reason`` None: no trouble known."""
+
+    limits: LimitFacts
+    link_up: bool
+    clock_trusted: bool
+    clock_reason: str | None
     printer_reason: str | None
     printer_action: str | None
     exceptions: int
+    batches_pending: int
+    batches_different: int
     lenders: tuple[Lender, ...]
     now_s: int
 
@@ -45,15 +54,19 @@ class Condition:
     action: str | None = None
 
 
-Check = Callable[[LaneFacts], str | None]
-
-
 @dataclass(frozen=True, slots=True)
 class Rule:
     code: str
     severity: Severity
-    ends_stand_in: bool
-    check: Check
+    check: Callable[[LaneFacts], str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class LimitRule:
+    """A condition that ends standing in; always an error."""
+
+    code: str
+    check: Callable[[LimitFacts], str | None]
 
 
 def _link(facts: LaneFacts) -> str | None:
@@ -64,17 +77,17 @@ def _clock(facts: LaneFacts) -> str | None:
     return None if facts.clock_trusted else facts.clock_reason or "untrusted"
 
 
-def _queue(facts: LaneFacts) -> str | None:
+def _queue(facts: LimitFacts) -> str | None:
     full = facts.queue_depth >= facts.queue_entries_max
     return f"{facts.queue_depth} entries wait, at most {facts.queue_entries_max}" if full else None
 
 
-def _space(facts: LaneFacts) -> str | None:
+def _space(facts: LimitFacts) -> str | None:
     short = facts.free_bytes < facts.free_bytes_min
     return f"{facts.free_bytes // 10**6} MB free, {facts.free_bytes_min // 10**6} MB needed" if short else None
 
 
-def _fork(facts: LaneFacts) -> str | None:
+def _fork(facts: LimitFacts) -> str | None:
     return "the backend has other entries than this lane; nothing is sent" if facts.forked else None
 
 
@@ -84,6 +97,16 @@ def _printer(facts: LaneFacts) -> str | None:
 
 def _exceptions(facts: LaneFacts) -> str | None:
     return f"{facts.exceptions} entries are disputed or parked" if facts.exceptions else None
+
+
+def _batch_pending(facts: LaneFacts) -> str | None:
+    count = facts.batches_pending
+    return f"{count} closed batches wait for the backend's half" if count else None
+
+
+def _batch_different(facts: LaneFacts) -> str | None:
+    count = facts.batches_different
+    return f"{count} closed batches differ from the backend's half" if count else None
 
 
 def _policy(facts: LaneFacts) -> str | None:
@@ -111,32 +134,38 @@ def _snapshot_age(facts: LaneFacts) -> str | None:
     return None
 
 
-# Conditions of one lender do not end standing in for the others: the decision itself declines for that lender.
+LIMIT_RULES: Final = (
+    LimitRule("queue_entries_max", _queue),
+    LimitRule("free_space_min", _space),
+    LimitRule("journal_fork", _fork),
+)
+
+# What is wrong with one lender does not end standing in for the others: the decision itself declines for that lender.
 RULES: Final = (
-    Rule("uplink_unavailable", "warning", False, _link),
-    Rule("clock_untrusted", "error", False, _clock),
-    Rule("queue_entries_max", "error", True, _queue),
-    Rule("free_space_min", "error", True, _space),
-    Rule("journal_fork", "error", True, _fork),
-    Rule("policy_expired", "error", False, _policy),
-    Rule("snapshot_missing", "error", False, _snapshot),
-    Rule("snapshot_age", "warning", False, _snapshot_age),
-    Rule("printer", "warning", False, _printer),
-    Rule("queue_exceptions", "warning", False, _exceptions),
+    Rule("uplink_unavailable", "warning", _link),
+    Rule("clock_untrusted", "error", _clock),
+    Rule("policy_expired", "error", _policy),
+    Rule("snapshot_missing", "error", _snapshot),
+    Rule("snapshot_age", "warning", _snapshot_age),
+    Rule("printer", "warning", _printer),
+    Rule("queue_exceptions", "warning", _exceptions),
+    Rule("batch_pending", "info", _batch_pending),
+    Rule("batch_different", "error", _batch_different),
 )
 
 
 def conditions(facts: LaneFacts) -> tuple[Condition, ...]:
-    """Everything that is wrong now, in the order of ``RULES``."""
-    found = []
+    """Everything that is wrong now: what ends standing in first, then in the order of ``RULES``."""
+    limits = ((rule.code, rule.check(facts.limits)) for rule in LIMIT_RULES)
+    found = [Condition(code, "error", True, detail) for code, detail in limits if detail is not None]
     for rule in RULES:
         detail = rule.check(facts)
         if detail is not None:
             action = facts.printer_action if rule.code == "printer" else None
-            found.append(Condition(rule.code, rule.severity, rule.ends_stand_in, detail, action))
+            found.append(Condition(rule.code, rule.severity, False, detail, action))
     return tuple(found)
 
 
-def ends_stand_in(facts: LaneFacts) -> str | None:
+def ends_stand_in(facts: LimitFacts) -> str | None:
     """The code of the first condition that ends standing in for every lender, None if there is none."""
-    return next((found.code for found in conditions(facts) if found.ends_stand_in), None)
+    return next((rule.code for rule in LIMIT_RULES if rule.check(facts) is not None), None)

@@ -51,14 +51,15 @@ class Spooler:
         """There is a new job."""
         self._wake.set()
 
-    def recover(self) -> None:
+    def _recover(self) -> None:
         """After a restart: a job that was being printed may or may not be on paper."""
         for job in self._ledger.print_jobs():
             if job.state == "printing":
                 self._ledger.mark_print_job(PrintMark(job.job_id, "doubtful", reason="interrupted"))
 
     async def run(self) -> None:
-        """Print until cancelled."""
+        """Print until cancelled. What a crash left half done is put right first, or it would come out unmarked."""
+        self._recover()
         if self._printer is None:
             return
         while True:

@@ -1,26 +1,31 @@
 """Close the day: the batch's counts and totals, journaled here, matched with the backend's.
 
 The one rule: what is pending, disputed or parked is named, never hidden; a batch that cannot be matched now is closed
-all the same and matched when the line is back.
+all the same, and asked about again until the backend has answered.
 """
 
 from __future__ import annotations
 
+import asyncio
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from agent.core.journal import Draft, Kind
 from agent.core.settlement import differences
 from agent.errors import UplinkRefused, UplinkUnavailable
-from agent.ports import Backend, Ledger
+from agent.ports import Backend, ClosedBatch, Ledger
 from agent.services.timekeeping import LaneClock
+
+QUEUE_WAIT_S: Final = 20.0
+QUEUE_LOOK_S: Final = 0.1
+"""The backend can match only what it has: a close waits so long for its own entries to be sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class BatchReport:
-    """A closed batch. ``state`` is ``matched``, ``different`` or ``pending`` (the backend could not be asked)."""
+    """A closed batch. ``state`` is ``matched``, ``different`` or ``pending`` (the backend could not answer yet)."""
 
     lender: str
     batch: int
@@ -37,8 +42,19 @@ class Settlement:
     def __init__(self, ledger: Ledger, backend: Backend, clock: LaneClock) -> None:
         self._ledger, self._backend, self._clock = ledger, backend, clock
 
-    def close(self, lender: str) -> dict[str, Any]:
-        """Journal the end of the batch; returns what the backend is asked to match."""
+    async def close_day(self, lender: str) -> BatchReport:
+        """Close the open batch and match it if the backend can be asked."""
+        batch = self._close(lender)
+        await self._sent_through(batch.epoch, batch.last_number)
+        return await self._match(batch)
+
+    async def match_pending(self) -> list[BatchReport]:
+        """Ask again about every closed batch that has no answer yet."""
+        if not self._backend.available:
+            return []
+        return [await self._match(batch) for batch in self._ledger.unmatched_batches()]
+
+    def _close(self, lender: str) -> ClosedBatch:
         batch, head = self._ledger.open_batch(lender), self._ledger.head
         body = {
             "batch": batch.batch,
@@ -48,29 +64,51 @@ class Settlement:
         }
         self._ledger.record([Draft(Kind.SETTLEMENT, body, lender)], self._clock.read(lender))
         self._backend.poke()
-        return body | {"lender": lender, "epoch": head.epoch, "chain_head": _base64url(head.hash)}
+        return ClosedBatch(lender, batch.batch, head.epoch, batch.first_number, head.number, head.hash, batch.totals)
 
-    async def match(self, request: Mapping[str, Any]) -> BatchReport:
-        """Ask the backend for its half. A backend that is not there, or behind, leaves the batch pending."""
+    async def _sent_through(self, epoch: int, number: int) -> None:
+        for _ in range(int(QUEUE_WAIT_S / QUEUE_LOOK_S)):
+            if self._ledger.cursor(epoch).acknowledged_through >= number or not self._backend.available:
+                return
+            await asyncio.sleep(QUEUE_LOOK_S)
+
+    async def _match(self, batch: ClosedBatch) -> BatchReport:
+        chain_head = _base64url(batch.chain_head)
+        request = {
+            "lender": batch.lender,
+            "epoch": batch.epoch,
+            "batch": batch.batch,
+            "first_number": batch.first_number,
+            "last_number": batch.last_number,
+            "chain_head": chain_head,
+            "totals": batch.totals,
+        }
         try:
             answer: Mapping[str, Any] | None = await self._backend.settle(request)
         except (UplinkUnavailable, UplinkRefused):
             answer = None
-        found = tuple(differences(request["totals"], answer["totals"])) if answer else ()
-        if answer and answer["chain_head"] != request["chain_head"]:
-            found = (*found, "chain_head: the two halves end in different entries")
+        found = _differences(request, answer) if answer else ()
         state = "pending" if answer is None else "different" if found or not answer["matched"] else "matched"
+        if state != "pending":
+            self._ledger.record_match(batch.lender, batch.batch, state)
         return BatchReport(
-            lender=request["lender"],
-            batch=request["batch"],
-            first_number=request["first_number"],
-            last_number=request["last_number"],
-            chain_head=request["chain_head"],
-            totals=request["totals"],
+            lender=batch.lender,
+            batch=batch.batch,
+            first_number=batch.first_number,
+            last_number=batch.last_number,
+            chain_head=chain_head,
+            totals=batch.totals,
             state=state,
             differences=found,
             exceptions=len(self._ledger.queue_exceptions()),
         )
+
+
+def _differences(request: Mapping[str, Any], answer: Mapping[str, Any]) -> tuple[str, ...]:
+    found = tuple(differences(request["totals"], answer["totals"]))
+    if answer["chain_head"] != request["chain_head"]:
+        return (*found, "chain_head: the two halves end in different entries")
+    return found
 
 
 def _base64url(data: bytes) -> str:

@@ -8,12 +8,14 @@ times the transaction itself.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import groupby
 from typing import Any, Final
 
 from peewee import EXCLUDED, SQL, Database, Query, fn
 
 from agent.core.authorization import Hold, HoldState, event_of
-from agent.core.journal import Head, Kind, Sealed, open_entry
+from agent.core.journal import Head, JournalError, Kind, Sealed, advance, follow, open_entry
 from agent.core.settlement import tally
 from agent.store.schema import (
     FOLD,
@@ -158,28 +160,40 @@ def _fold_batch(database: Database, sealed: Sealed) -> None:
     row = database.execute_sql(OPEN_BATCH, (entry.lender,)).fetchone()
     batch = row[0] if row else 1
     if row is None:
-        database.execute_sql(INSERT_BATCH, (entry.lender, batch, entry.body.get("first_number", 1), None))
+        database.execute_sql(INSERT_BATCH, (entry.lender, batch, entry.epoch, 1, None))
     for name in names:
         database.execute_sql(ADD_BATCH_TOTAL, (entry.lender, batch, name, 1, entry.body["amount_minor"]))
     if entry.kind == Kind.SETTLEMENT:
         database.execute_sql(CLOSE_BATCH, (entry.body["last_number"], entry.lender, batch))
-        database.execute_sql(INSERT_BATCH, (entry.lender, batch + 1, entry.number, None))
+        database.execute_sql(INSERT_BATCH, (entry.lender, batch + 1, entry.epoch, entry.number, None))
 
 
-def rebuild(database: Database) -> Head:
+def walk(database: Database, head: Head) -> None:
+    """Follow every link of every epoch's chain, up to ``head``. Raises JournalError at the first that does not hold."""
+    reached = Head(head.lane, 0)
+    for epoch, rows in groupby(_entries(database), key=lambda row: row[0]):
+        reached = Head(head.lane, epoch, lease_horizon=reached.lease_horizon)
+        for sealed in follow(reached, (bytes(data) for _, data in rows)):
+            reached = advance(reached, sealed)
+    if reached != head:
+        raise JournalError("head", f"the journal ends at {tuple(reached.position)}, its head is {tuple(head.position)}")
+
+
+def rebuild(database: Database, head: Head) -> None:
     """Empty every cache and fold the whole journal in again. Raises JournalError where the chain is broken."""
-    row = database.execute_sql(sql(ChainHead.select(ChainHead.lane))).fetchone()
+    walk(database, head)
     with database.atomic("IMMEDIATE"):
         for model in FOLD:
             if model is not ChainHead:
                 database.execute(model.delete())
-        head = Head(row[0], 0)
-        query = JournalEntry.select(JournalEntry.data).order_by(JournalEntry.epoch, JournalEntry.number)
-        for (data,) in database.execute(query):
-            sealed = open_entry(bytes(data))
-            apply(database, sealed)
-            head = Head(row[0], sealed.entry.epoch, sealed.entry.number, sealed.hash, sealed.entry.lease_horizon)
-    return head
+        for _, data in _entries(database):
+            apply(database, open_entry(bytes(data)))
+
+
+def _entries(database: Database) -> Iterator[tuple[int, bytes]]:
+    columns = (JournalEntry.epoch, JournalEntry.data)
+    rows = database.execute(JournalEntry.select(*columns).order_by(JournalEntry.epoch, JournalEntry.number))
+    return iter(rows)
 
 
 def summed(rows: Any) -> int:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 import apsw
-from peewee import DatabaseError, Query, fn
+from peewee import JOIN, DatabaseError, Query, fn
 from playhouse.apsw_ext import APSWDatabase
 
 from agent.core.authorization import Hold
@@ -21,13 +21,14 @@ from agent.core.settlement import NAMES
 from agent.core.situation import Totals
 from agent.core.trusted_time import ClockReading
 from agent.errors import LedgerUnavailable, LedgerUnknownOutcome
-from agent.ports import OpenBatch, PrintJob, PrintMark, QueueException, Slip
+from agent.ports import ClosedBatch, OpenBatch, PrintJob, PrintMark, QueueException, Slip
 from agent.store import database as files
 from agent.store import fold
 from agent.store.schema import (
     TABLES,
     VERSION,
     Batch,
+    BatchMatch,
     BatchTotal,
     ChainHead,
     ConsumedProof,
@@ -179,13 +180,41 @@ class SqliteLedger:
         query = Batch.select(Batch.batch, Batch.first_number).where(Batch.lender == lender, Batch.last_number.is_null())
         rows = self._query(query)
         batch, first = rows[0] if rows else (1, 1)
+        return OpenBatch(batch, first, self._totals(lender, batch))
+
+    def unmatched_batches(self) -> tuple[ClosedBatch, ...]:
+        """Closed batches of which the backend has said nothing yet, oldest first."""
+        end = (JournalEntry.epoch == Batch.epoch) & (JournalEntry.number == Batch.last_number)
+        said = (BatchMatch.lender == Batch.lender) & (BatchMatch.batch == Batch.batch)
+        query = (
+            Batch.select(
+                Batch.lender, Batch.batch, Batch.epoch, Batch.first_number, Batch.last_number, JournalEntry.hash
+            )
+            .join(JournalEntry, on=end)
+            .join(BatchMatch, JOIN.LEFT_OUTER, on=said)
+            .where(BatchMatch.state.is_null())
+            .order_by(Batch.epoch, Batch.last_number)
+        )
+        return tuple(
+            ClosedBatch(lender, batch, epoch, first, last, bytes(head), self._totals(lender, batch))
+            for lender, batch, epoch, first, last, head in self._query(query)
+        )
+
+    def differing_batches(self) -> int:
+        return len(self._query(BatchMatch.select(BatchMatch.batch).where(BatchMatch.state != "matched")))
+
+    def record_match(self, lender: str, batch: int, state: str) -> None:
+        with self._transaction():
+            self._db.execute(BatchMatch.insert(lender=lender, batch=batch, state=state).on_conflict_replace())
+
+    def _totals(self, lender: str, batch: int) -> dict[str, dict[str, int]]:
         totals = {name: {"count": 0, "minor": 0} for name in NAMES}
-        columns = (BatchTotal.name, BatchTotal.count, BatchTotal.amount_minor)
-        for name, count, minor in self._query(
-            BatchTotal.select(*columns).where(BatchTotal.lender == lender, BatchTotal.batch == batch)
-        ):
+        query = BatchTotal.select(BatchTotal.name, BatchTotal.count, BatchTotal.amount_minor).where(
+            BatchTotal.lender == lender, BatchTotal.batch == batch
+        )
+        for name, count, minor in self._query(query):
             totals[name] = {"count": count, "minor": minor}
-        return OpenBatch(batch, first, totals)
+        return totals
 
     # -- the queue to the backend ------------------------------------------------------------------------------
 
@@ -287,7 +316,8 @@ class SqliteLedger:
     def verify(self) -> Head:
         """Walk the whole chain and rebuild every cache from it. Raises JournalError at the first broken link."""
         with self._faults():
-            return fold.rebuild(self._db)
+            fold.rebuild(self._db, self._head)
+        return self._head
 
     def _load_head(self) -> Head:
         columns = (ChainHead.lane, ChainHead.epoch, ChainHead.number, ChainHead.hash, ChainHead.lease_horizon)

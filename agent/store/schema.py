@@ -134,12 +134,24 @@ class BatchTotal(_Keyed):
 
 
 class Batch(_Keyed):
-    """Fold. ``first_number`` of the open or closed batch; ``last_number`` once it is closed."""
+    """Fold. ``first_number`` of the open or closed batch in ``epoch``; ``last_number`` once it is closed."""
 
     lender = TextField()
     batch = IntegerField()
+    epoch = IntegerField()
     first_number = IntegerField()
     last_number = IntegerField(null=True)
+
+    class Meta:
+        primary_key = CompositeKey("lender", "batch")
+
+
+class BatchMatch(_Keyed):
+    """Local. What the backend said of a closed batch: ``matched`` or ``different``; no row: it has not said yet."""
+
+    lender = TextField()
+    batch = IntegerField()
+    state = TextField()
 
     class Meta:
         primary_key = CompositeKey("lender", "batch")
@@ -205,5 +217,5 @@ class TimeFloor(_Row):
 
 
 FOLD = (ChainHead, HoldRow, LeaseMovement, StandInTotal, ConsumedProof, BatchTotal, Batch)
-LOCAL = (QueueCursor, QueueException, PrintJob, SignedDocument, TimeFloor)
+LOCAL = (BatchMatch, QueueCursor, QueueException, PrintJob, SignedDocument, TimeFloor)
 TABLES = (JournalEntry, *FOLD, *LOCAL)
