@@ -76,14 +76,20 @@ def _serve(args: argparse.Namespace) -> int:
 
 
 def _account_add(args: argparse.Namespace) -> int:
+    if args.token and args.count > 1:
+        raise UsageError("one token is one account: leave out --token or --count")
     with closing(_open(args)) as opened:
-        lender = opened.lender(args)
-        token = args.token or secrets.token_bytes(16)
-        with transaction(opened.backend.database):
-            accounts.add(lender.lender, token, args.limit_minor, tier=args.tier)
-        _issue_phone(args, opened, token)
-    _show(args, {"account": token.hex(), "limit_minor": args.limit_minor})
+        opened_accounts = [_new_account(args, opened) for _ in range(args.count)]
+    _show(args, {"accounts": opened_accounts} if args.count > 1 else opened_accounts[0])
     return 0
+
+
+def _new_account(args: argparse.Namespace, opened: _Opened) -> dict[str, Any]:
+    token = args.token or secrets.token_bytes(16)
+    with transaction(opened.backend.database):
+        accounts.add(opened.lender(args).lender, token, args.limit_minor, tier=args.tier)
+    _issue_phone(args, opened, token)
+    return {"account": token.hex(), "limit_minor": args.limit_minor}
 
 
 def _account_show(args: argparse.Namespace) -> int:
@@ -285,6 +291,7 @@ def _parser() -> argparse.ArgumentParser:
 def _account_verbs(verb: Callable[..., argparse.ArgumentParser], into: Any) -> None:
     add = verb(into, "add", _account_add, "open an account and give it a test phone")
     add.add_argument("--token", type=_token, metavar="HEX", help="16 bytes in hex (default: random)")
+    add.add_argument("--count", type=int, default=1, help="how many accounts to open")
     add.add_argument("--limit-minor", type=int, required=True)
     _credential_options(add)
     show = verb(into, "show", _account_show, "the books of one account, or of all")

@@ -49,7 +49,7 @@ def compare(stage: Stage, report: Report) -> Report:
     wait_for("everything is sent", lambda: stage.client.get("/v1/status")["queue"]["depth"] == 0, 60)
     status = stage.client.get("/v1/status")
     report.sales = [_sale(view) for view in reversed(status["recent_sales"])]
-    books = _books(stage, report.lane)
+    books = read_books(stage, report.lane)
     _compare_settlement(report)
     _compare_chain(report, status["journal"], books)
     _compare_sales(report, status["recent_sales"], books["sales"])
@@ -60,7 +60,7 @@ def compare(stage: Stage, report: Report) -> Report:
     return report
 
 
-def _books(stage: Stage, lane: str) -> dict[str, Any]:
+def read_books(stage: Stage, lane: str) -> dict[str, Any]:
     """The backend's books, read while its server is stopped; it runs again afterwards."""
     stage.say("everything is sent; the backend's server is stopped to open its books")
     stage.backend.stop()

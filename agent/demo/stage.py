@@ -28,15 +28,24 @@ LEASE_MINOR: Final = 30_000
 HEADING_COLUMNS: Final = 76
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """Who shops here: customers with an account each, its limit, and how much of it the lane may lease."""
+
+    customers: int = 1
+    limit_minor: int = LIMIT_MINOR
+    lease_minor: int = LEASE_MINOR
+
+
+@dataclass(slots=True, kw_only=True)
 class Stage:
-    """Everything that runs while the story is told. ``account`` is the customer's token, in hex."""
+    """Everything that runs while the story is told. ``accounts`` are the customers' tokens, in hex."""
 
     out: Path
     backend_dir: Path
     config: Path
     socket: Path
-    account: str
+    accounts: tuple[str, ...]
     client: LocalClient
     backend: Program
     agent: Program
@@ -44,8 +53,13 @@ class Stage:
     line: Line
     scanner: VirtualScanner
     printer: VirtualPrinter
-    phone: Phone
+    phones: tuple[Phone, ...]
     began: float
+
+    @property
+    def phone(self) -> Phone:
+        """The phone of the first customer."""
+        return self.phones[0]
 
     def say(self, text: str) -> None:
         _say(self.began, text)
@@ -56,7 +70,7 @@ def heading(text: str) -> None:
 
 
 @contextmanager
-def staged(out: Path) -> Iterator[Stage]:
+def staged(out: Path, cast: Cast = Cast()) -> Iterator[Stage]:
     """A lane that is ready to sell, in the folder ``out``, which is emptied first. Raises DemoFailed."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # told to end: no process is left behind
     shutil.rmtree(out, ignore_errors=True)
@@ -65,22 +79,23 @@ def staged(out: Path) -> Iterator[Stage]:
     run_dir = Path(tempfile.mkdtemp(prefix="counterfoil-"))
     ends: list[Callable[[], None]] = [lambda: shutil.rmtree(run_dir, ignore_errors=True)]
     try:
-        yield _set_up(out, run_dir, ends)
+        yield _set_up(out, run_dir, ends, cast)
     finally:
         for end in reversed(ends):
             end()
 
 
-def _set_up(out: Path, run_dir: Path, ends: list[Callable[[], None]]) -> Stage:
+def _set_up(out: Path, run_dir: Path, ends: list[Callable[[], None]], cast: Cast) -> Stage:
     began = time.monotonic()
     heading("A backend and a lane are made")
     backend_dir, backend_port = out / "backend", free_port()
     ask(*command("counterfoil-backend", "init", "--dir", str(backend_dir), "--json"))
     _say(began, "the backend has a lender, its keys and a certificate")
-    account = _account(backend_dir)
-    _say(began, f"a customer has an account with a limit of {format_minor(LIMIT_MINOR, 'CNY')}, and a phone")
+    accounts = _accounts(backend_dir, cast)
+    who = "a customer has an account" if cast.customers == 1 else f"{cast.customers} customers have an account each"
+    _say(began, f"{who} with a limit of {format_minor(cast.limit_minor, 'CNY')}, and a phone")
     code = ask(*command("counterfoil-backend", "enroll-code", "--dir", str(backend_dir), "--lane", LANE, "--json"))
-    backend = Program("backend", _serve(backend_dir, backend_port), out)
+    backend = Program("backend", _serve(backend_dir, backend_port, cast), out)
     line = Line(backend_port)
     printer = VirtualPrinter(out / "slips")
     scanner = VirtualScanner(run_dir / "scanner")
@@ -90,11 +105,24 @@ def _set_up(out: Path, run_dir: Path, ends: list[Callable[[], None]]) -> Stage:
     agent = Program("agent", command("counterfoil", "run", "--config", str(config)), out)
     uplink = Program("uplink", command("counterfoil", "uplink", "--config", str(config)), out)
     ends += [uplink.stop, agent.stop]
-    phone = Phone.load(backend_dir / "phones" / f"{account}.json")
+    phones = tuple(Phone.load(backend_dir / "phones" / f"{account}.json") for account in accounts)
     socket = run_dir / "agent.sock"
     client = LocalClient(socket)
     stage = Stage(
-        out, backend_dir, config, socket, account, client, backend, agent, uplink, line, scanner, printer, phone, began
+        out=out,
+        backend_dir=backend_dir,
+        config=config,
+        socket=socket,
+        accounts=accounts,
+        client=client,
+        backend=backend,
+        agent=agent,
+        uplink=uplink,
+        line=line,
+        scanner=scanner,
+        printer=printer,
+        phones=phones,
+        began=began,
     )
     stage.say("the backend starts; a computer asks to become a lane, with a one-time code")
     enrolled = wait_for("the backend answers", lambda: _enrolled(config, code["code"]), 20)
@@ -107,14 +135,14 @@ def _set_up(out: Path, run_dir: Path, ends: list[Callable[[], None]]) -> Stage:
     return stage
 
 
-def _account(backend_dir: Path) -> str:
-    arguments = ("account", "add", "--dir", str(backend_dir), "--limit-minor", str(LIMIT_MINOR), "--json")
-    account: str = ask(*command("counterfoil-backend", *arguments))["account"]
-    return account
+def _accounts(backend_dir: Path, cast: Cast) -> tuple[str, ...]:
+    amounts = ("--limit-minor", str(cast.limit_minor), "--count", str(cast.customers))
+    opened = ask(*command("counterfoil-backend", "account", "add", "--dir", str(backend_dir), *amounts, "--json"))
+    return tuple(account["account"] for account in opened.get("accounts", [opened]))
 
 
-def _serve(backend_dir: Path, port: int) -> list[str]:
-    options = ("--port", str(port), "--refresh-s", "1", "--allowance-minor", str(LEASE_MINOR))
+def _serve(backend_dir: Path, port: int, cast: Cast) -> list[str]:
+    options = ("--port", str(port), "--refresh-s", "1", "--allowance-minor", str(cast.lease_minor))
     return command("counterfoil-backend", "serve", "--dir", str(backend_dir), *options)
 
 

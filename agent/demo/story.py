@@ -194,7 +194,7 @@ def _settle(stage: Stage) -> dict[str, Any]:
 def _stay(stage: Stage) -> None:
     lane, backend = command("counterfoil")[0], command("counterfoil-backend")[0]
     config = f"--config {stage.config.resolve()}"
-    scanned = f"$({backend} pass issue --verified --dir {stage.backend_dir.resolve()} {stage.account})"
+    scanned = f"$({backend} pass issue --verified --dir {stage.backend_dir.resolve()} {stage.accounts[0]})"
     print("\nThe lane goes on; Ctrl-C ends it. In another terminal:\n")
     print(f"  {lane} status {config}")
     print(f'  {lane} sale make 2580 {config} --code "{scanned}"')
