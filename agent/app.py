@@ -12,12 +12,8 @@ import logging
 import os
 import random
 import shutil
-import signal
-import socket
-import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import asdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,7 +25,8 @@ from agent.errors import CounterfoilError, LedgerCorrupt, NotEnrolled
 from agent.lane import Lane, LaneDesk, LaneSettings
 from agent.local.api import Desk, create_app
 from agent.local.server import make_server
-from agent.ports import PrintResult
+from agent.machine import MachineClock, ThreadedPrinter, notify, stop_on_signals
+from agent.overview import lane_status
 from agent.services.lenders import EnrolledLender
 from agent.store.ledger import SqliteLedger
 from agent.store.snapshot_files import SnapshotFiles
@@ -37,36 +34,14 @@ from agent.uplink.identity import CERTIFICATE_FILE, Enrolled, load_identity, loa
 from agent.uplink.remote import RemoteBackend
 from agent.uplink.unix_channel import connect_unix, serve_unix
 from drivers.device import DataEvent, DeviceEvent
-from drivers.document import Document
 from drivers.printers.pos_printer import POSPrinter
 from drivers.registry import open_printer, open_scanner
-from drivers.remedies import remedy_for
 
 LOG: Final = logging.getLogger(__name__)
 MAINTENANCE_S: Final = 60.0
+AGAIN_S: Final = 1.0
 HEARTBEAT_S: Final = 0.2
 """How often the daemon looks whether it must end: a failed ledger ends it, and systemd starts it anew."""
-
-
-class MachineClock:
-    """The clocks of this computer. CLOCK_BOOTTIME goes on while it sleeps."""
-
-    def wall_s(self) -> int:
-        return int(time.time())
-
-    def monotonic_s(self) -> float:
-        return time.clock_gettime(time.CLOCK_BOOTTIME)
-
-
-class ThreadedPrinter:
-    """A blocking printer as the services see it: one job at a time, in a thread."""
-
-    def __init__(self, printer: POSPrinter) -> None:
-        self._printer = printer
-
-    async def print_document(self, job_id: int, document: Document, *, copy: bool) -> PrintResult:
-        outcome = await asyncio.to_thread(self._printer.print_document, str(job_id), document, copy=copy)
-        return PrintResult(outcome.rung, outcome.reason or None, remedy_for(outcome.reason) or None)
 
 
 def identity_dir(config: Config) -> Path:
@@ -92,7 +67,7 @@ def run(config: Config) -> int:
 
 
 async def _run(config: Config, enrolled: Enrolled) -> int:
-    stop = _stop_on_signals()
+    stop = stop_on_signals()
     config.lane.run_dir.mkdir(parents=True, exist_ok=True)
     async with contextlib.AsyncExitStack() as stack:
         ledger = SqliteLedger.open(str(config.lane.state_dir / "ledger.db"))
@@ -102,16 +77,20 @@ async def _run(config: Config, enrolled: Enrolled) -> int:
         await stack.enter_async_context(_served_uplink(config, lane, desk))
         _open_scanners(config, lane, stack)
         await stack.enter_async_context(_served_api(config, lane, desk))
-        await stack.enter_async_context(_running(lane.spooler.run(), _maintained(lane), lane.start()))
-        _notify("READY=1")
+        loops = (_kept_up(lane.spooler.run), _kept_up(lambda: _maintained(lane)), _kept_up(lane.start))
+        tasks = await stack.enter_async_context(_running(*loops))
+        notify("READY=1")
         LOG.info("ready", extra={"lane": lane.settings.lane})
-        while not stop.is_set() and ledger.failed is None:
-            _notify("WATCHDOG=1")
+        while not stop.is_set() and ledger.failed is None and not any(map(_crashed, tasks)):
+            notify("WATCHDOG=1")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), HEARTBEAT_S)
-        _notify("STOPPING=1")
+        notify("STOPPING=1")
         if ledger.failed is not None:
             LOG.critical("the ledger failed, starting over: %s", ledger.failed)
+            return 1
+        if not stop.is_set():
+            LOG.critical("a part of the agent ended that must not, starting over")
             return 1
     return 0
 
@@ -220,7 +199,7 @@ async def _served_api(config: Config, lane: Lane, desk: LaneDesk) -> AsyncIterat
             events=lane.events,
             category=config.merchant.category,
             currency=config.lane.currency,
-            lender=lambda: lane.lenders.first.lender,
+            lenders=lambda: [lender.lender for lender in lane.lenders.all()],
             new_sale_id=lambda: str(uuid.uuid4()),
             status=lambda: lane_status(lane, desk),
             verify_journal=lambda: _verified_running(lane),
@@ -233,15 +212,16 @@ async def _served_api(config: Config, lane: Lane, desk: LaneDesk) -> AsyncIterat
             await asyncio.sleep(0.005)
         yield
     finally:
+        lane.events.close()  # or whoever listens would hold the stop up
         server.stop()
         await serving
 
 
 @contextlib.asynccontextmanager
-async def _running(*loops: Any) -> AsyncIterator[None]:
+async def _running(*loops: Any) -> AsyncIterator[list[asyncio.Task[None]]]:
     tasks = [asyncio.create_task(_guarded(loop)) for loop in loops]
     try:
-        yield
+        yield tasks
     finally:
         for task in tasks:
             task.cancel()
@@ -255,71 +235,31 @@ async def _guarded(loop: Any) -> None:
         LOG.error("%s", fault.message, extra={"code": fault.code})
 
 
+async def _kept_up(loop: Callable[[], Awaitable[None]]) -> None:
+    """Begin a loop again after a fault: a disk that was full for a minute must not end printing for the day."""
+    while True:
+        try:
+            return await loop()
+        except CounterfoilError as fault:
+            LOG.error("%s", fault.message, extra={"code": fault.code})
+        await asyncio.sleep(AGAIN_S)
+
+
+def _crashed(task: asyncio.Task[None]) -> bool:
+    """Whether it met what nobody foresaw; the process then starts over rather than sell without it."""
+    if not task.done() or task.cancelled() or task.exception() is None:
+        return False
+    LOG.critical("internal fault", exc_info=task.exception())
+    return True
+
+
 async def _maintained(lane: Lane) -> None:
     while True:
         await asyncio.sleep(MAINTENANCE_S)
         await lane.maintain()
 
 
-def _stop_on_signals() -> asyncio.Event:
-    stop = asyncio.Event()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(name, stop.set)
-    return stop
-
-
-def _notify(state: str) -> None:
-    """Tell systemd (sd_notify(3)); nothing without it."""
-    address = os.environ.get("NOTIFY_SOCKET")
-    if not address:
-        return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as to, contextlib.suppress(OSError):
-        to.sendto(state.encode(), "\0" + address[1:] if address.startswith("@") else address)
-
-
-# -- what status and the offline commands show --------------------------------------------------------------------
-
-
-def lane_status(lane: Lane, desk: LaneDesk) -> dict[str, Any]:
-    """One screen of facts about the lane, as JSON values."""
-    reading = lane.clock.read(lane.lenders.first.lender)
-    cursor = lane.ledger.cursor(lane.ledger.head.epoch)
-    return {
-        "lane": lane.settings.lane,
-        "store": lane.settings.store,
-        "conditions": [asdict(found) for found in lane.conditions()],
-        "link": {"up": lane.backend.available, "detail": desk.link_detail},
-        "clock": {"now_s": reading.now_s, "trusted": reading.trusted, "source": reading.source},
-        "journal": {
-            "epoch": lane.ledger.head.epoch,
-            "number": lane.ledger.head.number,
-            "head": lane.ledger.head.hash.hex(),
-            "lease_horizon": lane.ledger.head.lease_horizon,
-        },
-        "queue": {
-            "depth": lane.forwarding.depth,
-            "sent_through": cursor.sent_through,
-            "acknowledged_through": cursor.acknowledged_through,
-            "exceptions": [
-                {"epoch": item.position.epoch, "number": item.position.number, "state": item.state, "why": item.reason}
-                for item in lane.ledger.queue_exceptions()
-            ],
-        },
-        "lenders": [
-            {
-                "lender": lender.lender,
-                "name": lender.name,
-                "keys_version": lender.keys.version,
-                "policy_version": lender.policy.version if lender.policy else None,
-                "snapshot_sequence": lender.snapshot_sequence or None,
-                "snapshot_built_at": lender.stack.newest.built_at if lender.stack else None,
-                "batch": asdict(lane.ledger.open_batch(lender.lender)),
-            }
-            for lender in lane.lenders.all()
-        ],
-        "print_jobs_waiting": len(lane.ledger.print_jobs()),
-        "recent_sales": [lane.counter.view(hold.sale_id) for hold in lane.ledger.recent_sales(10)],
-    }
+# -- the journal, checked ------------------------------------------------------------------------------------------
 
 
 def verified(ledger: SqliteLedger) -> dict[str, Any]:
@@ -370,7 +310,7 @@ async def _uplink(config: Config, enrolled: Enrolled) -> None:
     from agent.uplink.connection import Timeouts, make_client
     from agent.uplink.process import UplinkSettings, run_uplink
 
-    stop = _stop_on_signals()
+    stop = stop_on_signals()
     settings = UplinkSettings(
         lane=enrolled.lane,
         spool_dir=_snapshots_dir(config) / "spool",
@@ -386,9 +326,9 @@ async def _uplink(config: Config, enrolled: Enrolled) -> None:
     client = BackendClient(http, transfer_timeout_s=config.backend.transfer_timeout_s)
     connect: Callable[..., Any] = lambda handlers: connect_unix(_uplink_socket(config), handlers)  # noqa: E731
     async with _running(run_uplink(client, connect, random.SystemRandom(), settings)):
-        _notify("READY=1")
+        notify("READY=1")
         while not stop.is_set():
-            _notify("WATCHDOG=1")
+            notify("WATCHDOG=1")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), 1.0)
     await http.aclose()

@@ -91,6 +91,12 @@ TABLE = (
         "one lane is put together the same way in the daemon and in the simulation",
         project=("agent.core", "agent.ports", "agent.services", "agent.texts", "agent.uplink.lane_side"),
     ),
+    Row("agent.overview", "what status shows is one lane as values", project=("agent.lane", "agent.ports")),
+    Row(
+        "agent.machine",
+        "clocks, threads and init system of this computer",
+        project=("agent.ports", "drivers.document", "drivers.printers.pos_printer", "drivers.remedies"),
+    ),
     Row(
         "agent.demo",
         "the demo is the real product beside a real backend process",
