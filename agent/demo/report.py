@@ -45,11 +45,10 @@ class Report:
 
 
 def compare(stage: Stage, report: Report) -> Report:
-    """Fill in the report. The lane is asked while it runs; then the backend's books are opened."""
-    wait_for("everything is sent", lambda: stage.client.get("/v1/status")["queue"]["depth"] == 0, 60)
-    status = stage.client.get("/v1/status")
-    report.sales = [_sale(view) for view in reversed(status["recent_sales"])]
+    """Fill in the report, once nothing is on its way between lane and backend."""
     books = read_books(stage, report.lane)
+    status = books["status"]
+    report.sales = [_sale(view) for view in reversed(status["recent_sales"])]
     _compare_settlement(report)
     _compare_chain(report, status["journal"], books)
     _compare_sales(report, status["recent_sales"], books["sales"])
@@ -61,16 +60,30 @@ def compare(stage: Stage, report: Report) -> Report:
 
 
 def read_books(stage: Stage, lane: str) -> dict[str, Any]:
-    """The backend's books, read while its server is stopped; it runs again afterwards."""
+    """The backend's books, read while its server is stopped, and beside them the lane's own ``status`` of that moment.
+
+    The lane may journal something (a new snapshot) just before the server stops: then it is let through first.
+    """
+    return wait_for("everything is sent", lambda: _books_at_rest(stage, lane), 60)
+
+
+def _books_at_rest(stage: Stage, lane: str) -> dict[str, Any] | None:
+    wait_for("the queue is empty", lambda: stage.client.get("/v1/status")["queue"]["depth"] == 0, 60)
     stage.say("everything is sent; the backend's server is stopped to open its books")
     stage.backend.stop()
-    stage.say("its books are read: the lane's chain, its sales, and every account")
-    where = ("--dir", str(stage.backend_dir), "--json")
-    books: dict[str, Any] = ask(*command("counterfoil-backend", "lane", "show", *where, lane))
-    books |= ask(*command("counterfoil-backend", "audit", *where))
-    books |= ask(*command("counterfoil-backend", "account", "show", *where))
-    stage.backend.start()
-    return books
+    try:
+        status = stage.client.get("/v1/status")
+        if status["queue"]["depth"]:
+            return None
+        stage.say("its books are read: the lane's chain, its sales, and every account")
+        where = ("--dir", str(stage.backend_dir), "--json")
+        books: dict[str, Any] = {"status": status}
+        books |= ask(*command("counterfoil-backend", "lane", "show", *where, lane))
+        books |= ask(*command("counterfoil-backend", "audit", *where))
+        books |= ask(*command("counterfoil-backend", "account", "show", *where))
+        return books
+    finally:
+        stage.backend.start()
 
 
 def _sale(view: dict[str, Any]) -> dict[str, Any]:

@@ -130,7 +130,7 @@ def _set_up(out: Path, run_dir: Path, ends: list[Callable[[], None]], cast: Cast
     agent.start()
     uplink.start()
     stage.say("agent and uplink start: they fetch signed time, policy and snapshot")
-    wait_for("the lane is ready", lambda: _is_ready(client), 40)
+    wait_for("the lane is ready", lambda: _is_ready(stage), 40)
     stage.say("ready: line up, clock signed, policy and snapshot installed")
     return stage
 
@@ -156,9 +156,12 @@ def _enrolled(config: Path, code: str) -> dict[str, Any] | None:
     return answer if "lane" in answer else None
 
 
-def _is_ready(client: LocalClient) -> bool:
+def _is_ready(stage: Stage) -> bool:
+    for program in (stage.backend, stage.agent, stage.uplink):
+        if not program.running:
+            raise DemoFailed(f"The {program.name} has ended by itself; {stage.out}/{program.name}.log says why.")
     try:
-        status = client.get("/v1/status")
+        status = stage.client.get("/v1/status")
     except AgentNotRunning:
         return False
     lender = status["lenders"][0]

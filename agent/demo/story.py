@@ -124,8 +124,9 @@ def _killed_before_the_slip(stage: Stage) -> None:
     wait_for("the slips of before are printed", lambda: _status(stage).get("print_jobs_waiting") == 0, 20)
     stage.printer.hold()
     view = _sell(stage, "offline, the printer's cover is open", NIGHT_MINOR, stage.phone.code(), expect="00")
+    wait_for("the printer says that it cannot print", lambda: _not_a_byte_left(stage, view["sale_id"]), 20)
     stage.agent.kill()
-    stage.say("SIGKILL to the agent: the approval is on the disk, the slip is not on paper")
+    stage.say("SIGKILL to the agent: the approval is on the disk, not a byte of the slip has left")
     stage.agent.start()
     began = time.monotonic()
     again = wait_for("the agent answers again", lambda: _view(stage, view["sale_id"]), 20)
@@ -138,6 +139,12 @@ def _killed_before_the_slip(stage: Stage) -> None:
     if len(slips) != 1 or "COPY" in slips[0].text:
         raise DemoFailed("The missing slip came out twice, or marked as a copy.")
     stage.say("it came out once, and is no copy")
+
+
+def _not_a_byte_left(stage: Stage, sale_id: str) -> bool:
+    """Whether the agent knows that; a slip that may be on paper would rightly come out as a copy."""
+    jobs = stage.client.get(f"/v1/sales/{sale_id}")["print_jobs"]
+    return [(job["state"], job["rung"]) for job in jobs] == [("queued", "not_started")]
 
 
 def _await_slip(stage: Stage, sale_id: str) -> list[Slip]:
