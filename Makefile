@@ -8,6 +8,7 @@ SHELL := /bin/bash
 
 BIN := .venv/bin
 READY := .venv/.ready
+FONT := /usr/share/fonts/truetype/wqy/wqy-microhei.ttc
 PYTHON := $(firstword $(wildcard /usr/bin/python3.11) python3.11)
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 COMPILE := uv pip compile pyproject.toml --quiet --python-version 3.11 --python-platform linux --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock"
@@ -26,10 +27,11 @@ $(READY): requirements-dev.lock pyproject.toml
 	$(PIP) install -qq --no-deps --no-build-isolation --no-index -e .
 	touch $@
 
-# Debian ships Python without ensurepip: without this package a virtual environment has no pip.
+# Debian ships Python without ensurepip: without this package a virtual environment has no pip. The camera reads with
+# zbar too; slips are drawn as pictures in the font; serial ports are played by socat.
 system:
-	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null && exit 0
-	run="apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3.11 python3.11-venv"
+	@$(PYTHON) -c 'import ensurepip, venv, ctypes.util, shutil, pathlib; assert ctypes.util.find_library("zbar") and shutil.which("socat") and pathlib.Path("$(FONT)").exists()' 2>/dev/null && exit 0
+	run="apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3.11 python3.11-venv libzbar0 fonts-wqy-microhei socat"
 	sudo=""; [ "$$(id -u)" = 0 ] || sudo="$$(command -v sudo || true)"
 	if [ "$$(id -u)" != 0 ] && [ -z "$$sudo" ]; then echo "set-up needs a system package; as root, run:  $$run" >&2; exit 1; fi
 	echo "set-up: $$sudo $$run"; $$sudo bash -c "$$run" >/tmp/counterfoil-apt.$$$$ 2>&1 || { cat /tmp/counterfoil-apt.$$$$ >&2; exit 1; }
@@ -55,7 +57,7 @@ bench: $(READY) ## figures, each beside its limit or rival measured in the same 
 
 lock: ## renew the hash-pinned locks from pyproject.toml (needs uv; ARGS=--upgrade)
 	@$(COMPILE) $(ARGS) -o requirements.lock
-	$(COMPILE) $(ARGS) --constraints requirements.lock --extra dev -o requirements-dev.lock
+	$(COMPILE) $(ARGS) --constraints requirements.lock --extra dev --extra camera -o requirements-dev.lock
 	$(COMPILE) $(ARGS) --constraints requirements.lock --extra camera -o requirements-camera.lock
 
 clean: ## remove everything that is made here

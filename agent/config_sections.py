@@ -153,9 +153,10 @@ class Scanner(SerialLine):
 
     address: str = _text(
         "serial:/dev/ttyACM0",
-        r"^(serial|virtual):\S+$",
-        "serial:PATH or virtual:PATH",
-        "Where it is; a path in /dev/serial/by-id stays the same wherever it is plugged in.",
+        r"^(serial|camera|virtual):\S+$",
+        "serial:PATH, camera:PATH (such as /dev/video0) or virtual:PATH",
+        "Where it is; a path in /dev/serial/by-id stays the same wherever it is plugged in. For a camera the keys below "
+        "mean nothing.",
     )
     suffix: Literal["cr", "lf", "crlf", "tab", "etx", "none"] = Field(
         default="cr", description="What the scanner sends after a code; none: a pause ends the code."
@@ -166,6 +167,8 @@ class Scanner(SerialLine):
     @property
     def options(self) -> dict[str, object]:
         """The options of `drivers.registry.open_scanner`."""
+        if self.address.startswith("camera:"):
+            return {}
         framing = {"suffix": self.suffix, "pause_s": self.pause_ms / 1000, "aim_prefix": self.aim_prefix}
         return framing | self._line_options(self.address)
 

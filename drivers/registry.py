@@ -2,6 +2,7 @@
 
 tcp:HOST:PORT        printers on the network             file:PATH    /dev/usb/lp0, or a file that keeps the bytes
 serial:PATH          scanners and printers on a port     virtual:PATH a stand-in: directory of slips, path of a port
+camera:PATH          a scanner: /dev/video0, 0, or a recording (picture, video, dir/%03d.png) that stands in for one
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from drivers.errors import AddressError, OptionError
 from drivers.printers.conversation import Patience
 from drivers.printers.pos_printer import POSPrinter
 from drivers.printers.profiles import COLUMNS, profile_named
-from drivers.scanners.framing import Framing
-from drivers.scanners.serial_scanner import SerialScanner
+from drivers.scanners.camera import START_S, CameraSettings, CameraTransport, CodeLines
+from drivers.scanners.framing import Framer, Framing
+from drivers.scanners.scanner import Scanner
 from drivers.transports.file import FileTransport
 from drivers.transports.serial_port import SerialSettings, SerialTransport
 from drivers.transports.tcp import TcpTransport
@@ -27,7 +29,7 @@ from drivers.virtual.scanner import VirtualScanner
 
 Options = Mapping[str, object]
 _Line = tuple[Transport, Closable | None]
-S = TypeVar("S", SerialSettings, Framing, Patience)
+S = TypeVar("S", SerialSettings, Framing, Patience, CameraSettings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,19 +69,30 @@ def open_printer(
     return printer
 
 
-def open_scanner(name: str, address: str, options: Options | None = None, *, on_event: OnEvent) -> SerialScanner:
+def open_scanner(name: str, address: str, options: Options | None = None, *, on_event: OnEvent) -> Scanner:
     """A scanner, opened, claimed and enabled; one that is not there now is `failed` and recovers by itself.
 
-    Options: the fields of `Framing` and of `SerialSettings`. Raises AddressError, OptionError.
+    Options: the fields of `Framing` and of `SerialSettings`; of `CameraSettings` for a camera.
+    Raises AddressError, OptionError.
     """
     given = dict(options or {})
-    framing = _settings(Framing, given)
-    transport, stand_in = _line("scanner", _SCANNER_LINES, address, given)
-    scanner = SerialScanner(name, transport, framing, on_event, stand_in=stand_in)
+    build = _camera if parse_address(address).scheme == "camera" else _serial_scanner
+    scanner = build(name, address, given, on_event)
     scanner.open()
     scanner.claim()
     scanner.enable()
     return scanner
+
+
+def _serial_scanner(name: str, address: str, given: dict[str, Any], on_event: OnEvent) -> Scanner:
+    framing = _settings(Framing, given)
+    transport, stand_in = _line("scanner", _SCANNER_LINES, address, given)
+    return Scanner(name, transport, lambda: Framer(framing), on_event, stand_in=stand_in)
+
+
+def _camera(name: str, address: str, given: dict[str, Any], on_event: OnEvent) -> Scanner:
+    transport, _none = _line("scanner", _SCANNER_LINES, address, given)
+    return Scanner(name, transport, CodeLines, on_event, open_s=START_S)
 
 
 def _line(
@@ -126,6 +139,10 @@ def _file(target: str, _: dict[str, Any]) -> _Line:
     return FileTransport(target), None
 
 
+def _camera_line(target: str, given: dict[str, Any]) -> _Line:
+    return CameraTransport(target, _settings(CameraSettings, given)), None
+
+
 def _virtual_printer(target: str, _: dict[str, Any]) -> _Line:
     stand_in = VirtualPrinter(Path(target))
     transport, _none = _tcp(stand_in.address.removeprefix("tcp:"), {})
@@ -142,4 +159,8 @@ _PRINTER_LINES: dict[str, Callable[[str, dict[str, Any]], _Line]] = {
     "file": _file,
     "virtual": _virtual_printer,
 }
-_SCANNER_LINES: dict[str, Callable[[str, dict[str, Any]], _Line]] = {"serial": _serial, "virtual": _virtual_scanner}
+_SCANNER_LINES: dict[str, Callable[[str, dict[str, Any]], _Line]] = {
+    "serial": _serial,
+    "camera": _camera_line,
+    "virtual": _virtual_scanner,
+}

@@ -72,6 +72,19 @@ REMEDIES: dict[str, Remedy] = {
         "A code arrived without its end; scan again, then check the scanner's suffix setting.",
         "条码不完整，请重新扫描；如仍出现请检查扫描枪后缀设置。",
     ),
+    # Cameras
+    "camera_missing": Remedy(
+        "The camera's software is not installed; the installer must add counterfoil[camera] and the package libzbar0.",
+        "未安装摄像头软件，请联系安装人员安装 counterfoil[camera] 和 libzbar0 软件包。",
+    ),
+    "camera_no_picture": Remedy(
+        "The camera gives no picture; close programs that use it, then unplug it and plug it in again.",
+        "摄像头没有图像，请关闭占用它的程序，然后重新插拔。",
+    ),
+    "camera_crashed": Remedy(
+        "The camera's reader stopped and starts again by itself; if it goes on, unplug the camera and call service.",
+        "摄像头识别程序意外停止，正在自动重启；如反复出现，请拔下摄像头并联系维修。",
+    ),
 }
 
 _DOUBT = Remedy(

@@ -209,3 +209,10 @@ def test_every_device_setting_is_an_option_that_the_drivers_know(
     ]
     for each in opened:
         each.close()
+
+
+@pytest.mark.parametrize("source", ["/dev/video0", "0", "/run/recording/%03d.png"])
+def test_a_camera_is_a_scanner_that_line_settings_do_not_touch(source: str) -> None:
+    loaded = config.parse(f'[scanner.counter]\naddress = "camera:{source}"\nsuffix = "lf"\n')
+    counter = loaded.scanner["counter"]
+    registry.open_scanner("counter", "camera:/dev/video97", counter.options, on_event=lambda _: None).close()

@@ -77,6 +77,11 @@ class Framer:
         self._dropping = False
 
     @property
+    def pause_s(self) -> float:
+        """After so long without a byte, `pause` is to be called."""
+        return self._framing.pause_or_standard_s
+
+    @property
     def held_bytes(self) -> int:
         """How much of an unfinished code is held; never above the longest code and its suffix."""
         return len(self._held)

@@ -50,7 +50,7 @@ def test_an_address_that_names_nothing_is_refused(address: str) -> None:
 
 
 def test_a_scanner_is_not_on_the_network() -> None:
-    with pytest.raises(AddressError, match="serial, virtual"):
+    with pytest.raises(AddressError, match="serial, camera, virtual"):
         open_scanner("gun", "tcp:h:1", on_event=print)
 
 

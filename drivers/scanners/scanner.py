@@ -1,5 +1,6 @@
-"""A scanner on a serial port. Rule: its thread outlives every unplug, and only puts values on the consumer's queue.
+"""A code scanner. Rule: its thread outlives every unplug, and only puts values on the consumer's queue.
 
+What it is read through is a transport (a serial port, a camera's process), what makes codes of the bytes is a stream.
 Half a code left by an unplug is forgotten: the first read after a replug never begins with another code's tail.
 """
 
@@ -7,20 +8,24 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
+from typing import Protocol
 
 from drivers.device import Closable, DataEvent, DeviceState, Health, HealthLevel, OnEvent, Scan, Statistics
 from drivers.errors import TransportError
 from drivers.life import Life
 from drivers.remedies import remedy_for
-from drivers.scanners.framing import Code, Frame, Framer, Framing
+from drivers.scanners.framing import Code, Frame
 from drivers.transports.transport import Transport
 
 _READ_BYTES = 4096
 _POLL_S = 0.2
 """How often the thread looks whether it should end."""
-_OPEN_S = 1.0
+_FIRST_ATTEMPT_S = 1.0
 _BACKOFF_S = (0.1, 0.2, 0.5, 1.0, 2.0)
 """Waits between attempts to open; the last one repeats."""
+_STEADY_S = 5.0
+"""A line that broke sooner than this was not mended: the next wait is longer, not the first one again."""
 _STATISTICS = (
     "good_scan_count",
     "failed_scan_count",
@@ -30,23 +35,39 @@ _STATISTICS = (
 )
 
 
-class SerialScanner:
+class CodeStream(Protocol):
+    """Codes out of one connection's bytes; `Framer` is the one for serial lines."""
+
+    @property
+    def pause_s(self) -> float:
+        """After so long without a byte, `pause` is called."""
+
+    def feed(self, data: bytes) -> tuple[Frame, ...]:
+        """The codes that these bytes complete."""
+
+    def pause(self) -> tuple[Frame, ...]:
+        """Nothing came for the pause."""
+
+
+class Scanner:
     """One scanner, one thread. Events: DataEvent for a code, ErrorEvent for dropped bytes, StatusUpdateEvent."""
 
     def __init__(
         self,
         name: str,
         transport: Transport,
-        framing: Framing,
+        new_stream: Callable[[], CodeStream],
         on_event: OnEvent,
         *,
+        open_s: float = 1.0,
         stand_in: Closable | None = None,
     ) -> None:
         self.name = name
         self.statistics = Statistics(*_STATISTICS)
         self.stand_in = stand_in
         self._transport = transport
-        self._framing = framing
+        self._new_stream = new_stream
+        self._open_s = open_s
         self._life = Life(name, self.statistics, on_event)
         self._stopping = threading.Event()
         self._attempted = threading.Event()
@@ -66,13 +87,13 @@ class SerialScanner:
         self._life.step("claim")
 
     def enable(self) -> None:
-        """Starts the thread and waits for its first attempt. A port that is not there makes it `failed` until it is."""
+        """Starts the thread and waits a second for its first attempt. What is not there is `failed` until it is."""
         self._life.step("enable")
         self._thread.start()
-        self._attempted.wait(_OPEN_S)
+        self._attempted.wait(_FIRST_ATTEMPT_S)
 
     def close(self) -> None:
-        """Ends the thread, within a second, and the device for good."""
+        """Ends the thread, after at most the attempt to open that it is in, and the device for good."""
         self._stopping.set()
         if self._thread.is_alive():
             self._thread.join()
@@ -81,20 +102,22 @@ class SerialScanner:
             self.stand_in.close()
 
     def check_health(self, level: HealthLevel = "external") -> Health:
-        """All levels report the port: a serial scanner answers nothing; a person proves it by a scan."""
+        """All levels report the line: a scanner answers no question; a person proves it by a scan."""
         reason = self.state.reason
-        return Health(level, reason, remedy_for(reason) or f"The scanner's port is {self.state.name}; scan any code.")
+        return Health(level, reason, remedy_for(reason) or f"The scanner's line is {self.state.name}; scan any code.")
 
     def _run(self) -> None:
-        failures = 0
+        failures, opened_s = 0, 0.0
         while not self._stopping.is_set():
             try:
-                self._transport.open(_OPEN_S)
+                self._transport.open(self._open_s)
+                opened_s = time.monotonic()
                 self._life.became("")
                 self._attempted.set()
-                failures = 0
                 self._read_codes()
             except TransportError as error:
+                failures = 0 if opened_s and time.monotonic() - opened_s >= _STEADY_S else failures
+                opened_s = 0.0
                 self.statistics.add("communication_error_count")
                 self._life.became(error.reason)
                 self._attempted.set()
@@ -104,16 +127,16 @@ class SerialScanner:
                 self._transport.close()
 
     def _read_codes(self) -> None:
-        framer, pause_s = Framer(self._framing), self._framing.pause_or_standard_s
+        stream = self._new_stream()
         last_byte_s = time.monotonic()
         while not self._stopping.is_set():
-            data = self._transport.read(_READ_BYTES, min(pause_s, _POLL_S))
+            data = self._transport.read(_READ_BYTES, min(stream.pause_s, _POLL_S))
             now_s = time.monotonic()
             if data:
                 last_byte_s = now_s
-                self._tell(framer.feed(data), now_s)
-            elif now_s - last_byte_s >= pause_s:
-                self._tell(framer.pause(), now_s)
+                self._tell(stream.feed(data), now_s)
+            elif now_s - last_byte_s >= stream.pause_s:
+                self._tell(stream.pause(), now_s)
 
     def _tell(self, frames: tuple[Frame, ...], now_s: float) -> None:
         for frame in frames:

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from drivers.device import DataEvent, ErrorEvent, StatusUpdateEvent
-from drivers.scanners.framing import Framing
-from drivers.scanners.serial_scanner import SerialScanner
+from drivers.scanners.framing import Framer, Framing
+from drivers.scanners.scanner import Scanner
 from drivers.transports.serial_port import SerialSettings, SerialTransport
 from drivers.virtual.scanner import VirtualScanner
 from tests.drivers.conftest import Events
@@ -26,12 +26,12 @@ def gun(tmp_path: Path) -> Iterator[VirtualScanner]:
 
 
 @pytest.fixture
-def listen(gun: VirtualScanner, events: Events) -> Iterator[Callable[..., SerialScanner]]:
-    opened: list[SerialScanner] = []
+def listen(gun: VirtualScanner, events: Events) -> Iterator[Callable[..., Scanner]]:
+    opened: list[Scanner] = []
 
-    def start(framing: Framing | None = None, on_event=None) -> SerialScanner:
+    def start(framing: Framing | None = None, on_event=None) -> Scanner:
         line = SerialTransport(str(gun.path), SerialSettings())
-        scanner = SerialScanner("gun", line, framing or Framing(), on_event or events.put)
+        scanner = Scanner("gun", line, lambda: Framer(framing or Framing()), on_event or events.put)
         scanner.open()
         scanner.claim()
         scanner.enable()
