@@ -1,0 +1,78 @@
+"""The queue's table: an entry leaves in order, is acknowledged once, and can always be sent again."""
+
+from itertools import product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.core.forwarding import (
+    RESULT_EVENTS,
+    Cursor,
+    EntryEvent,
+    EntryState,
+    ForwardingRefused,
+    next_state,
+)
+
+S, E = EntryState, EntryEvent
+# One row a state; what send, acknowledge, dispute, park, rewind make of it. None: refused.
+LIFE: dict[EntryState, tuple[EntryState | None, ...]] = {
+    S.STORED: (S.SENT, None, None, None, None),
+    S.SENT: (S.SENT, S.ACKNOWLEDGED, S.DISPUTED, S.PARKED, S.STORED),
+    S.ACKNOWLEDGED: (None, None, None, None, S.STORED),
+    S.DISPUTED: (None, None, None, None, None),
+    S.PARKED: (None, None, None, None, None),
+}
+
+
+@pytest.mark.parametrize(("state", "event"), list(product(S, E)))
+def test_every_event_has_an_answer_in_every_state(state: EntryState, event: EntryEvent) -> None:
+    becomes = LIFE[state][list(E).index(event)]
+    if becomes is None:
+        with pytest.raises(ForwardingRefused):
+            next_state(state, event)
+    else:
+        assert next_state(state, event) is becomes
+
+
+def test_each_result_of_the_backend_is_an_event_that_a_sent_entry_takes() -> None:
+    assert {next_state(S.SENT, event) for event in RESULT_EVENTS.values()} == {S.ACKNOWLEDGED, S.DISPUTED, S.PARKED}
+
+
+def test_a_cursor_tells_the_state_of_each_entry() -> None:
+    cursor = Cursor(sent_through=5, acknowledged_through=3)
+    states = [cursor.state_of(number, {2: S.DISPUTED}) for number in range(1, 8)]
+    assert states == [S.ACKNOWLEDGED, S.DISPUTED, S.ACKNOWLEDGED, S.SENT, S.SENT, S.STORED, S.STORED]
+
+
+numbers = st.integers(0, 30)
+
+
+@given(st.lists(st.tuples(st.sampled_from(["sent", "acknowledged", "rewound"]), numbers), max_size=20))
+def test_nothing_is_acknowledged_that_was_not_sent_and_a_refusal_changes_nothing(moves: list[tuple[str, int]]) -> None:
+    cursor, sent_ever = Cursor(), 0
+    for move, number in moves:
+        before = cursor
+        try:
+            cursor = getattr(cursor, move)(number)
+        except ForwardingRefused:
+            assert cursor == before
+            assert number > before.sent_through or (move == "rewound" and number == 0)
+            continue
+        assert 0 <= cursor.acknowledged_through <= cursor.sent_through
+        if move != "rewound":
+            assert cursor.acknowledged_through >= before.acknowledged_through
+        else:
+            assert cursor.acknowledged_through < number, "what the backend expects is sent again"
+        sent_ever = max(sent_ever, cursor.sent_through)
+
+
+def test_rule_13_a_restored_backend_gets_again_what_it_had_acknowledged() -> None:
+    cursor = Cursor(sent_through=10, acknowledged_through=10).rewound(4)
+    assert cursor == Cursor(sent_through=3, acknowledged_through=3)
+
+
+def test_a_backend_that_expects_what_was_never_sent_is_refused_as_a_fork() -> None:
+    with pytest.raises(ForwardingRefused):
+        Cursor(sent_through=10, acknowledged_through=5).rewound(12)
