@@ -13,7 +13,7 @@ from typing import Final
 
 from agent.core import cbor, cose
 from agent.core.authorization import Hold
-from agent.core.journal import Draft, Head, Kind, Position, advance, follow
+from agent.core.journal import Draft, Head, JournalError, Kind, Position, advance, follow
 from agent.core.receipt import Seller, receipt_of
 from agent.core.trusted_time import ClockReading
 from agent.ports import Backend, Clock, Ledger, Printer, Randomness, Slip, SnapshotStore
@@ -107,7 +107,9 @@ class Lane:
 
     async def maintain(self) -> None:
         """What a lane does when nobody waits: tidy the ledger, ask again about closed batches."""
-        self.ledger.maintain(self._lane_clock().now_s)
+        # Proofs are forgotten by recorded time only: a wall clock far ahead must not open the door to a replay.
+        self.ledger.maintain(min(self._lane_clock().now_s, self.ledger.head.lease_horizon))
+        await self.checkout.resolve_interrupted()
         await self.settlement.match_pending()
 
     async def verify_chain(self) -> Head:
@@ -118,9 +120,15 @@ class Lane:
         end = self.ledger.head
         head = Head(end.lane, end.epoch)
         while head.number < end.number:
-            for sealed in follow(head, self.ledger.entry_bytes_after(end.epoch, head.number, VERIFY_STEP_ENTRIES)):
+            step = min(VERIFY_STEP_ENTRIES, end.number - head.number)
+            entries = self.ledger.entry_bytes_after(end.epoch, head.number, step)
+            if not entries:
+                break
+            for sealed in follow(head, entries):
                 head = advance(head, sealed)
             await asyncio.sleep(0)
+        if (head.number, head.hash) != (end.number, end.hash):
+            raise JournalError("head", f"the journal ends at entry {head.number}, its head is entry {end.number}")
         return head
 
     def facts(self) -> LaneFacts:

@@ -49,12 +49,15 @@ def read(
     floor_s: int,
     last_signed_s: int | None,
     holdover_max_s: int,
+    recorded_s: int = 0,
 ) -> ClockReading:
     """Judge the clock now.
 
     ``anchor``: the last signed time of this process. ``started``: wall and monotonic time when it began.
-    ``floor_s``: the latest of signed time, snapshot build time and last journal entry. ``last_signed_s``: the last
-    signed time ever accepted, kept across restarts (None: never). The monotonic clock must count suspended time.
+    ``floor_s``: the latest of signed time and snapshot build time. ``last_signed_s``: the last signed time ever
+    accepted, kept across restarts (None: never). ``recorded_s``: trusted time of the last journal entry before this
+    process began; a wall clock behind it went back while nobody looked, a signed time overrules it. The monotonic
+    clock must count suspended time.
     """
     if anchor is not None:
         now = anchor.time_s + int(monotonic_s - anchor.monotonic_s)
@@ -62,6 +65,7 @@ def read(
             return ClockReading(now, True, "signed", now - wall_s)
     if last_signed_s is None:
         return _untrusted(wall_s, floor_s, "no signed time yet")
+    floor_s = max(floor_s, recorded_s)
     if wall_s < floor_s:
         return _untrusted(wall_s, floor_s, f"the clock is {floor_s - wall_s} s behind the last record")
     if wall_s - last_signed_s > holdover_max_s:

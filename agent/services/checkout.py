@@ -42,6 +42,8 @@ WALLET: Final = ("wallet_online_only", "57")
 REPLAYED: Final = ("proof_replayed", "94")
 NOT_BY_THIS_LANE: Final = "91"
 """ISO 8583 field 39, issuer inoperative: what ends standing in and has no code of its own."""
+DATED: Final = ("54", "91")
+"""Codes of passes that are refused for a date: the pass's own, or the key list's."""
 INQUIRY_BUDGET_S: Final = 3.0
 LINK_WAIT_S: Final = 3.0
 LINK_LOOK_S: Final = 0.1
@@ -199,8 +201,8 @@ class Checkout:
                 tolerance_s=limits.proof_tolerance_s if limits else credit_pass.TOLERANCE_S,
             )
         except PassRejected as rejected:
-            if not reading.trusted and rejected.reason.response_code == "54":
-                # An untrusted clock cannot judge freshness: the backend, with its own clock, still may.
+            if not reading.trusted and rejected.reason.response_code in DATED:
+                # An untrusted clock cannot judge a date: the backend, with its own clock, still may.
                 return _unjudged(code), None
             return None, f"pass.{rejected.reason}|{rejected.reason.response_code}"
         return verified, None
