@@ -2,6 +2,7 @@
 
 import argparse
 from typing import Any
+from urllib.parse import quote
 
 from agent.cli.options import add_config, add_json, client, show
 
@@ -38,15 +39,19 @@ def _make(args: argparse.Namespace) -> int:
     view = agent.post("/v1/sales", body)
     if view["state"] == "waiting":
         print(f"Waiting for a scan for sale {view['sale_id']} …")
-        view = agent.get(f"/v1/sales/{view['sale_id']}?wait_s={args.wait}")
+        view = agent.get(f"{_path(view['sale_id'])}?wait_s={args.wait}")
     return _shown(args, view)
 
 
 def _one(args: argparse.Namespace) -> int:
-    agent, path = client(args), f"/v1/sales/{args.sale_id}"
+    agent, path = client(args), _path(args.sale_id)
     if args.what == "show":
         return _shown(args, agent.get(path))
     return _shown(args, agent.post(f"{path}/{'capture' if args.what == 'capture' else 'reversal'}"))
+
+
+def _path(sale_id: str) -> str:
+    return f"/v1/sales/{quote(sale_id, safe='')}"
 
 
 def _shown(args: argparse.Namespace, view: dict[str, Any]) -> int:

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+import math
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from agent.core.authorization import Hold, HoldState
 from agent.core.money import Money, MoneyError
 from agent.errors import CounterfoilError, IdempotencyConflict, LedgerError
 from agent.services.checkout import Checkout, Order
@@ -67,7 +70,7 @@ class Desk:
     events: Events
     category: str
     currency: str
-    lender: Callable[[], str]
+    lenders: Callable[[], Sequence[str]]
     new_sale_id: Callable[[], str]
     status: Callable[[], dict[str, Any]]
     verify_journal: Callable[[], Awaitable[dict[str, Any]]]
@@ -75,6 +78,7 @@ class Desk:
 
 B = TypeVar("B", bound=_Body)
 Handler = Callable[[Request], Awaitable[Response]]
+Change = Callable[[str], Awaitable[Hold | None]]
 
 
 def create_app(desk: Desk) -> Starlette:
@@ -99,21 +103,27 @@ def create_app(desk: Desk) -> Starlette:
         return JSONResponse(await desk.counter.wait(sale_id, lambda view: _is_decided(view, after), wait_s))
 
     async def capture(request: Request) -> Response:
-        return await _changed(request, desk.checkout.capture)
+        return await _changed(request, desk.checkout.capture, HoldState.CAPTURED)
 
     async def reverse(request: Request) -> Response:
         body = await _read(request, Reversal)
-        return await _changed(request, lambda sale_id: desk.checkout.reverse(sale_id, body.reason))
+        return await _changed(request, lambda sale_id: desk.checkout.reverse(sale_id, body.reason), HoldState.REVERSED)
 
-    async def _changed(request: Request, change: Callable[[str], Awaitable[Any]]) -> Response:
+    async def _changed(request: Request, change: Change, wanted: HoldState) -> Response:
         sale_id = request.path_params["sale_id"]
-        if await change(sale_id) is None:
+        hold = await change(sale_id)
+        if hold is None:
             return _problem(404, "sale_unknown", f"There is no approved sale {sale_id}.")
+        if hold.state is not wanted:
+            return _problem(409, f"sale_{hold.state}", f"Sale {sale_id} is {hold.state}; it cannot become {wanted}.")
         return JSONResponse(desk.counter.view(sale_id))
 
     async def settle(request: Request) -> Response:
         body = await _read(request, CloseDay)
-        return JSONResponse(asdict(await desk.settlement.close_day(body.lender or desk.lender())))
+        lender = body.lender or desk.lenders()[0]
+        if lender not in desk.lenders():
+            return _problem(404, "lender_unknown", f"{lender} is not a lender of this lane.")
+        return JSONResponse(asdict(await desk.settlement.close_day(lender)))
 
     async def status(_: Request) -> Response:
         return JSONResponse(desk.status())
@@ -134,7 +144,8 @@ def create_app(desk: Desk) -> Starlette:
             Route("/v1/status", _guarded(status), methods=["GET"]),
             Route("/v1/journal/verification", _guarded(verify), methods=["POST"]),
             Route("/v1/events", events, methods=["GET"]),
-        ]
+        ],
+        exception_handlers={HTTPException: _not_served, Exception: _failed},
     )
 
 
@@ -156,6 +167,15 @@ def _guarded(handler: Handler) -> Handler:
             return _problem(500, error.code, error.message, error.hint)
 
     return guarded
+
+
+async def _not_served(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return _problem(error.status_code, "not_served", f"There is no {request.method} {request.url.path} here.")
+
+
+async def _failed(_: Request, error: Exception) -> Response:
+    return _problem(500, "internal", f"internal fault: {type(error).__name__}", CounterfoilError.hint)
 
 
 class _BadBody(Exception):
@@ -180,15 +200,21 @@ async def _read(request: Request, shape: type[B]) -> B:
 
 def _number(request: Request, name: str, largest: float) -> float:
     """A query parameter, 0 when it is not given, at most ``largest``."""
+    text = request.query_params.get(name, "0")
     try:
-        return min(max(float(request.query_params.get(name, 0)), 0.0), largest)
+        value = float(text)
     except ValueError:
-        raise _BadBody(422, name, f"{name} is a number.") from None
+        value = math.nan
+    if not math.isfinite(value):
+        raise _BadBody(422, name, f"{name} is a number.")
+    return min(max(value, 0.0), largest)
 
 
 def _is_decided(view: dict[str, Any], after_attempt: int) -> bool:
-    """Whether an attempt after the given one has its answer; a declined sale goes on waiting for another code."""
-    return view["attempt"] > after_attempt and view["state"] not in ("waiting", "asking")
+    """Whether an attempt after the given one has its answer, or will have none before the ledger works again; a
+    declined sale goes on waiting for another code."""
+    answered = view["attempt"] > after_attempt and view["state"] not in ("waiting", "asking")
+    return answered or view["state"] == "unknown"
 
 
 async def _stream(events: Events) -> AsyncIterator[str]:
@@ -200,6 +226,8 @@ async def _stream(events: Events) -> AsyncIterator[str]:
             except TimeoutError:
                 yield ": still here\n\n"
                 continue
+            if event is None:
+                return
             data = json.dumps(event["data"], ensure_ascii=False)
             yield f"id: {event['id']}\nevent: {event['type']}\ndata: {data}\n\n"
     finally:

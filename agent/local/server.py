@@ -5,8 +5,10 @@ The one rule: the socket exists with its final mode from the first moment, and a
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import uvicorn
@@ -19,8 +21,9 @@ SOCKET_MODE = 0o660
 class LocalServer(uvicorn.Server):
     """uvicorn without signal handlers of its own: the daemon decides when to stop."""
 
-    def install_signal_handlers(self) -> None:
-        return
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
 
     def stop(self) -> None:
         self.should_exit = True

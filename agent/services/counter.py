@@ -10,7 +10,7 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from agent.core.authorization import Hold, HoldState
 from agent.core.classify import classify
@@ -29,6 +29,7 @@ SHOWN_STATES: Final = {
     HoldState.DECLINED: "declined",
     HoldState.REVERSED: "reversed",
 }
+Listener: TypeAlias = "asyncio.Queue[dict[str, Any] | None]"
 PAYING_KINDS: Final = ("credit_pass", "wallet_alipay", "wallet_wechat", "wallet_unionpay")
 
 
@@ -36,30 +37,37 @@ PAYING_KINDS: Final = ("credit_pass", "wallet_alipay", "wallet_wechat", "wallet_
 class Events:
     """Tells every listener; one that does not keep up loses the oldest, never the lane's time."""
 
-    _listeners: set[asyncio.Queue[dict[str, Any]]] = field(default_factory=set)
+    _listeners: set[Listener] = field(default_factory=set)
     _count: int = 0
 
     def publish(self, kind: str, body: dict[str, Any]) -> None:
         self._count += 1
         event = {"id": self._count, "type": kind, "data": body}
+        self._tell(event)
+
+    def close(self) -> None:
+        """The agent stops: there will be no further event."""
+        self._tell(None)
+
+    def _tell(self, event: dict[str, Any] | None) -> None:
         for listener in self._listeners:
             if listener.full():
                 listener.get_nowait()
             listener.put_nowait(event)
 
-    def subscribe(self) -> asyncio.Queue[dict[str, Any]]:
-        listener: asyncio.Queue[dict[str, Any]] = asyncio.Queue(EVENTS_WAITING_MAX)
+    def subscribe(self) -> Listener:
+        """A queue of events, ended by None."""
+        listener: Listener = asyncio.Queue(EVENTS_WAITING_MAX)
         self._listeners.add(listener)
         return listener
 
-    def unsubscribe(self, listener: asyncio.Queue[dict[str, Any]]) -> None:
+    def unsubscribe(self, listener: Listener) -> None:
         self._listeners.discard(listener)
 
 
 @dataclass(slots=True)
 class _Waiting:
     order: Order
-    asking: bool = False
     fault: CounterfoilError | None = None
 
 
@@ -69,6 +77,7 @@ class Counter:
     def __init__(self, checkout: Checkout, ledger: Ledger, events: Events, language: Language) -> None:
         self._checkout, self._ledger, self._events, self._language = checkout, ledger, events, language
         self._waiting: _Waiting | None = None
+        self._asked: dict[str, Order] = {}  # by sale id, from the code to the durable outcome
         self._changed = asyncio.Condition()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -76,51 +85,63 @@ class Counter:
         """A sale that waits for the next code, or is decided at once with ``code``. The sale of before is dropped:
         it has no outcome yet, or it is over. Raises IdempotencyConflict and ledger faults."""
         if code is not None:
-            await self._checkout.sell(order, code)
-        elif not self._answered(order):
+            self._is_open(order)
+            try:
+                await self._ask(order, code.strip())
+            finally:
+                await self._tell_waiters()
+        elif not self._is_open(order) and not self._went_through(order):
             self._waiting = _Waiting(order)
             self._events.publish("sale", self.view(order.sale_id))
         return self.view(order.sale_id)
 
-    def _answered(self, order: Order) -> bool:
-        """Whether this sale needs no code: it went through, or is being asked for now."""
-        attempts = self._ledger.attempts(order.sale_id)
-        if attempts and (attempts[-1].amount_minor, attempts[-1].currency) != (
-            order.amount.minor,
-            order.amount.currency,
-        ):
-            raise IdempotencyConflict(f"sale {order.sale_id} was another amount before")
-        waiting = self._waiting
-        if waiting and waiting.order.sale_id == order.sale_id:
-            if waiting.order != order:
-                raise IdempotencyConflict(f"sale {order.sale_id} is open with other content")
-            return True
+    def _is_open(self, order: Order) -> bool:
+        """Whether this sale waits for its code or is asked for now. Raises IdempotencyConflict for another content."""
+        waiting = self._waiting_for(order.sale_id)
+        known = self._asked.get(order.sale_id) or (waiting.order if waiting else None)
+        if known is not None and known != order:
+            raise IdempotencyConflict(f"sale {order.sale_id} is open with other content")
+        return known is not None
+
+    def _went_through(self, order: Order) -> bool:
+        attempts = self._checkout.attempts(order)
         return bool(attempts) and attempts[-1].state is not HoldState.DECLINED
 
     def scanned(self, raw: bytes, device: str) -> None:
         """A code from any scanner. Never blocks; a code that cannot pay is the POS's."""
         code = classify(raw)
         waiting = self._waiting
-        if waiting is None or waiting.asking or code.kind not in PAYING_KINDS:
+        if waiting is None or waiting.order.sale_id in self._asked or code.kind not in PAYING_KINDS:
             # A credential is never handed on: whoever listens learns only that one was shown.
             value = None if code.kind in PAYING_KINDS else code.value
             self._events.publish("scan", {"kind": code.kind, "device": device, "value": value})
             return
-        waiting.asking = True
+        self._asked[waiting.order.sale_id] = waiting.order
         self._spawn(self._sell(waiting, code.value))
 
     async def _sell(self, waiting: _Waiting, code: str) -> None:
-        self._events.publish("sale", self.view(waiting.order.sale_id))
         try:
-            hold = await self._checkout.sell(waiting.order, code)
+            await self._ask(waiting.order, code)
         except CounterfoilError as fault:
             waiting.fault = fault
             LOG.error("a sale could not be recorded", extra={"sale_id": waiting.order.sale_id, "code": fault.code})
-        else:
-            if hold.state is not HoldState.DECLINED and self._waiting is waiting:
+        finally:
+            await self._tell_waiters()
+
+    async def _ask(self, order: Order, code: str) -> None:
+        """Decide; whoever asks for this sale meanwhile, even before anything is recorded, hears that it is asked."""
+        self._asked.setdefault(order.sale_id, order)
+        waiting = self._waiting_for(order.sale_id)
+        if waiting is not None:
+            waiting.fault = None
+        try:
+            self._events.publish("sale", self.view(order.sale_id))
+            hold = await self._checkout.sell(order, code)
+            if hold.state is not HoldState.DECLINED and self._waiting_for(order.sale_id):
                 self._waiting = None
-        waiting.asking = False
-        await self._tell_waiters()
+        finally:
+            if self._asked.get(order.sale_id) is order:
+                del self._asked[order.sale_id]
 
     def _spawn(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)
@@ -144,28 +165,31 @@ class Counter:
 
     def announce(self, hold: Hold) -> None:
         """A durable outcome: tell everybody who shows this sale."""
+        self._asked.pop(hold.sale_id, None)
         self._events.publish("sale", self.view(hold.sale_id))
+        self._spawn(self._tell_waiters())
 
     def knows(self, sale_id: str) -> bool:
-        return self._is_waiting(sale_id) or bool(self._ledger.attempts(sale_id))
+        is_open = sale_id in self._asked or self._waiting_for(sale_id) is not None
+        return is_open or bool(self._ledger.attempts(sale_id))
 
-    def _is_waiting(self, sale_id: str) -> bool:
-        return self._waiting is not None and self._waiting.order.sale_id == sale_id
+    def _waiting_for(self, sale_id: str) -> _Waiting | None:
+        return self._waiting if self._waiting is not None and self._waiting.order.sale_id == sale_id else None
 
     def view(self, sale_id: str) -> dict[str, Any]:
         """Where a sale stands, for the page, the POS and the command line."""
         attempts = self._ledger.attempts(sale_id)
-        waiting = self._waiting if self._is_waiting(sale_id) else None
+        asked, waiting = self._asked.get(sale_id), self._waiting_for(sale_id)
         view: dict[str, Any] = {"sale_id": sale_id, "attempt": len(attempts), "state": "waiting", "mode": None}
         if attempts:
             view |= self._outcome(attempts[-1])
-        if waiting is not None:
-            order = waiting.order
-            view |= {"amount": order.amount.to_wire(), "waiting_for_code": not waiting.asking}
-            if waiting.asking:
-                view |= {"state": "asking"} | self._texts("asking")
-            if waiting.fault is not None:
-                view |= {"state": "unknown", "reason": waiting.fault.code} | self._texts(waiting.fault.code)
+        order = asked or (waiting.order if waiting else None)
+        if order is not None:
+            view |= {"amount": order.amount.to_wire(), "waiting_for_code": asked is None}
+        if asked is not None:
+            view |= {"state": "asking"} | self._texts("asking")
+        elif waiting is not None and waiting.fault is not None:
+            view |= {"state": "unknown", "reason": waiting.fault.code} | self._texts(waiting.fault.code)
         return view
 
     def _outcome(self, hold: Hold) -> dict[str, Any]:
