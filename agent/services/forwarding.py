@@ -18,6 +18,8 @@ from agent.services.lenders import Lenders
 from agent.services.timekeeping import LaneClock
 
 LOG: Final = logging.getLogger(__name__)
+FORKED: Final = "forked"
+"""State of the exception that keeps a fork: the first number that the backend has otherwise, 0 if it did not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ class Forwarding:
     ) -> None:
         self._ledger, self._journal_key, self._lenders, self._clock = ledger, journal_key, lenders, clock
         self._changed = changed
-        self.fork: Fork | None = None
+        self.fork = self._known_fork()
         self.last_acknowledged_at: int | None = None
 
     @property
@@ -96,7 +98,15 @@ class Forwarding:
             return False
         return True
 
+    def _known_fork(self) -> Fork | None:
+        """A fork outlives the process: a lane that was restored from a backup must not stand in after a restart."""
+        epoch = self._ledger.head.epoch
+        forks = (item for item in self._ledger.queue_exceptions() if item.state == FORKED)
+        return next((Fork(epoch, item.position.number or None) for item in forks if item.position.epoch == epoch), None)
+
     def forked(self, epoch: int, expected: int | None) -> None:
+        found = QueueException(Position(epoch, expected or 0), FORKED, "journal_fork")
+        self._ledger.move_cursor(epoch, self._ledger.cursor(epoch), [found])
         self.fork = Fork(epoch, expected)
         LOG.error("the backend has other entries than this lane", extra={"epoch": epoch, "number": expected})
         self._changed()
@@ -106,7 +116,10 @@ class Forwarding:
 
     def signed_time(self, lender_id: str, nonce: bytes, data: bytes) -> bool:
         lender = self._lenders.get(lender_id)
-        return lender is not None and self._clock.accept(lender_id, nonce, data, lender.keys)
+        accepted = lender is not None and self._clock.accept(lender_id, nonce, data, lender.keys)
+        if accepted:
+            self._lenders.reload(lender_id)
+        return accepted
 
 
 def _within(found: list[Sealed], bytes_max: int) -> list[Sealed]:

@@ -105,7 +105,8 @@ class Lenders:
         lender = self._known(lender_id)
         stored = self._ledger.document(lender.lender, POLICY)
         if stored and stored[1] == data:
-            return True
+            self.reload(lender_id)
+            return lender.policy is not None
         version_min = stored[0] + 1 if stored else 1
         try:
             policy = verify_policy(data, lender.keys, at=self._reading(lender).now_s, version_min=version_min)
@@ -131,6 +132,14 @@ class Lenders:
         self._journal_snapshot(lender)
         return True
 
+    def reload(self, lender_id: str) -> None:
+        """Try again what could not be read at the start: a wrong clock makes good keys look expired."""
+        lender = self._known(lender_id)
+        if lender.policy is None:
+            self._load_policy(lender)
+        if lender.stack is None:
+            self._load_snapshot(lender)
+
     def _load(self, item: EnrolledLender) -> Lender:
         stored = self._ledger.document(item.lender, KEYS)
         data = stored[1] if stored else item.signed_keys
@@ -148,6 +157,8 @@ class Lenders:
             lender.policy = verify_policy(stored[1], lender.keys, at=self._reading(lender).now_s)
         except PolicyError as error:
             self._refused(lender, POLICY, error)
+        else:
+            lender.faults.pop(POLICY, None)
 
     def _load_snapshot(self, lender: Lender) -> None:
         known = self._ledger.document(lender.lender, SNAPSHOT)
@@ -174,6 +185,7 @@ class Lenders:
     def _journal_snapshot(self, lender: Lender) -> None:
         """Journal the installed sequence unless it is already: a crash between file and entry is mended here."""
         known = self._ledger.document(lender.lender, SNAPSHOT)
+        lender.faults.pop(SNAPSHOT, None)
         if lender.stack is None or (known and known[0] >= lender.snapshot_sequence) or not self._ledger.head.epoch:
             return
         newest = lender.stack.newest
@@ -181,7 +193,6 @@ class Lenders:
         self._ledger.record([Draft(Kind.SNAPSHOT_INSTALLED, body, lender.lender)], self._reading(lender))
         self._ledger.store_document(lender.lender, SNAPSHOT, newest.sequence, newest.digest)
         self._clock.note_document(lender.lender, newest.built_at)
-        lender.faults.pop(SNAPSHOT, None)
 
     def _store(self, lender: Lender, entry: Kind, version: int, data: bytes) -> None:
         """Journal that a document comes into force, and keep it."""
