@@ -5,12 +5,13 @@ that state may be on paper already, and comes out marked as a copy; never twice 
 
     queued --begin--> printing --confirmed, sent--> printed
       |  ^---not started---'   '--doubt, crash--> doubtful --begin--> printing (as a copy)
-      '--too old--> expired
+      '--too old--> expired <--too many doubts-- doubtful
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -20,6 +21,8 @@ from agent.core.trusted_time import ClockReading
 from agent.ports import Ledger, Printer, PrintJob, PrintMark, PrintResult
 
 JOB_STATES: Final = ("queued", "printing", "printed", "doubtful", "expired")
+DOUBTS_MAX: Final = 3
+"""Copies of one slip that may end in doubt: a printer that never tells must not print copies all night."""
 RETRY_S: Final = 1.0
 """Between two tries on a printer that cannot print now: soon enough after the roll is changed."""
 
@@ -45,6 +48,7 @@ class Spooler:
     def __init__(self, ledger: Ledger, printer: Printer | None, read_clock: Callable[[], ClockReading]) -> None:
         self._ledger, self._printer, self._read_clock = ledger, printer, read_clock
         self._wake = asyncio.Event()
+        self._doubts: Counter[int] = Counter()
         self.condition = PrinterCondition()
 
     def wake(self) -> None:
@@ -82,8 +86,11 @@ class Spooler:
         state = AFTER_PRINTING[result.rung]
         if result.rung == "not_started" and job.state == "doubtful":
             state = "doubtful"
+        self._doubts[job.job_id] += result.rung == "doubtful"
+        if self._doubts[job.job_id] > DOUBTS_MAX:
+            state = "expired"
         self._finish(job, PrintMark(job.job_id, state, result.rung, result.reason), result, is_copy=is_copy)
-        return state == "printed"
+        return state in ("printed", "expired")
 
     def _finish(self, job: PrintJob, mark: PrintMark, result: PrintResult, *, is_copy: bool) -> None:
         """Mark the job; paper that came out, or may have, is journaled with the sale."""
