@@ -4,11 +4,11 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .DEFAULT_GOAL := help
-.PHONY: help setup system demo test lint types proof bench lock clean
+.PHONY: help setup system demo machine test lint types proof bench lock clean
 
 BIN := .venv/bin
 READY := .venv/.ready
-FONT := /usr/share/fonts/truetype/wqy/wqy-microhei.ttc
+FONTS := /usr/share/fonts/truetype/wqy/wqy-microhei.ttc /usr/share/fonts/truetype/dejavu/DejaVuSansMono.ttf
 PYTHON := $(firstword $(wildcard /usr/bin/python3.11) python3.11)
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 COMPILE := uv pip compile pyproject.toml --quiet --python-version 3.11 --python-platform linux --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock"
@@ -28,10 +28,10 @@ $(READY): requirements-dev.lock pyproject.toml
 	touch $@
 
 # Debian ships Python without ensurepip: without this package a virtual environment has no pip. The camera reads with
-# zbar too; slips are drawn as pictures in the font; serial ports are played by socat.
+# zbar too; slips are drawn as pictures in these fonts; serial ports are played by socat.
 system:
-	@$(PYTHON) -c 'import ensurepip, venv, ctypes.util, shutil, pathlib; assert ctypes.util.find_library("zbar") and shutil.which("socat") and pathlib.Path("$(FONT)").exists()' 2>/dev/null && exit 0
-	run="apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3.11 python3.11-venv libzbar0 fonts-wqy-microhei socat"
+	@$(PYTHON) -c 'import ensurepip, venv, ctypes.util, shutil, pathlib; assert ctypes.util.find_library("zbar") and shutil.which("socat") and all(pathlib.Path(font).exists() for font in "$(FONTS)".split())' 2>/dev/null && exit 0
+	run="apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3.11 python3.11-venv libzbar0 fonts-wqy-microhei fonts-dejavu-core socat"
 	sudo=""; [ "$$(id -u)" = 0 ] || sudo="$$(command -v sudo || true)"
 	if [ "$$(id -u)" != 0 ] && [ -z "$$sudo" ]; then echo "set-up needs a system package; as root, run:  $$run" >&2; exit 1; fi
 	echo "set-up: $$sudo $$run"; $$sudo bash -c "$$run" >/tmp/counterfoil-apt.$$$$ 2>&1 || { cat /tmp/counterfoil-apt.$$$$ >&2; exit 1; }
@@ -49,8 +49,14 @@ lint: $(READY) ## ruff: rules and format
 types: $(READY) ## mypy, strict
 	@$(BIN)/mypy
 
-proof: $(READY) ## the long tests: faults, fuzzing, planted bugs, simulation
+proof: $(READY) machine ## the long tests: faults, fuzzing, planted bugs, simulation
 	@$(BIN)/pytest -m proof $(ARGS)
+
+# The proof boots a machine of its own under systemd-nspawn; where that cannot be installed, its test says so and is skipped.
+machine:
+	@command -v systemd-nspawn >/dev/null || [ "$$(id -u)" != 0 ] && exit 0
+	run="apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends systemd systemd-container"
+	echo "set-up: $$run"; bash -c "$$run" >/dev/null 2>&1 || echo "set-up: systemd-container cannot be installed" >&2
 
 bench: $(READY) ## figures, each beside its limit or rival measured in the same run
 	@$(BIN)/counterfoil bench $(ARGS)
