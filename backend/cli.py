@@ -157,7 +157,10 @@ def _lane_show(args: argparse.Namespace) -> int:
 def _audit(args: argparse.Namespace) -> int:
     with closing(_open(args)) as opened:
         findings = list(audit.findings(opened.backend.lenders))
-        _show(args, {"findings": findings, "disputes": list(audit.disputes())})
+        disputes = list(audit.disputes())
+        _show(args, {"findings": findings, "disputes": disputes})
+        if not (findings or disputes or args.json):
+            print("every limit, hold and chain is as it should be")
     return 1 if findings else 0
 
 

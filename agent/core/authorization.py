@@ -6,7 +6,7 @@ The one rule: an event that the table does not name changes nothing and is refus
         |                                          |----reversal-----> reversed
         '--decline--> declined
 
-A hold that nobody captures expires at the backend; the lane's journal says so with an entry of its own.
+A hold that is neither captured nor reversed stays authorized.
 """
 
 from __future__ import annotations
@@ -118,32 +118,27 @@ class Hold:
         event = event_of(kind, body)
         if event is None:
             return self
-        hold = replace(self, state=next_state(self.state, event))
-        lease = body.get("lease")
-        if event is HoldEvent.INTEND:
-            return replace(
-                hold,
-                **_identity(body),
-                open_debit_minor=lease["debit_minor"] if lease else 0,
-                lease_epoch=lease["epoch"] if lease else None,
-            )
-        delta = lease["delta_minor"] if lease else 0
-        hold = replace(
-            hold, lease_minor=self.lease_minor + delta, lease_epoch=lease["epoch"] if lease else self.lease_epoch
-        )
+        state, changes = next_state(self.state, event), self._lease_changes(event, body.get("lease"))
+        if event in (HoldEvent.INTEND, HoldEvent.APPROVE, HoldEvent.DECLINE):
+            changes |= {name: body[name] for name in _IDENTITY if body.get(name) is not None}
         if event in (HoldEvent.APPROVE, HoldEvent.DECLINE):
-            return replace(
-                hold,
-                **_identity(body),
-                open_debit_minor=0,
-                mode="online" if kind == Kind.ONLINE_OUTCOME else "stand_in",
-                response_code=body["response_code"],
-                reason=body["reason"],
-                authorization_code=body.get("authorization_code"),
-            )
-        return hold
+            changes |= {
+                "mode": "online" if kind == Kind.ONLINE_OUTCOME else "stand_in",
+                "response_code": body["response_code"],
+                "reason": body["reason"],
+                "authorization_code": body.get("authorization_code"),
+            }
+        return replace(self, state=state, **changes)
+
+    def _lease_changes(self, event: HoldEvent, lease: Mapping[str, Any] | None) -> dict[str, Any]:
+        """An intent reserves; whatever follows it spends or restores, and an outcome ends the reservation."""
+        if event is HoldEvent.INTEND:
+            debit_minor, epoch = (lease["debit_minor"], lease["epoch"]) if lease else (0, None)
+            return {"open_debit_minor": debit_minor, "lease_epoch": epoch}
+        changes = {"open_debit_minor": 0} if event in (HoldEvent.APPROVE, HoldEvent.DECLINE) else {}
+        if lease:
+            changes |= {"lease_minor": self.lease_minor + lease["delta_minor"], "lease_epoch": lease["epoch"]}
+        return changes
 
 
-def _identity(body: Mapping[str, Any]) -> dict[str, Any]:
-    named = ("account", "amount_minor", "currency", "capture", "code")
-    return {name: body[name] for name in named if body.get(name) is not None}
+_IDENTITY: Final = ("account", "amount_minor", "currency", "capture", "code")
