@@ -155,8 +155,8 @@ class Scanner(SerialLine):
         "serial:/dev/ttyACM0",
         r"^(serial|camera|virtual):\S+$",
         "serial:PATH, camera:PATH (such as /dev/video0) or virtual:PATH",
-        "Where it is; a path in /dev/serial/by-id stays the same wherever it is plugged in. For a camera the keys below "
-        "mean nothing.",
+        "Where it is; a path in /dev/serial/by-id stays the same wherever it is plugged in. For a camera the keys "
+        "below mean nothing.",
     )
     suffix: Literal["cr", "lf", "crlf", "tab", "etx", "none"] = Field(
         default="cr", description="What the scanner sends after a code; none: a pause ends the code."

@@ -5,6 +5,7 @@ DriverError
 ├── OptionError      a device option is unknown or out of range
 ├── DocumentError    a document cannot be stored, restored or laid out
 ├── UnprintableError the printer's character sets cannot show this text
+├── FontError        no font is installed to draw a picture in
 ├── LifeCycleError   a device was used before it was opened, claimed and enabled
 └── TransportError   the line to the device failed; `reason` is a key of `drivers.remedies.REMEDIES`
 """
@@ -30,6 +31,10 @@ class DocumentError(DriverError):
 
 class UnprintableError(DriverError):
     """The text needs characters that the printer of this profile does not have."""
+
+
+class FontError(DriverError):
+    """No font is installed that has the characters to draw."""
 
 
 class LifeCycleError(DriverError):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -61,7 +62,8 @@ def open_printer(
     profile = profile_named(str(given.pop("profile", "generic-80")))
     profile = replace(profile, columns=_columns(given.pop("columns", profile.columns)))
     patience = _settings(Patience, given)
-    transport, stand_in = _line("printer", _PRINTER_LINES, address, given)
+    lines = _PRINTER_LINES | {"virtual": partial(_virtual_printer, columns=profile.columns)}
+    transport, stand_in = _line("printer", lines, address, given)
     printer = POSPrinter(name, transport, profile, patience=patience, on_event=on_event, stand_in=stand_in)
     printer.open()
     printer.claim()
@@ -143,8 +145,8 @@ def _camera_line(target: str, given: dict[str, Any]) -> _Line:
     return CameraTransport(target, _settings(CameraSettings, given)), None
 
 
-def _virtual_printer(target: str, _: dict[str, Any]) -> _Line:
-    stand_in = VirtualPrinter(Path(target))
+def _virtual_printer(target: str, _: dict[str, Any], columns: int) -> _Line:
+    stand_in = VirtualPrinter(Path(target), columns=columns)
     transport, _none = _tcp(stand_in.address.removeprefix("tcp:"), {})
     return transport, stand_in
 
@@ -157,7 +159,6 @@ _PRINTER_LINES: dict[str, Callable[[str, dict[str, Any]], _Line]] = {
     "tcp": _tcp,
     "serial": _serial,
     "file": _file,
-    "virtual": _virtual_printer,
 }
 _SCANNER_LINES: dict[str, Callable[[str, dict[str, Any]], _Line]] = {
     "serial": _serial,

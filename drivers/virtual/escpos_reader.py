@@ -1,13 +1,15 @@
 """What an ESC/POS byte stream puts on paper. Rule: shares no line with the renderer, so that each can catch the other.
 
 Reads like a Chinese printer: starts in Kanji mode, so that high bytes outside FS & … FS . come out as the garbage that
-a shop would see. A command that it does not know appears on the slip as `[?1d 99]`.
+a shop would see. A command that it does not know appears on the slip as `[?1d 99]`. Alignment is not followed.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Literal
+
+from drivers.rendering.rows import CodeRow, Row, Run, TextRow
 
 # Length of the parameters behind each two-byte command that is skipped.
 _SKIPPED = {
@@ -30,10 +32,11 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class CutOff:
-    """The paper was cut: what can be read on the slip, and the bytes that made it."""
+    """The paper was cut: what can be read on the slip, the bytes that made it, and its rows as they look."""
 
     text: str
     raw: bytes
+    rows: tuple[Row, ...] = ()
 
 
 @dataclass(slots=True)
@@ -43,8 +46,13 @@ class PaperReader:
     text: str = ""
     raw: bytes = b""
     _kanji: bool = True
+    _bold: bool = False
+    _double: bool = False
     _waiting: bytes = b""
     _code: str = ""
+    _rows: list[Row] = field(default_factory=list)
+    _runs: list[Run] = field(default_factory=list)
+    _drawn: CodeRow | None = None
     _events: list[Asked | CutOff] = field(default_factory=list)
 
     def feed(self, data: bytes) -> list[Asked | CutOff]:
@@ -58,8 +66,9 @@ class PaperReader:
 
     def tear_off(self) -> CutOff:
         """What is on the paper, as if it had been cut here; the printer starts afresh."""
-        slip = CutOff(self.text.strip("\n"), self.raw)
-        self.text, self.raw, self._waiting, self._kanji = "", b"", b"", True
+        slip = self._slip()
+        self._waiting = b""
+        self._reset()
         return slip
 
     def _take(self, data: bytes) -> int:
@@ -72,10 +81,15 @@ class PaperReader:
         if head == b"\x1d(":
             return self._take_function(data)
         if head in (b"\x1c&", b"\x1c.", b"\x1b@"):
+            if head == b"\x1b@":
+                self._reset()
             self._kanji = head != b"\x1c."
             return 2
         if head in _SKIPPED:
-            return 2 + _SKIPPED[head] if len(data) >= 2 + _SKIPPED[head] else 0
+            if len(data) < 2 + _SKIPPED[head]:
+                return 0
+            self._style(data[:3])
+            return 2 + _SKIPPED[head]
         return self._take_action(head, data)
 
     def _take_action(self, head: bytes, data: bytes) -> int:
@@ -84,22 +98,22 @@ class PaperReader:
             return 0
         match head:
             case b"\x1bd":
-                self.text += "\n" * data[2]
+                self._print("\n" * data[2])
             case b"\x1dr":
                 self._events.append(Asked("paper"))
             case b"\x1da":
                 self._events.append(Asked("automatic", data[2:3]))
             case b"\x1bp":
-                self.text += "[DRAWER]"
+                self._print("[DRAWER]")
             case b"\x1dV":
                 self._cut(data[:length])
             case _:
-                self.text += f"[?{head.hex(' ')}]"
+                self._print(f"[?{head.hex(' ')}]")
         return length
 
     def _cut(self, command: bytes) -> None:
-        self._events.append(CutOff(self.text.strip("\n"), self.raw + command))
-        self.text, self.raw = "", b""
+        self.raw += command
+        self._events.append(self._slip())
 
     def _take_function(self, data: bytes) -> int:
         length = 5 + int.from_bytes(data[3:5], "little")
@@ -110,20 +124,64 @@ class PaperReader:
             self._code = body[len(_CODE_STORE) :].decode("utf-8", "replace")
         elif kind == b"k" and body == _CODE_PRINT:
             self.text += f"[QR: {self._code}]"
+            self._drawn = CodeRow(self._code)
         elif kind == b"H" and body[:2] == b"00":
             self._events.append(Asked("process_id", body[2:6]))
         elif kind not in (b"k", b"H"):
-            self.text += f"[?1d 28 {kind.hex()}]"
+            self._print(f"[?1d 28 {kind.hex()}]")
         return length
 
     def _take_character(self, data: bytes) -> int:
         if not self._kanji or data[0] < 0x80:
-            self.text += data[:1].decode("cp437")
+            self._print(data[:1].decode("cp437"))
             return 1
         if len(data) < 2:
             return 0
         size = 4 if 0x30 <= data[1] <= 0x39 else 2  # GB18030: a digit in second place makes four bytes
         if len(data) < size:
             return 0
-        self.text += data[:size].decode("gb18030", "replace")
+        self._print(data[:size].decode("gb18030", "replace"))
         return size
+
+    def _print(self, text: str) -> None:
+        self.text += text
+        for char in text:
+            if char == "\n":
+                self._end_row()
+            else:
+                self._add(Run(char, self._bold, self._double))
+
+    def _add(self, one: Run) -> None:
+        if self._drawn:
+            self._end_row()
+        last = self._runs[-1] if self._runs else None
+        if last and (last.bold, last.double) == (one.bold, one.double):
+            one = Run(self._runs.pop().text + one.text, one.bold, one.double)
+        self._runs.append(one)
+
+    def _end_row(self) -> None:
+        self._rows.append(self._drawn or TextRow(tuple(self._runs)))
+        self._drawn = None
+        self._runs.clear()
+
+    def _style(self, command: bytes) -> None:
+        n = command[-1]
+        match command[:2]:
+            case b"\x1bE":
+                self._bold = bool(n & 1)
+            case b"\x1d!":
+                self._double = n == 0x11
+            case b"\x1b!":
+                self._bold, self._double = bool(n & 0x08), n & 0x30 == 0x30
+
+    def _reset(self) -> None:
+        self._kanji, self._bold, self._double = True, False, False
+
+    def _slip(self) -> CutOff:
+        """What is on the paper; the next slip begins."""
+        if self._runs or self._drawn:
+            self._end_row()
+        slip = CutOff(self.text.strip("\n"), self.raw, tuple(self._rows))
+        self.text, self.raw = "", b""
+        self._rows.clear()
+        return slip

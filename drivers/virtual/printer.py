@@ -11,9 +11,13 @@ import selectors
 import socket
 import struct
 import threading
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from drivers.errors import DriverError
+from drivers.rendering.rows import Row, trimmed, wrapped
 from drivers.virtual.condition import PrinterCondition
 from drivers.virtual.escpos_reader import Asked, CutOff, PaperReader
 
@@ -34,7 +38,10 @@ class Slip:
 
 
 class VirtualPrinter:
-    """Listens at once on host:port (0: any free one). Slips are in `slips` and in out_dir as NNN.escpos and NNN.txt."""
+    """Listens at once on host:port (0: any free one); its paper has that many `columns`.
+
+    Slips are in `slips` and in out_dir as NNN.escpos and NNN.txt, and as NNN.png where a font is installed.
+    """
 
     def __init__(
         self,
@@ -42,6 +49,7 @@ class VirtualPrinter:
         host: str = "127.0.0.1",
         port: int = 0,
         *,
+        columns: int = 48,
         echoes_process_id: bool = True,
         answers_paper_query: bool = True,
     ) -> None:
@@ -51,6 +59,7 @@ class VirtualPrinter:
         self._first_number = 1 + max(
             (int(p.stem) for p in out_dir.glob("[0-9]*.escpos") if p.stem.isdigit()), default=0
         )
+        self._columns = columns
         self._echoes_process_id = echoes_process_id
         self._answers_paper_query = answers_paper_query
         self._condition = PrinterCondition()
@@ -211,13 +220,13 @@ class VirtualPrinter:
         if self._listener is not None:
             self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
         if not self._held and self._reader.text:
-            self._keep(self._reader.tear_off(), complete=False)
+            self._keep_torn()
 
     def _power_off(self) -> None:
         self._held = b""
         self._hang_up(reset=True)
         if self._reader.text:
-            self._keep(self._reader.tear_off(), complete=False)
+            self._keep_torn()
         self._reader = PaperReader()
         if self._listener is not None:
             self._selector.unregister(self._listener)
@@ -242,13 +251,16 @@ class VirtualPrinter:
         if condition.paper_out_after is not None:
             condition.paper_out_after = limit - len(data)
             condition.paper_out = condition.paper_out_after == 0
+        pictures = []
         for event in self._reader.feed(data):
             if isinstance(event, CutOff):
-                self._keep(event, complete=True)
+                pictures.append((self._keep(event, complete=True), event.rows))
             else:
                 self._answer_asked(event)
+        for slip, rows in pictures:  # drawn last: the client is waiting for the answers, not for this
+            self._draw(slip, rows)
 
-    def _keep(self, paper: CutOff, *, complete: bool) -> None:
+    def _keep(self, paper: CutOff, *, complete: bool) -> Slip:
         with self._changed:
             slip = Slip(self._first_number + len(self.slips), paper.text, paper.raw, complete)
             stem = self._out_dir / f"{slip.number:03d}"
@@ -256,6 +268,19 @@ class VirtualPrinter:
             stem.with_suffix(".txt").write_text(slip.text + ("\n" if complete else "\n[TORN]\n"), encoding="utf-8")
             self.slips.append(slip)
             self._changed.notify_all()
+            return slip
+
+    def _draw(self, slip: Slip, rows: Sequence[Row]) -> None:
+        """Leaves the picture of what the bytes say; bytes that no picture can show leave none."""
+        from drivers.rendering.picture import draw  # loads Pillow: only for who has a stand-in
+
+        with suppress(DriverError):
+            picture = draw(wrapped(trimmed(rows), self._columns), self._columns)
+            (self._out_dir / f"{slip.number:03d}.png").write_bytes(picture)
+
+    def _keep_torn(self) -> None:
+        paper = self._reader.tear_off()
+        self._draw(self._keep(paper, complete=False), paper.rows)
 
     def _answer_asked(self, asked: Asked) -> None:
         match asked.kind:

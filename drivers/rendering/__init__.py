@@ -1,0 +1,1 @@
+"""Slips as pictures and pages: pure functions from the one layout that the printers use too."""

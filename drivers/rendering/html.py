@@ -1,0 +1,68 @@
+"""A slip as a page. Rule: one file that loads nothing and runs nothing, whose text is the layout's, line by line.
+
+Its own policy forbids scripts and loads even if something in the text looked like one; the code is drawn as SVG.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from html import escape
+from typing import Final
+
+from drivers.document import Document
+from drivers.rendering.picture import symbol_of
+from drivers.rendering.rows import CodeRow, Row, Run, TextRow, rows_of
+
+_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
+_TITLES: Final = {"zh": "小票"}
+# A column is 1.5 mm: 48 of them are the 72 mm that 80 mm paper prints. A wide character is a box of two columns.
+_STYLE: Final = """
+@page{margin:4mm}
+body{margin:0;background:#e9e9e6;color:#111}
+main{box-sizing:content-box;margin:2rem auto;padding:6mm 5mm;background:#fff;box-shadow:0 1px 8px #0003;
+font:2.49mm/1.6 "DejaVu Sans Mono","Noto Sans Mono CJK SC","WenQuanYi Micro Hei Mono",monospace}
+div{white-space:pre;min-height:1.6em}
+b{font-weight:700}
+i{display:inline-block;width:2ch;text-align:center;font-style:normal;font-size:inherit}
+big{font-size:200%;line-height:1.3}
+hr{border:0;border-top:1px dashed #999;margin:1em -5mm}
+svg{display:block;margin:0 auto;width:25mm;height:25mm;shape-rendering:crispEdges}
+@media print{body{background:#fff}main{margin:0;padding:0;box-shadow:none}}
+"""
+
+
+def to_html(document: Document, columns: int) -> str:
+    """A complete page of that many columns. Raises DocumentError."""
+    language = "".join(re.findall("[A-Za-z0-9-]", document.language or ""))
+    body = "\n".join(_row(row) for row in rows_of(document, columns))
+    return (
+        f'<!DOCTYPE html>\n<html lang="{language}">\n<head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+        f'<meta name="viewport" content="width=device-width"><title>{_TITLES.get(language[:2], "Slip")}</title>'
+        f'<style>{_STYLE}</style></head>\n<body><main style="width:{columns}ch">\n{body}\n</main></body>\n</html>\n'
+    )
+
+
+def _row(row: Row) -> str:
+    match row:
+        case TextRow(runs):
+            return f"<div>{''.join(map(_run, runs))}</div>"
+        case CodeRow(data):
+            return _code(data)
+    return "<hr>"
+
+
+def _run(run: Run) -> str:
+    text = "".join(escape(char) if char < "\x80" else f"<i>{char}</i>" for char in run.text)
+    if run.double:
+        text = f"<big>{text}</big>"
+    return f"<b>{text}</b>" if run.bold else text
+
+
+def _code(data: str) -> str:
+    """The QR code with its quiet zone; what it holds is its title, for readers aloud."""
+    drawn = io.BytesIO()
+    symbol_of(data).save(drawn, kind="svg", xmldecl=False, svgns=False, omitsize=True, border=4, nl=False)
+    head, rest = drawn.getvalue().decode().split(">", 1)
+    return f'{head} role="img"><title>[QR: {escape(data)}]</title>{rest}'

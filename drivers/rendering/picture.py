@@ -1,0 +1,111 @@
+"""A slip as a picture. Rule: one pixel is one printer dot, 203 to the inch, and every character keeps its column.
+
+Each character is drawn by itself into its own cell, so no font, ligature or direction mark can move an amount.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import Final
+
+import segno
+from PIL import Image, ImageDraw
+
+from drivers.document import Document
+from drivers.errors import DocumentError
+from drivers.rendering.fonts import font
+from drivers.rendering.rows import CodeRow, CutRow, Row, TextRow, rows_of
+
+COLUMN_DOTS: Final = 12
+GLYPH_DOTS: Final = 24
+LEADING_DOTS: Final = 8
+MARGIN_DOTS: Final = 32
+"""Paper beside the printed area: 80 mm paper prints 72 mm."""
+HEIGHT_MAX_DOTS: Final = 24_000
+"""Three metres of paper."""
+_PAPER, _INK, _PERFORATION = 255, 0, 150
+_QR_MODULE_DOTS_MAX = 6
+_QR_QUIET_MODULES = 4
+
+
+def to_png(document: Document, columns: int) -> bytes:
+    """The document as it comes out of a printer of that many columns. Raises DocumentError, FontError."""
+    return draw(rows_of(document, columns), columns)
+
+
+def draw(rows: Sequence[Row], columns: int) -> bytes:
+    """Rows as a PNG in 256 greys. Raises DocumentError above three metres, FontError when a font is missing."""
+    width = columns * COLUMN_DOTS
+    heights = [_height(row, width) for row in rows]
+    if sum(heights) > HEIGHT_MAX_DOTS:
+        raise DocumentError(f"a picture of {sum(heights)} dots is longer than {HEIGHT_MAX_DOTS}")
+    picture = Image.new("L", (width + 2 * MARGIN_DOTS, sum(heights) + 2 * MARGIN_DOTS), _PAPER)
+    pen = ImageDraw.Draw(picture)
+    top = MARGIN_DOTS
+    for row, height in zip(rows, heights, strict=True):
+        match row:
+            case TextRow():
+                _draw_text(pen, row, top, height)
+            case CodeRow():
+                _draw_code(picture, row.data, width, top)
+            case CutRow():
+                _draw_cut(pen, picture.width, top + height // 2)
+        top += height
+    output = io.BytesIO()
+    picture.save(output, "PNG", compress_level=6, dpi=(203, 203))
+    return output.getvalue()
+
+
+def symbol_of(data: str) -> segno.QRCode:
+    """The QR code that printers draw: UTF-8 bytes, level M, smallest version. Raises DocumentError for too many."""
+    try:
+        return segno.make_qr(data.encode(), error="m", boost_error=False, encoding="utf-8", mode="byte")
+    except ValueError as error:  # segno.DataOverflowError is one
+        raise DocumentError(f"no QR code holds {len(data)} characters: {error}") from error
+
+
+def _height(row: Row, width: int) -> int:
+    match row:
+        case TextRow():
+            return GLYPH_DOTS * (1 + any(run.double for run in row.runs)) + LEADING_DOTS
+        case CodeRow():
+            return _code_dots(symbol_of(row.data), width)
+        case CutRow():
+            return GLYPH_DOTS
+
+
+def _draw_text(pen: ImageDraw.ImageDraw, row: TextRow, top: int, height: int) -> None:
+    left = MARGIN_DOTS
+    for run in row.runs:
+        size = GLYPH_DOTS * (1 + run.double)
+        base = top + height - LEADING_DOTS - round(size * 0.16)
+        for char in run.text:
+            wide = char >= "\x80"
+            cell = size if wide else size // 2
+            if char != " ":
+                face = font(size, wide=wide)
+                place = (left + cell // 2, base)
+                pen.text(place, char, _INK, face, anchor="ms", stroke_width=0.5 * (1 + run.double) if run.bold else 0)
+            left += cell
+
+
+def _code_dots(symbol: segno.QRCode, width: int) -> int:
+    modules = int(symbol.symbol_size(border=_QR_QUIET_MODULES)[0])
+    return modules * max(1, min(_QR_MODULE_DOTS_MAX, width // modules))
+
+
+def _draw_code(picture: Image.Image, data: str, width: int, top: int) -> None:
+    symbol = symbol_of(data)
+    side = _code_dots(symbol, width)
+    rows = list(symbol.matrix_iter(border=_QR_QUIET_MODULES))
+    modules = Image.frombytes(
+        "L", (len(rows), len(rows)), bytes(_INK if dark else _PAPER for row in rows for dark in row)
+    )
+    left = MARGIN_DOTS + (width - side) // 2
+    picture.paste(modules.resize((side, side), Image.Resampling.NEAREST), (left, top))
+
+
+def _draw_cut(pen: ImageDraw.ImageDraw, width: int, y: int) -> None:
+    for x in range(0, width, 16):
+        pen.line((x, y, x + 8, y), _PERFORATION, 2)
