@@ -1,10 +1,11 @@
 """Boots a machine with the product installed as a package installs it, and runs a lane's day on it.
 
-usage: unshare --mount --pid --fork --kill-child --mount-proc python smoke_machine.py EMPTY_DIRECTORY
+usage: unshare --mount --pid --fork --kill-child --mount-proc python smoke_machine.py EMPTY_DIRECTORY [SEED]
 
 The machine is an overlay of this computer's own root under systemd-nspawn: nothing is downloaded, nothing here changes.
 The rule: whatever happens, no mount and no process is left. All live in namespaces that end with this process, so that
-there is no cleaning up that could fail (systemd-nspawn's empty control groups stay). Prints one JSON object; exit code 77 when no machine can be booted here.
+there is no cleaning up that could fail (systemd-nspawn's empty control groups stay). Prints one JSON object; exit code
+77 when no machine can be booted here.
 """
 
 import configparser
@@ -37,7 +38,7 @@ class CannotBoot(Exception):
     """This computer does not let a machine boot in it; the message says what stands in the way."""
 
 
-def main(work: Path) -> int:
+def main(work: Path, *seed: str) -> int:
     began = time.monotonic()
     try:
         root = overlay(work)
@@ -48,7 +49,7 @@ def main(work: Path) -> int:
         print(reason)
         return CANNOT_BOOT
     booted = time.monotonic()
-    report = run_day(root, init_pid)
+    report = run_day(init_pid, *seed)
     report |= {"install_s": installed - began, "boot_s": booted - installed, "whole_s": time.monotonic() - began}
     print(json.dumps(report, ensure_ascii=False))
     return 0
@@ -85,7 +86,8 @@ def install(root: Path, work: Path) -> None:
         for path in (REPOSITORY / source).iterdir():
             if path.is_file():
                 shutil.copy(path, root / target)
-    shutil.copy(Path(__file__).with_name("smoke_lane.py"), root / "root")
+    for name in ("smoke_lane.py", "smoke_shop.py"):
+        shutil.copy(Path(__file__).with_name(name), root / "root")
 
 
 def copy_libraries(lock: Path, site: Path) -> None:
@@ -158,8 +160,8 @@ def inside(init_pid: int, *command: str, timeout_s: float = 10.0) -> subprocess.
     return subprocess.run([*enter, *clean, *command], capture_output=True, text=True, check=False, timeout=timeout_s)
 
 
-def run_day(root: Path, init_pid: int) -> dict[str, object]:
-    done = inside(init_pid, f"/{HOME}/bin/python", "/root/smoke_lane.py", timeout_s=DAY_S)
+def run_day(init_pid: int, *seed: str) -> dict[str, object]:
+    done = inside(init_pid, f"/{HOME}/bin/python", "/root/smoke_lane.py", *seed, timeout_s=DAY_S)
     try:
         report: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
     except (ValueError, IndexError):
@@ -169,4 +171,4 @@ def run_day(root: Path, init_pid: int) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(main(Path(sys.argv[1]), *sys.argv[2:]))
