@@ -26,6 +26,8 @@ from playhouse.apsw_ext import APSWDatabase
 
 from agent.errors import LedgerCorrupt, LedgerInUse, LedgerUnavailable
 
+LOCK_WAIT_S: Final = 1
+"""A ledger is locked for as long as its process lives: who waits longer waits in vain."""
 WAL_PAGES: Final = 1000
 """Pages that the WAL is grown to at start: more than a busy hour writes between two checkpoints."""
 
@@ -52,7 +54,7 @@ def open_database(
     Raises LedgerInUse, LedgerCorrupt or LedgerUnavailable, with nothing left open.
     """
     options: dict[str, Any] = {"vfs": vfs} if vfs else {}
-    database = APSWDatabase(path, thread_safe=False, autoconnect=False, **options)
+    database = APSWDatabase(path, thread_safe=False, autoconnect=False, timeout=LOCK_WAIT_S, **options)
     try:
         database.connect()
         _seal(database, path, sync_dir, synchronous)
@@ -113,7 +115,7 @@ def close_quietly(database: APSWDatabase) -> None:
 
 
 def _fault(path: str, error: Exception) -> Exception:
-    cause = error.__cause__ or error
+    cause = error.__cause__ or error.__context__ or error  # peewee re-raises without naming the cause
     if isinstance(error, LedgerUnavailable):
         return error
     if isinstance(cause, apsw.BusyError | apsw.LockedError) or "locked" in str(error):
