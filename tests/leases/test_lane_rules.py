@@ -408,7 +408,7 @@ class Model:
         self.history.append((tuple(self.till.ledger.head.position), self.spent))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(STEPS)
 def test_no_order_of_sales_outcomes_reversals_and_layers_makes_money_appear_or_vanish(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, int]]

@@ -122,9 +122,9 @@ class PaperLender:
         return sequence, str(path)
 
 
-def _manifest(lender: str, sequence: int, **fields: Any) -> Manifest:
+def _manifest(signer: str, sequence: int, **fields: Any) -> Manifest:
     base: dict[str, Any] = {
-        "lender": lender,
+        "lender": signer,
         "merchant": "m1",
         "store": "s1",
         "lane": "lane-01",

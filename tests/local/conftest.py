@@ -1,0 +1,5 @@
+"""Lanes for these tests."""
+
+from tests.services.conftest import opened, till
+
+__all__ = ["opened", "till"]

@@ -1,0 +1,316 @@
+"""The local API over a real Unix socket with the real client: every answer is JSON, and every refusal says why."""
+
+import asyncio
+import http.client
+import json
+import socket
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.core.journal import JournalError
+from agent.errors import AgentNotRunning, LedgerCorrupt, LedgerUnavailable
+from agent.local.api import BODY_BYTES_MAX, Desk, create_app
+from agent.local.client import LocalClient, RequestRefused
+from agent.local.server import make_server
+from tests.services.lanes import LENDER, Till, approved
+from tests.uplink.world import run_real
+
+Story = Callable[[LocalClient], Any]
+AMOUNT = {"minor": 3_000, "currency": "CNY"}
+
+
+class Counter:
+    """The lane behind its local API, for a story that is told in another thread as a POS would live it."""
+
+    def __init__(self, till: Till) -> None:
+        self.till, self.path = till, till.directory / "agent.sock"
+        self.client = LocalClient(self.path, timeout_s=5)
+
+    def tell(self, story: Story) -> Any:
+        async def served() -> Any:
+            lane = self.till.lane
+            given: dict[str, Any] = {
+                "counter": lane.counter,
+                "checkout": lane.checkout,
+                "settlement": lane.settlement,
+                "events": lane.events,
+                "category": "5411",
+                "currency": "CNY",
+                "lenders": lambda: [LENDER],
+                "new_sale_id": lambda: "0190-new-sale",
+                "status": lambda: {"lane": "lane-01"},
+                "verify_journal": self.verified,
+            }
+            # What a desk has beside these is the devices': no test here asks for it.
+            desk = Desk(**({field.name: None for field in fields(Desk)} | given))
+            server, bound = make_server(create_app(desk), self.path)
+            serving = asyncio.create_task(server.serve([bound]))
+            try:
+                while not server.started:  # noqa: ASYNC110
+                    await asyncio.sleep(0.005)
+                self.loop = asyncio.get_running_loop()
+                return await asyncio.to_thread(story, self.client)
+            finally:
+                lane.events.close()
+                server.stop()
+                await serving
+
+        return run_real(served())
+
+    async def verified(self) -> dict[str, Any]:
+        try:
+            head = await self.till.lane.verify_chain()
+        except JournalError as error:
+            raise LedgerCorrupt(str(error)) from error
+        return {"number": head.number, "verified": True}
+
+    def scan(self, code: str) -> None:
+        self.loop.call_soon_threadsafe(self.till.counter.scanned, code.encode(), "counter")
+
+    def raw(self, method: str, path: str, body: bytes | None = None) -> tuple[int, str, bytes]:
+        """A request as no client of ours would make it: status, media type, body."""
+        connection = http.client.HTTPConnection("localhost", timeout=5)
+        connection.sock = socket.socket(socket.AF_UNIX)
+        connection.sock.connect(str(self.path))
+        connection.request(method, path, body)
+        response = connection.getresponse()
+        data = response.read()
+        connection.close()
+        return response.status, response.headers["Content-Type"], data
+
+
+@pytest.fixture
+def pos(till: Till) -> Counter:
+    return Counter(till)
+
+
+def problem(ask: Callable[[], Any]) -> tuple[int, str]:
+    with pytest.raises(RequestRefused) as refused:
+        ask()
+    return refused.value.problem["status"], refused.value.problem["title"]
+
+
+def test_a_sale_with_its_code_is_answered_at_once_and_again_the_same(pos: Counter) -> None:
+    code = pos.till.phone().code()
+
+    def story(client: LocalClient) -> None:
+        body = {"sale_id": "sale-0001", "amount": AMOUNT, "code": code}
+        first = client.post("/v1/sales", body)
+        assert (first["state"], first["mode"], first["amount"]) == ("approved", "stand_in", AMOUNT)
+        assert client.post("/v1/sales", body) == first
+        assert client.get("/v1/sales/sale-0001") == first
+
+    pos.tell(story)
+    assert len(pos.till.ledger.attempts("sale-0001")) == 1
+
+
+def test_a_sale_waits_for_a_scan_and_the_pos_waits_for_the_answer(pos: Counter) -> None:
+    def story(client: LocalClient) -> None:
+        opened = client.post("/v1/sales", {"amount": AMOUNT, "capture": "later"})
+        assert (opened["sale_id"], opened["state"]) == ("0190-new-sale", "waiting")
+        assert client.get("/v1/sales/0190-new-sale?wait_s=0.05")["state"] == "waiting"
+        pos.scan(pos.till.phone().code(age_s=600))
+        assert client.get("/v1/sales/0190-new-sale?wait_s=4")["state"] == "declined"
+        pos.scan(pos.till.phone().code())
+        view = client.get("/v1/sales/0190-new-sale?wait_s=4&after_attempt=1")
+        assert (view["state"], view["attempt"], view["hold"]) == ("approved", 2, "authorized")
+        assert client.post("/v1/sales/0190-new-sale/capture")["hold"] == "captured"
+
+    pos.tell(story)
+
+
+def test_a_wait_ends_at_once_when_the_ledger_cannot_record(pos: Counter) -> None:
+    ledger: Any = pos.till.ledger
+
+    def full(*_: Any, **__: Any) -> None:
+        raise LedgerUnavailable("the disk is full")
+
+    def story(client: LocalClient) -> None:
+        client.post("/v1/sales", {"sale_id": "sale-0001", "amount": AMOUNT})
+        ledger.record = full
+        pos.scan(pos.till.phone().code())
+        view = client.get("/v1/sales/sale-0001?wait_s=4")
+        assert (view["state"], view["reason"]) == ("unknown", "ledger_unavailable")
+        body = {"sale_id": "sale-0002", "amount": AMOUNT, "code": pos.till.phone().code()}
+        assert problem(lambda: client.post("/v1/sales", body)) == (503, "ledger_unavailable")
+
+    pos.tell(story)
+
+
+def test_a_capture_or_a_reversal_that_did_not_happen_is_never_answered_as_if_it_had(pos: Counter) -> None:
+    def story(client: LocalClient) -> None:
+        sell = {"amount": AMOUNT, "capture": "later"}
+        client.post("/v1/sales", {"sale_id": "sale-0001", "code": pos.till.phone().code(), **sell})
+        assert client.post("/v1/sales/sale-0001/reversal")["state"] == "reversed"
+        assert client.post("/v1/sales/sale-0001/reversal")["state"] == "reversed"
+        assert problem(lambda: client.post("/v1/sales/sale-0001/capture")) == (409, "sale_reversed")
+        client.post("/v1/sales", {"sale_id": "sale-0002", "amount": AMOUNT, "code": pos.till.phone().code()})
+        assert problem(lambda: client.post("/v1/sales/sale-0002/reversal")) == (409, "sale_captured")
+        assert problem(lambda: client.post("/v1/sales/sale-0003/reversal")) == (404, "sale_unknown")
+        assert problem(lambda: client.post("/v1/sales/sale-0003/capture")) == (404, "sale_unknown")
+
+    pos.tell(story)
+
+
+def test_an_unknown_sale_is_unknown_and_a_known_one_with_other_content_a_conflict(pos: Counter) -> None:
+    def story(client: LocalClient) -> None:
+        assert problem(lambda: client.get("/v1/sales/sale-0001")) == (404, "sale_unknown")
+        client.post("/v1/sales", {"sale_id": "sale-0001", "amount": AMOUNT, "code": pos.till.phone().code()})
+        for change in ({"amount": {"minor": 1, "currency": "CNY"}}, {"category": "5732"}, {"capture": "later"}):
+            body = {"sale_id": "sale-0001", "amount": AMOUNT, "code": pos.till.phone().code()} | change
+            assert problem(lambda body=body: client.post("/v1/sales", body)) == (409, "idempotency_conflict")
+
+    pos.tell(story)
+
+
+MALFORMED = {
+    "no JSON": b"{",
+    "no object": b"[]",
+    "no amount": b"{}",
+    "an amount of nothing": b'{"amount": {"minor": 0, "currency": "CNY"}}',
+    "an amount below nothing": b'{"amount": {"minor": -5, "currency": "CNY"}}',
+    "an amount that is a float": b'{"amount": {"minor": 1.5, "currency": "CNY"}}',
+    "an amount that is a text": b'{"amount": {"minor": "5", "currency": "CNY"}}',
+    "an amount that is true": b'{"amount": {"minor": true, "currency": "CNY"}}',
+    "an amount that no JSON number keeps": b'{"amount": {"minor": 9007199254740992, "currency": "CNY"}}',
+    "another currency": b'{"amount": {"minor": 5, "currency": "USD"}}',
+    "no currency": b'{"amount": {"minor": 5, "currency": "yuan"}}',
+    "a short sale id": b'{"sale_id": "1", "amount": {"minor": 5, "currency": "CNY"}}',
+    "a sale id with a path": b'{"sale_id": "../../../etc", "amount": {"minor": 5, "currency": "CNY"}}',
+    "a sale id with a line": b'{"sale_id": "sale-0001\\n", "amount": {"minor": 5, "currency": "CNY"}}',
+    "a category in words": b'{"category": "food", "amount": {"minor": 5, "currency": "CNY"}}',
+    "a capture never": b'{"capture": "never", "amount": {"minor": 5, "currency": "CNY"}}',
+    "a code without end": b'{"code": "' + b"A" * 513 + b'", "amount": {"minor": 5, "currency": "CNY"}}',
+    "half a letter": b'{"code": "\\ud800", "amount": {"minor": 5, "currency": "CNY"}}',
+    "bytes that are no text": b'{"code": "\xff", "amount": {"minor": 5, "currency": "CNY"}}',
+    "a thousand lists": b"[" * 5_000,
+}
+
+
+def test_a_malformed_body_is_refused_with_a_reason_and_nothing_is_recorded(pos: Counter) -> None:
+    def story(_: LocalClient) -> None:
+        for name, body in MALFORMED.items():
+            status, media, answer = pos.raw("POST", "/v1/sales", body)
+            assert (status, media) == (422, "application/problem+json"), name
+            assert json.loads(answer)["detail"], name
+            assert b"Traceback" not in answer
+
+    before = pos.till.ledger.head
+    pos.tell(story)
+    assert pos.till.ledger.head == before
+
+
+def test_a_body_that_is_too_large_is_refused_before_it_is_read_whole(pos: Counter) -> None:
+    status, media, _ = pos.tell(lambda _: pos.raw("POST", "/v1/sales", b" " * (BODY_BYTES_MAX + 1)))
+    assert (status, media) == (413, "application/problem+json")
+
+
+ELSEWHERE = [
+    ("GET", "/", 404),
+    ("GET", "/v1/sales", 405),
+    ("DELETE", "/v1/sales/sale-0001", 405),
+    ("GET", "/v1/sales/sale-0001?wait_s=nan", 404),
+    ("GET", "/v1/sales/sale-0002?wait_s=nan", 422),
+    ("GET", "/v1/sales/sale-0002?wait_s=inf", 422),
+    ("GET", "/v1/sales/sale-0002?after_attempt=nan", 422),
+    ("GET", "/v1/sales/sale-0002?wait_s=soon", 422),
+    ("GET", "/v1/sales/%ff%00%0a", 404),
+]
+
+
+def test_every_refusal_is_a_problem_document(pos: Counter) -> None:
+    def story(client: LocalClient) -> None:
+        client.post("/v1/sales", {"sale_id": "sale-0002", "amount": AMOUNT})
+        for method, path, status in ELSEWHERE:
+            said, media, answer = pos.raw(method, path)
+            assert (said, media) == (status, "application/problem+json"), path
+            assert json.loads(answer)["status"] == status
+
+    pos.tell(story)
+
+
+def test_a_bug_is_a_problem_document_without_a_stack_trace(pos: Counter) -> None:
+    checkout: Any = pos.till.checkout
+
+    async def broken(*_: Any) -> None:
+        raise ZeroDivisionError("secret detail")
+
+    checkout.sell = broken
+    body = json.dumps({"amount": AMOUNT, "code": "x"}).encode()
+    status, media, answer = pos.tell(lambda _: pos.raw("POST", "/v1/sales", body))
+    assert (status, media) == (500, "application/problem+json")
+    assert b"Traceback" not in answer and b"secret" not in answer
+
+
+def test_a_sale_in_progress_is_shown_as_asked_and_never_as_unknown(pos: Counter) -> None:
+    async def slowly(request: Any) -> Any:
+        await asyncio.sleep(0.3)
+        return approved(request)
+
+    pos.till.backend.available, pos.till.backend.answer = True, slowly
+
+    def story(client: LocalClient) -> None:
+        client.post("/v1/sales", {"sale_id": "sale-0001", "amount": AMOUNT})
+        pos.scan(pos.till.phone().code())
+        assert client.get("/v1/sales/sale-0001?wait_s=0.05")["state"] == "asking"
+        assert client.get("/v1/sales/sale-0001?wait_s=3")["mode"] == "online"
+
+    pos.tell(story)
+
+
+def test_the_day_is_closed_and_a_lender_that_is_none_is_refused(pos: Counter) -> None:
+    def story(client: LocalClient) -> None:
+        assert problem(lambda: client.post("/v1/settlements", {"lender": "nobody"})) == (404, "lender_unknown")
+        report = client.post("/v1/settlements")
+        assert (report["lender"], report["batch"], report["state"]) == (LENDER, 1, "pending")
+
+    pos.tell(story)
+
+
+def test_the_journal_is_verified_while_the_lane_runs(pos: Counter) -> None:
+    assert pos.tell(lambda client: client.post("/v1/journal/verification"))["verified"] is True
+    database: Any = pos.till.ledger._db
+    database.execute_sql("DELETE FROM journal_entry WHERE number = (SELECT MAX(number) FROM journal_entry)")
+    assert pos.tell(lambda client: problem(lambda: client.post("/v1/journal/verification"))) == (503, "ledger_corrupt")
+
+
+@contextmanager
+def listening(pos: Counter) -> Iterator[Any]:
+    connection = http.client.HTTPConnection("localhost", timeout=5)
+    connection.sock = socket.socket(socket.AF_UNIX)
+    connection.sock.connect(str(pos.path))
+    connection.request("GET", "/v1/events")
+    yield connection.getresponse()
+    connection.close()
+
+
+def test_events_arrive_as_they_happen_and_a_stop_ends_them_at_once(pos: Counter) -> None:
+    def story(client: LocalClient) -> Any:
+        with listening(pos) as stream:
+            assert stream.headers["Content-Type"].startswith("text/event-stream")
+            client.post("/v1/sales", {"sale_id": "sale-0001", "amount": AMOUNT, "code": pos.till.phone().code()})
+            found = []
+            while len(found) < 2:
+                line = stream.readline().decode().strip()
+                if line.startswith("data:"):
+                    found.append(json.loads(line[5:])["state"])
+            assert found == ["asking", "approved"]
+            pos.loop.call_soon_threadsafe(pos.till.lane.events.close)
+            assert stream.read().strip() == b""
+
+    pos.tell(story)
+
+
+def test_only_owner_and_group_may_sell(pos: Counter) -> None:
+    assert pos.tell(lambda _: stat.S_IMODE(pos.path.stat().st_mode)) == 0o660
+
+
+def test_an_agent_that_is_not_there_says_so(tmp_path: Path) -> None:
+    with pytest.raises(AgentNotRunning):
+        LocalClient(tmp_path / "no.sock").get("/v1/status")

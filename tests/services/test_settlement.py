@@ -1,0 +1,117 @@
+"""The end of the day: totals that nobody can lose, matched now or later, and never closed in silence."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from agent.core.journal import Kind
+from agent.errors import UplinkRefused
+from tests.services.lanes import LENDER, Till, order
+from tests.uplink.world import run
+
+
+def sell(till: Till, minor: int, sale_id: str, **fields: Any) -> None:
+    run(till.checkout.sell(order(sale_id, minor, **fields), till.phone().code()))
+
+
+def acknowledge(till: Till) -> None:
+    till.lane.forwarding.next_batch(10_000, 10**7)
+    till.lane.forwarding.acknowledged(1, till.ledger.head.number, [])
+
+
+def close(till: Till) -> Any:
+    return run(till.lane.settlement.close_day(LENDER))
+
+
+def test_a_batch_counts_every_sale_of_the_day_offline_ones_included(till: Till) -> None:
+    sell(till, 3_000, "sale-0001")
+    sell(till, 2_000, "sale-0002", capture="later")
+    sell(till, 20_000, "sale-0003")
+    run(till.checkout.reverse("sale-0002", "x"))
+    report = close(till)
+    assert report.totals == {
+        "approved": {"count": 2, "minor": 5_000},
+        "declined": {"count": 1, "minor": 20_000},
+        "captured": {"count": 1, "minor": 3_000},
+        "reversed": {"count": 1, "minor": 2_000},
+        "stand_in": {"count": 2, "minor": 5_000},
+    }
+    assert (report.batch, report.first_number, report.state) == (1, 1, "pending")
+
+
+def test_batches_follow_each_other_without_a_gap_and_start_from_zero(till: Till) -> None:
+    sell(till, 3_000, "sale-0001")
+    first = close(till)
+    sell(till, 1_000, "sale-0002")
+    second = close(till)
+    assert (second.batch, second.first_number) == (2, first.last_number + 1)
+    assert second.totals["approved"] == {"count": 1, "minor": 1_000}
+    assert [sealed.entry.body["batch"] for sealed in till.entries(Kind.SETTLEMENT)] == [1, 2]
+
+
+def test_with_the_line_up_the_close_waits_for_its_own_entries_and_matches(till: Till) -> None:
+    sell(till, 3_000, "sale-0001")
+    till.backend.available = True
+
+    async def story() -> Any:
+        closing = asyncio.create_task(till.lane.settlement.close_day(LENDER))
+        await asyncio.sleep(3)
+        assert till.backend.settled == [], "the backend has not got the entries yet"
+        acknowledge(till)
+        return await closing
+
+    assert run(story()).state == "matched"
+    assert till.ledger.unmatched_batches() == ()
+
+
+def test_a_batch_that_could_not_be_matched_is_asked_about_again_even_after_a_restart(till: Till) -> None:
+    sell(till, 3_000, "sale-0001")
+    report = close(till)
+    assert report.state == "pending"
+    assert "batch_pending" in {condition.code for condition in till.lane.conditions()}
+    till.restart()
+    till.backend.available = True
+    acknowledge(till)
+    run(till.lane.maintain())
+    assert till.backend.settled[-1]["chain_head"] == report.chain_head
+    assert till.backend.settled[-1]["totals"] == report.totals
+    assert "batch_pending" not in {condition.code for condition in till.lane.conditions()}
+    run(till.lane.maintain())
+    assert len(till.backend.settled) == 2, "a batch that is matched is not asked about again"
+
+
+DIFFERENCES = {
+    "it counted another amount": {"totals": {"approved": {"count": 1, "minor": 1}}},
+    "its chain ends elsewhere": {"chain_head": "AAAA"},
+    "it says so itself": {"matched": False},
+}
+
+
+@pytest.mark.parametrize("name", DIFFERENCES)
+def test_a_difference_is_named_and_stays_an_error(till: Till, name: str) -> None:
+    sell(till, 3_000, "sale-0001")
+    till.backend.available = True
+    backend: Any = till.backend
+
+    async def differs(body: Any) -> Any:
+        return {"matched": True, "totals": body["totals"], "chain_head": body["chain_head"]} | DIFFERENCES[name]
+
+    backend.settle = differs
+    acknowledge(till)
+    report = close(till)
+    assert report.state == "different"
+    assert bool(report.differences) == (name != "it says so itself")
+    till.restart()
+    assert {c.severity for c in till.lane.conditions() if c.code == "batch_different"} == {"error"}
+
+
+def test_a_backend_that_is_behind_leaves_the_batch_pending(till: Till) -> None:
+    backend: Any = till.backend
+
+    async def behind(_: Any) -> Any:
+        raise UplinkRefused("journal_behind")
+
+    till.backend.available, backend.settle = True, behind
+    assert close(till).state == "pending"
+    assert len(till.ledger.unmatched_batches()) == 1
