@@ -6,6 +6,7 @@ An unplugged port shows as an OSError or as "readiness to read but no data" from
 from __future__ import annotations
 
 import errno
+import termios
 import time
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -54,7 +55,7 @@ class SerialTransport:
                 self._path, s.baud, s.data_bits, s.parity[0].upper(), s.stop_bits, timeout=timeout_s,
                 xonxoff=s.xon_xoff, rtscts=s.rts_cts, dsrdtr=s.dsr_dtr, exclusive=True,
             )  # fmt: skip
-        except (OSError, ValueError) as error:  # SerialException is an OSError, not always with an errno
+        except (OSError, ValueError, termios.error) as error:  # SerialException is an OSError, not always with an errno
             raise self._open_failure(error) from error
 
     def write(self, data: bytes, timeout_s: float) -> None:
@@ -94,7 +95,7 @@ class SerialTransport:
             raise TransportError("lost", "not open")
         return self._port
 
-    def _open_failure(self, error: OSError | ValueError) -> TransportError:
+    def _open_failure(self, error: Exception) -> TransportError:
         if not isinstance(error, OSError):
             return TransportError("unreachable", f"{self._path}: {error}")
         # pyserial turns the failed exclusive lock into a text with the number of EAGAIN but without errno

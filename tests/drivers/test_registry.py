@@ -21,6 +21,7 @@ def test_a_virtual_printer_prints_into_its_directory(tmp_path: Path) -> None:
     assert printer.print_document("1", SLIP, copy=False).rung == "confirmed"
     assert (tmp_path / "001.txt").read_text(encoding="utf-8") == "合计\n"
     assert isinstance(printer.stand_in, VirtualPrinter)
+    assert printer.stand_in._columns == 32
     printer.close()
 
 

@@ -8,7 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from drivers.rendering import fonts
+from drivers.rendering.picture import draw
+from drivers.rendering.rows import Run, TextRow
 from drivers.virtual.printer import VirtualPrinter
+from tests.drivers.rendering.test_picture import has_fonts
 
 
 def connect(paper: VirtualPrinter) -> socket.socket:
@@ -106,3 +110,40 @@ def test_a_slip_that_lost_its_end_is_marked_as_torn(paper: VirtualPrinter, tmp_p
     assert paper.wait_for_slips(1, 1.0)
     assert (paper.slips[0].text, paper.slips[0].complete) == ("half a sl", False)
     assert (tmp_path / "slips" / "001.txt").read_text(encoding="utf-8") == "half a sl\n[TORN]\n"
+
+
+@has_fonts
+def test_each_slip_leaves_the_picture_of_what_its_bytes_say_on_its_own_width_of_paper(tmp_path: Path) -> None:
+    paper = VirtualPrinter(tmp_path, columns=32)
+    with connect(paper) as connection:
+        connection.sendall(b"\x1d!\x11" + b"wider than this paper" + b"\x1d!\x00\n\x1dV\x00" + b"torn")
+        assert paper.wait_for_slips(1, 1.0)
+    paper.close()
+    big = [TextRow((Run(part, double=True),)) for part in ("wider than this ", "paper")]
+    assert (tmp_path / "001.png").read_bytes() == draw(big, 32)
+    assert (tmp_path / "002.png").read_bytes() == draw([TextRow((Run("torn"),))], 32)
+
+
+def test_bytes_that_no_picture_can_show_leave_their_text_and_harm_nothing(tmp_path: Path) -> None:
+    paper = VirtualPrinter(tmp_path)
+    with connect(paper) as connection:
+        connection.sendall(b"\n" * 20_000 + b"far below\n\x1dV\x00")
+        connection.sendall(b"\x1d(k\xbb\x0b1P0" + b"x" * 3000 + b"\x1d(k\x03\x001Q0\n\x1dV\x00" + b"next\n\x1dV\x00")
+        assert paper.wait_for_slips(3, 2.0)
+    paper.close()
+    assert [slip.text[:9] for slip in paper.slips] == ["far below", "[QR: xxxx", "next"]
+    assert not (tmp_path / "001.png").exists()
+    assert not (tmp_path / "002.png").exists()
+
+
+def test_without_a_font_slips_are_kept_without_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fonts, "WIDE", ())
+    monkeypatch.setattr(fonts, "NARROW", ())
+    fonts.font.cache_clear()
+    paper = VirtualPrinter(tmp_path)
+    with connect(paper) as connection:
+        connection.sendall(b"plain\n\x1dV\x00")
+        assert paper.wait_for_slips(1, 1.0)
+    paper.close()
+    assert {path.name for path in tmp_path.iterdir()} == {"001.escpos", "001.txt"}
+    fonts.font.cache_clear()
