@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from agent import devices
 from agent.config import Config
 from agent.core import cbor, cose
 from agent.core.journal import Head, JournalError
@@ -26,16 +27,17 @@ from agent.lane import Lane, LaneDesk, LaneSettings
 from agent.local.api import Desk, create_app
 from agent.local.server import make_server
 from agent.machine import MachineClock, ThreadedPrinter, notify, stop_on_signals
-from agent.overview import lane_status
-from agent.services.lenders import EnrolledLender
+from agent.overview import clock_facts, lane_status, ledger_facts, lender_facts
+from agent.ports import PrintResult
+from agent.services.lenders import EnrolledLender, Lenders
+from agent.services.timekeeping import LaneClock
 from agent.store.ledger import SqliteLedger
 from agent.store.snapshot_files import SnapshotFiles
 from agent.uplink.identity import CERTIFICATE_FILE, Enrolled, load_identity, load_journal_key
 from agent.uplink.remote import RemoteBackend
 from agent.uplink.unix_channel import connect_unix, serve_unix
-from drivers.device import DataEvent, DeviceEvent
+from drivers.device import DataEvent, Device, DeviceEvent
 from drivers.printers.pos_printer import POSPrinter
-from drivers.registry import open_printer, open_scanner
 
 LOG: Final = logging.getLogger(__name__)
 MAINTENANCE_S: Final = 60.0
@@ -75,8 +77,8 @@ async def _run(config: Config, enrolled: Enrolled) -> int:
         printer = await _open_printer(config, stack)
         lane, desk = _compose(config, enrolled, ledger, printer)
         await stack.enter_async_context(_served_uplink(config, lane, desk))
-        _open_scanners(config, lane, stack)
-        await stack.enter_async_context(_served_api(config, lane, desk))
+        scanners = _open_scanners(config, lane, stack)
+        await stack.enter_async_context(_served_api(config, lane, desk, scanners, printer))
         loops = (_kept_up(lane.spooler.run), _kept_up(lambda: _maintained(lane)), _kept_up(lane.start))
         tasks = await stack.enter_async_context(_running(*loops))
         notify("READY=1")
@@ -156,15 +158,13 @@ def enrolled_lenders(enrolled: Enrolled) -> list[EnrolledLender]:
 
 
 async def _open_printer(config: Config, stack: contextlib.AsyncExitStack) -> POSPrinter | None:
-    if not config.printer.address:
-        return None
-    settings = config.printer
-    printer = await asyncio.to_thread(open_printer, "printer", settings.address, settings.options)
-    stack.push_async_callback(asyncio.to_thread, printer.close)
+    printer = await asyncio.to_thread(devices.configured_printer, config)
+    if printer is not None:
+        stack.push_async_callback(asyncio.to_thread, printer.close)
     return printer
 
 
-def _open_scanners(config: Config, lane: Lane, stack: contextlib.AsyncExitStack) -> None:
+def _open_scanners(config: Config, lane: Lane, stack: contextlib.AsyncExitStack) -> list[Device]:
     loop = asyncio.get_running_loop()
 
     def on_event(event: DeviceEvent) -> None:
@@ -172,9 +172,12 @@ def _open_scanners(config: Config, lane: Lane, stack: contextlib.AsyncExitStack)
             scan = event.scan
             loop.call_soon_threadsafe(lane.counter.scanned, scan.raw, scan.device)
 
-    for name, settings in config.scanner.items():
-        scanner = open_scanner(name, settings.address, settings.options, on_event=on_event)
+    scanners = []
+    for name in config.scanner:
+        scanner = devices.configured_scanner(config, name, on_event)
         stack.callback(scanner.close)
+        scanners.append(scanner)
+    return scanners
 
 
 @contextlib.asynccontextmanager
@@ -190,7 +193,17 @@ async def _served_uplink(config: Config, lane: Lane, desk: LaneDesk) -> AsyncIte
 
 
 @contextlib.asynccontextmanager
-async def _served_api(config: Config, lane: Lane, desk: LaneDesk) -> AsyncIterator[None]:
+async def _served_api(
+    config: Config, lane: Lane, desk: LaneDesk, scanners: list[Device], printer: POSPrinter | None
+) -> AsyncIterator[None]:
+    async def check_devices() -> list[dict[str, Any]]:
+        asked: list[Device] = [*scanners, printer] if printer else [*scanners]
+        found = [await asyncio.to_thread(devices.report, config, device) for device in asked]
+        return [report.to_dict() for report in found]
+
+    async def print_test() -> PrintResult | None:
+        return await asyncio.to_thread(devices.print_test, config, printer) if printer else None
+
     app = create_app(
         Desk(
             counter=lane.counter,
@@ -203,6 +216,8 @@ async def _served_api(config: Config, lane: Lane, desk: LaneDesk) -> AsyncIterat
             new_sale_id=lambda: str(uuid.uuid4()),
             status=lambda: lane_status(lane, desk),
             verify_journal=lambda: _verified_running(lane),
+            check_devices=check_devices,
+            print_test=print_test,
         )
     )
     server, bound = make_server(app, agent_socket(config))
@@ -292,6 +307,20 @@ def open_offline(config: Config) -> Iterator[SqliteLedger]:
         yield ledger
     finally:
         ledger.close()
+
+
+def offline_status(config: Config, ledger: SqliteLedger) -> dict[str, Any]:
+    """What `status` tells of a lane, as far as its files know it. Raises NotEnrolled and ledger faults."""
+    enrolled = load_identity(identity_dir(config))
+    clock = LaneClock(MachineClock(), ledger, os.urandom, holdover_max_s=config.limits.clock_holdover_max_s)
+    lenders = Lenders(enrolled.lane, enrolled_lenders(enrolled), ledger, SnapshotFiles(_snapshots_dir(config)), clock)
+    return {
+        "lane": enrolled.lane,
+        "store": enrolled.store,
+        "clock": clock_facts(clock.read(lenders.first.lender)),
+        **ledger_facts(ledger),
+        "lenders": [lender_facts(lender) for lender in lenders.all()],
+    }
 
 
 # -- the uplink process and enrollment ----------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""What `status` shows: one lane as JSON values.
+"""What `status` shows: one lane as JSON values, told by the running agent or read from its files.
 
 The one rule: facts only, nothing personal; whoever reads it can tell whether the lane sells and what to do if not.
 """
@@ -8,48 +8,84 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any, Final
 
+from agent.core.journal import JournalError
+from agent.core.trusted_time import ClockReading
 from agent.lane import Lane, LaneDesk
+from agent.ports import Ledger
+from agent.services.lenders import Lender
 
 SALES_SHOWN: Final = 10
 
 
 def lane_status(lane: Lane, desk: LaneDesk) -> dict[str, Any]:
     """One screen of facts about the lane, as JSON values."""
-    reading = lane.clock.read(lane.lenders.first.lender)
-    cursor = lane.ledger.cursor(lane.ledger.head.epoch)
     return {
         "lane": lane.settings.lane,
         "store": lane.settings.store,
         "conditions": [asdict(found) for found in lane.conditions()],
         "link": {"up": lane.backend.available, "detail": desk.link_detail},
-        "clock": {"now_s": reading.now_s, "trusted": reading.trusted, "source": reading.source},
-        "journal": {
-            "epoch": lane.ledger.head.epoch,
-            "number": lane.ledger.head.number,
-            "head": lane.ledger.head.hash.hex(),
-            "lease_horizon": lane.ledger.head.lease_horizon,
-        },
-        "queue": {
-            "depth": lane.forwarding.depth,
-            "sent_through": cursor.sent_through,
-            "acknowledged_through": cursor.acknowledged_through,
-            "exceptions": [
-                {"epoch": item.position.epoch, "number": item.position.number, "state": item.state, "why": item.reason}
-                for item in lane.ledger.queue_exceptions()
-            ],
-        },
+        "clock": clock_facts(lane.clock.read(lane.lenders.first.lender)),
+        **ledger_facts(lane.ledger),
         "lenders": [
-            {
-                "lender": lender.lender,
-                "name": lender.name,
-                "keys_version": lender.keys.version,
-                "policy_version": lender.policy.version if lender.policy else None,
-                "snapshot_sequence": lender.snapshot_sequence or None,
-                "snapshot_built_at": lender.stack.newest.built_at if lender.stack else None,
-                "batch": asdict(lane.ledger.open_batch(lender.lender)),
-            }
+            {**lender_facts(lender), "batch": asdict(lane.ledger.open_batch(lender.lender))}
             for lender in lane.lenders.all()
         ],
         "print_jobs_waiting": len(lane.ledger.print_jobs()),
         "recent_sales": [lane.counter.view(hold.sale_id) for hold in lane.ledger.recent_sales(SALES_SHOWN)],
+    }
+
+
+def clock_facts(reading: ClockReading) -> dict[str, Any]:
+    """Which time it is and whether it is believed; ``offset_s`` is that time minus the computer's own."""
+    return {name: getattr(reading, name) for name in ("now_s", "trusted", "source", "offset_s", "reason")}
+
+
+def ledger_facts(ledger: Ledger) -> dict[str, Any]:
+    """Where the journal ends and what of it the backend has not acknowledged; ``oldest_at`` None: all is."""
+    head = ledger.head
+    cursor = ledger.cursor(head.epoch)
+    return {
+        "journal": {
+            "epoch": head.epoch,
+            "number": head.number,
+            "head": head.hash.hex(),
+            "lease_horizon": head.lease_horizon,
+        },
+        "queue": {
+            "depth": head.number - cursor.acknowledged_through,
+            "oldest_at": _recorded_at(ledger, head.epoch, cursor.acknowledged_through + 1),
+            "sent_through": cursor.sent_through,
+            "acknowledged_through": cursor.acknowledged_through,
+            "exceptions": [
+                {"epoch": item.position.epoch, "number": item.position.number, "state": item.state, "why": item.reason}
+                for item in ledger.queue_exceptions()
+            ],
+        },
+    }
+
+
+def _recorded_at(ledger: Ledger, epoch: int, number: int) -> int | None:
+    """When an entry was recorded; None if there is none, or none that can be read: the status must be told anyway."""
+    try:
+        found = ledger.entries_after(epoch, number - 1, 1)
+    except JournalError:
+        return None
+    return found[0].entry.recorded_at if found else None
+
+
+def lender_facts(lender: Lender) -> dict[str, Any]:
+    """The signed documents of a lender that are in force; ``faults`` says why a newer one is not."""
+    policy, newest = lender.policy, lender.stack.newest if lender.stack else None
+    return {
+        "lender": lender.lender,
+        "name": lender.name,
+        "keys_version": lender.keys.version,
+        "keys_expire_at": lender.keys.expires_at,
+        "policy_version": policy.version if policy else None,
+        "policy_expires_at": policy.expires_at if policy else None,
+        "snapshot_sequence": newest.sequence if newest else None,
+        "snapshot_built_at": newest.built_at if newest else None,
+        "snapshot_soft_age_s": newest.soft_age_s if newest else None,
+        "snapshot_hard_age_s": newest.hard_age_s if newest else None,
+        "faults": dict(lender.faults),
     }

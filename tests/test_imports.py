@@ -73,7 +73,7 @@ TABLE = (
         "the command must not open the live ledger: it asks the running agent, or goes through agent.app",
         project=(
             *("agent.core", "agent.local.client", "agent.config", "agent.errors", "agent.texts", "agent.logs"),
-            *("agent.app", "agent.demo", "drivers"),
+            *("agent.app", "agent.demo", "agent.devices", "agent.diagnosis", "drivers"),
         ),
         libraries=(ANY,),
         not_stdlib=frozenset({"sqlite3"}),
@@ -91,7 +91,23 @@ TABLE = (
         "one lane is put together the same way in the daemon and in the simulation",
         project=("agent.core", "agent.ports", "agent.services", "agent.texts", "agent.uplink.lane_side"),
     ),
-    Row("agent.overview", "what status shows is one lane as values", project=("agent.lane", "agent.ports")),
+    Row(
+        "agent.overview",
+        "what status shows is one lane as values",
+        project=("agent.core", "agent.lane", "agent.ports", "agent.services"),
+    ),
+    Row(
+        "agent.devices",
+        "a device is the same for the agent and for a command",
+        project=("agent.config", "agent.ports", "agent.services.slips", "drivers"),
+    ),
+    Row(
+        "agent.diagnosis",
+        "it looks at every part from outside, also at those that do not start",
+        project=("agent", "drivers"),
+        libraries=(ANY,),
+        never=("agent.simulation", "agent.cli"),
+    ),
     Row(
         "agent.machine",
         "clocks, threads and init system of this computer",

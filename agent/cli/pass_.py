@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 Run = Callable[[argparse.Namespace], int]
 ACCEPTED, REFUSED = 0, 1
 CREDENTIAL_LIFE_S = 24 * 3600
+UNVERIFIED = "Nothing below is verified: whoever made this code can claim anything."
 ACCOUNT_EXAMPLE = "000102030405060708090a0b0c0d0e0f"
 CODE_HELP = "the text of the QR code; - reads it from standard input"
 
@@ -102,10 +103,19 @@ def show(args: argparse.Namespace) -> int:
         fields = _fields(credit_pass.parse(_code(args)))
     except credit_pass.PassRejected as rejected:
         return _refused(args, rejected)
-    warning = "Nothing below is verified: whoever made this code can claim anything."
     record = {"verified": False, **{field.name: field.value for field in fields}}
-    _print(args, record, "\n".join([warning, *(field.sentence for field in fields)]))
+    _print(args, record, "\n".join([UNVERIFIED, *(field.sentence for field in fields)]))
     return ACCEPTED
+
+
+def explain(code: str) -> list[str]:
+    """What a code says of itself, in sentences; or the one why it is no pass. Verifies nothing."""
+    from agent.core import credit_pass
+
+    try:
+        return [UNVERIFIED, *(field.sentence for field in _fields(credit_pass.parse(code)))]
+    except credit_pass.PassRejected as rejected:
+        return [_refusal(rejected)]
 
 
 def verify(args: argparse.Namespace) -> int:
@@ -175,8 +185,12 @@ def _fields(parsed: "ParsedPass") -> list[_Field]:
 def _refused(args: argparse.Namespace, rejected: "PassRejected") -> int:
     reason, code = str(rejected.reason), rejected.response_code
     record = {"verified": False, "reason": reason, "response_code": code, "detail": rejected.detail}
-    _print(args, record, f"Refused, {reason} (response code {code}): {rejected.detail}")
+    _print(args, record, _refusal(rejected))
     return REFUSED
+
+
+def _refusal(rejected: "PassRejected") -> str:
+    return f"Refused, {rejected.reason} (response code {rejected.reason.response_code}): {rejected.detail}"
 
 
 def _account_token(text: str) -> bytes:

@@ -23,6 +23,7 @@ from starlette.routing import Route
 from agent.core.authorization import Hold, HoldState
 from agent.core.money import Money, MoneyError
 from agent.errors import CounterfoilError, IdempotencyConflict, LedgerError
+from agent.ports import PrintResult
 from agent.services.checkout import Checkout, Order
 from agent.services.counter import Counter, Events
 from agent.services.settlement import Settlement
@@ -74,6 +75,8 @@ class Desk:
     new_sale_id: Callable[[], str]
     status: Callable[[], dict[str, Any]]
     verify_journal: Callable[[], Awaitable[dict[str, Any]]]
+    check_devices: Callable[[], Awaitable[list[dict[str, Any]]]]
+    print_test: Callable[[], Awaitable[PrintResult | None]]
 
 
 B = TypeVar("B", bound=_Body)
@@ -131,6 +134,15 @@ def create_app(desk: Desk) -> Starlette:
     async def verify(_: Request) -> Response:
         return JSONResponse(await desk.verify_journal())
 
+    async def devices(_: Request) -> Response:
+        return JSONResponse(await desk.check_devices())
+
+    async def print_test(_: Request) -> Response:
+        result = await desk.print_test()
+        if result is None:
+            return _problem(409, "printer_none", "This lane has no printer.", "Set printer.address and restart.")
+        return JSONResponse(asdict(result))
+
     async def events(_: Request) -> Response:
         return StreamingResponse(_stream(desk.events), media_type="text/event-stream")
 
@@ -143,6 +155,8 @@ def create_app(desk: Desk) -> Starlette:
             Route("/v1/settlements", _guarded(settle), methods=["POST"]),
             Route("/v1/status", _guarded(status), methods=["GET"]),
             Route("/v1/journal/verification", _guarded(verify), methods=["POST"]),
+            Route("/v1/devices", _guarded(devices), methods=["GET"]),
+            Route("/v1/print-jobs", _guarded(print_test), methods=["POST"]),
             Route("/v1/events", events, methods=["GET"]),
         ],
         exception_handlers={HTTPException: _not_served, Exception: _failed},

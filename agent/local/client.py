@@ -8,7 +8,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,30 @@ class LocalClient:
     def post(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
         return self._ask("POST", path, body or {})
 
+    def events(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """What happens at the lane from now on, as (type, data), with a `still_here` in long silences; ends when
+        the agent stops. Raises AgentNotRunning."""
+        connection = _UnixConnection(self._socket_path, self._timeout_s)
+        try:
+            connection.request("GET", "/v1/events")
+            kind = ""
+            for line in connection.getresponse():
+                name, _, value = line.decode().strip().partition(": ")
+                if name == "event":
+                    kind = value
+                elif name == "data":
+                    yield kind, json.loads(value)
+                elif line.startswith(b":"):
+                    yield "still_here", {}
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise AgentNotRunning(self._unanswered(error)) from error
+        finally:
+            connection.close()
+
+    def _unanswered(self, error: Exception) -> str:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        return f"The agent does not answer at {self._socket_path}: {reason}"
+
     def _ask(self, method: str, path: str, body: Mapping[str, Any] | None) -> Any:
         """The JSON answer. Raises AgentNotRunning, RequestRefused."""
         connection = _UnixConnection(self._socket_path, self._timeout_s)
@@ -58,7 +82,7 @@ class LocalClient:
             response = connection.getresponse()
             answer = json.loads(response.read())
         except (OSError, http.client.HTTPException, ValueError) as error:
-            raise AgentNotRunning(f"The agent does not answer at {self._socket_path}: {error}") from error
+            raise AgentNotRunning(self._unanswered(error)) from error
         finally:
             connection.close()
         if response.status >= 400:

@@ -53,14 +53,8 @@ class LaneClock:
         sent = self._asked.pop((lender, nonce), None)
         if sent is None:
             return False
-        try:
-            # The document's own time judges its key's validity: nothing else is known yet.
-            claimed = _claimed_time(data)
-            signed = trust.verify_document(data, keys, role=trust.Role.TIME, typ=TIME_TYP, at=claimed)
-        except (trust.TrustError, cose.CoseError, cbor.CborError):
-            return False
-        time_s = signed.get("time")
-        if (signed.get("lender"), signed.get("nonce")) != (lender, nonce) or type(time_s) is not int or time_s <= 0:
+        time_s = signed_time_of(lender, nonce, data, keys)
+        if time_s is None:
             return False
         anchor = accept_signed(time_s, sent_monotonic_s=sent, received_monotonic_s=self._clock.monotonic_s())
         if anchor is None:
@@ -76,6 +70,19 @@ class LaneClock:
         raised = raise_floor(floor_s, built_at, fresh_signed=False, forward_jump_max_s=FORWARD_JUMP_MAX_S)
         if floor_s and raised != floor_s:
             self._ledger.set_time_floor(lender, raised, last_signed_s)
+
+
+def signed_time_of(lender: str, nonce: bytes, data: bytes, keys: trust.KeyList) -> int | None:
+    """The time in a document, UTC seconds; None: not signed by this lender's time key, or not for this nonce."""
+    try:
+        # The document's own time judges its key's validity: nothing else is known yet.
+        signed = trust.verify_document(data, keys, role=trust.Role.TIME, typ=TIME_TYP, at=_claimed_time(data))
+    except (trust.TrustError, cose.CoseError, cbor.CborError):
+        return None
+    time_s = signed.get("time")
+    if (signed.get("lender"), signed.get("nonce")) != (lender, nonce) or type(time_s) is not int or time_s <= 0:
+        return None
+    return time_s
 
 
 def _claimed_time(data: bytes) -> int:

@@ -319,6 +319,11 @@ class SqliteLedger:
             fold.rebuild(self._db, self._head)
         return self._head
 
+    def damage(self) -> list[str]:
+        """What SQLite finds wrong in its own file, page by page and index by index; empty when it is sound."""
+        found = [str(row[0]) for row in self._read("PRAGMA integrity_check(10)", ()).fetchall()]
+        return [] if found == ["ok"] else found
+
     def _load_head(self) -> Head:
         columns = (ChainHead.lane, ChainHead.epoch, ChainHead.number, ChainHead.hash, ChainHead.lease_horizon)
         rows = self._query(ChainHead.select(*columns))

@@ -1,0 +1,100 @@
+"""The devices of one lane, as its configuration names them: opened, asked how they are, tried.
+
+The one rule: the same few lines serve the running agent and the commands of whoever stands beside it, so what a command
+finds out is true of the agent too. Calls block: use a thread.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any, Final, Literal
+
+from agent.config import Config
+from agent.ports import PrintResult
+from agent.services.slips import local_time
+from drivers.device import Device, OnEvent
+from drivers.document import Cut, Document, Feed, Pair, Qr, Rule, Text
+from drivers.printers.pos_printer import POSPrinter
+from drivers.registry import open_printer, open_scanner
+from drivers.remedies import remedy_for
+
+TEST_JOB: Final = "test"
+PRINTER: Final = "printer"
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceReport:
+    """How a device is. ``reason`` is an id of ``drivers.remedies``, "" when it can work; ``text`` is for a person."""
+
+    kind: Literal["scanner", "printer"]
+    name: str
+    address: str
+    state: str
+    reason: str
+    text: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form of the local API and of the commands."""
+        return asdict(self)
+
+
+def configured_printer(config: Config) -> POSPrinter | None:
+    """The printer, enabled; None if none is configured. Raises DriverError."""
+    settings = config.printer
+    return open_printer(PRINTER, settings.address, settings.options) if settings.address else None
+
+
+def configured_scanner(config: Config, name: str, on_event: OnEvent) -> Device:
+    """One scanner, enabled. Raises DriverError."""
+    settings = config.scanner[name]
+    return open_scanner(name, settings.address, settings.options, on_event=on_event)
+
+
+@contextmanager
+def all_devices(config: Config) -> Iterator[list[Device]]:
+    """Every configured device, for a look while the agent is stopped. Raises DriverError."""
+    with ExitStack() as stack:
+        devices: list[Device] = [configured_scanner(config, name, lambda _: None) for name in config.scanner]
+        printer = configured_printer(config)
+        devices += [printer] if printer else []
+        for device in devices:
+            stack.callback(device.close)
+        yield devices
+
+
+def report(config: Config, device: Device) -> DeviceReport:
+    """How a device is now: a printer is asked, a scanner's line is looked at."""
+    health = device.check_health("external")
+    is_scanner = device.name in config.scanner and not isinstance(device, POSPrinter)
+    address = config.scanner[device.name].address if is_scanner else config.printer.address
+    kind: Literal["scanner", "printer"] = "scanner" if is_scanner else "printer"
+    return DeviceReport(kind, device.name, address, device.state.name, health.reason, health.text)
+
+
+def print_test(config: Config, printer: POSPrinter) -> PrintResult:
+    """A test slip on paper, now. It is no sale, so it is neither journaled nor tried again when the roll is empty."""
+    document = _test_slip(config, local_time(int(time.time()), config.lane.timezone))
+    outcome = printer.print_document(TEST_JOB, document, copy=False)
+    return PrintResult(outcome.rung, outcome.reason or None, remedy_for(outcome.reason) or None)
+
+
+def _test_slip(config: Config, printed_at: str) -> Document:
+    """What a sale's slip needs: large type, Chinese, a QR code, the cutter."""
+    return Document(
+        (
+            Text("TEST 测试", align="center", bold=True, size="double"),
+            Text("This is not a sale. 非交易凭证", align="center"),
+            Rule(),
+            Pair(config.merchant.name, config.merchant.store_name),
+            Pair("Printer 打印机", config.printer.profile),
+            Pair("Time 时间", printed_at),
+            Rule(),
+            Qr("COUNTERFOIL TEST"),
+            Feed(1),
+            Cut(),
+        ),
+        config.lane.language,
+    )

@@ -1,0 +1,36 @@
+"""Scanners and printer, each really tried: by the agent that holds them, or here while it is stopped.
+
+The one rule: a device that is not configured is no fault; one that is, and cannot work, says what to do about it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from agent.diagnosis.case import Case
+from agent.diagnosis.examination import Finding, failed, ok, warning
+
+STILL_WORKS: Final = ("paper_near_end",)
+"""Reasons for which a slip still prints."""
+
+
+def scanners(case: Case) -> Iterator[Finding]:
+    if not case.config.scanner:
+        yield ok("none configured: the till must send the codes")
+    yield from (_finding(row) for row in case.devices if row["kind"] == "scanner")
+
+
+def printer(case: Case) -> Iterator[Finding]:
+    if not case.config.printer.address:
+        yield ok("none configured: slips are shown only")
+    yield from (_finding(row) for row in case.devices if row["kind"] == "printer")
+
+
+def _finding(row: dict[str, Any]) -> Finding:
+    said = f"{row['name']} at {row['address']}"
+    if not row["reason"]:
+        return ok(f"{said}: {row['state']}")
+    if row["reason"] in STILL_WORKS:
+        return warning(said, f"It works, but: {row['reason'].replace('_', ' ')}.", row["text"])
+    return failed(said, f"It cannot work: {row['reason'].replace('_', ' ')}.", row["text"])
