@@ -1,0 +1,266 @@
+"""The auditor sees every disk, every journal and every slip, and holds the promises against them at every step.
+
+The one rule: it judges by what left the fleet (answers, paper, money) and by what the disks hold, never by what a
+service says of itself.
+
+1. what was shown, answered or printed is durable on that lane's disk;
+2. after healing, every entry of every lane is at the backend with equal bytes, and both halves end in the same head;
+3. a sale has one approved attempt, one hold, one unmarked slip, and one answer however often it is asked;
+4. the approvals that stand anywhere never exceed an account's limit, nor do used + held + outstanding at the backend.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any, Final, NamedTuple
+
+from agent.core.authorization import APPROVED, Hold, HoldState, event_of
+from agent.core.journal import Sealed
+from agent.simulation.backend_process import LENDER, WEB, BackendProcess, Customer
+from agent.simulation.disk import Survivors
+from agent.simulation.lane_process import LaneProcess, Witness
+from agent.simulation.printer import Paper
+from agent.simulation.recovery import DiskReader
+from backend import accounts, allowances, audit
+from backend.schema import Dispute, JournalEntry
+from backend.schema import Lane as LaneRow
+
+LAST_EVENTS: Final = 40
+TERMS_OF_AN_ANSWER: Final = ("amount_minor", "response_code", "reason", "authorization_code", "mode")
+
+
+class Attempt(NamedTuple):
+    lane: str
+    sale_id: str
+    number: int
+
+
+@dataclass(slots=True)
+class Findings:
+    """``violations`` in the order they were seen; ``trace``: a hash over every event, equal in every replay."""
+
+    violations: list[str] = field(default_factory=list)
+    last_events: deque[str] = field(default_factory=lambda: deque(maxlen=LAST_EVENTS))
+    events: int = 0
+    _hash: Any = field(default_factory=hashlib.sha256)
+
+    def note(self, what: str) -> None:
+        self.events += 1
+        self.last_events.append(what)
+        self._hash.update(what.encode() + b"\n")
+
+    @property
+    def trace(self) -> str:
+        digest: str = self._hash.hexdigest()
+        return digest
+
+
+class Auditor(Witness):
+    """``time_s`` tells virtual time; ``look_share`` is how often a lane's disk is read when something was shown."""
+
+    def __init__(self, time_s: Callable[[], float], random: Random, look_share: float) -> None:
+        self._time_s, self._random, self._look_share = time_s, random, look_share
+        self.findings = Findings()
+        self.journals: dict[str, list[Sealed]] = defaultdict(list)
+        self._holds: dict[Attempt, Hold] = {}
+        self._told: dict[Attempt, tuple[Any, ...]] = {}
+        self._told_approved: set[tuple[str, str]] = set()
+        self._paper: Counter[tuple[str, str]] = Counter()
+        self._repaid: Counter[bytes] = Counter()
+        self._backend_rows: list[tuple[Any, ...]] = []
+        self._disk = DiskReader()
+        self._backend: BackendProcess | None = None
+
+    def attend(self, backend: BackendProcess) -> None:
+        self._backend = backend
+
+    # -- what the fleet does -------------------------------------------------------------------------------------
+
+    def note(self, what: str) -> None:
+        self.findings.note(f"{self._time_s():.3f} {what}")
+
+    def violated(self, what: str) -> None:
+        self.note(f"VIOLATED {what}")
+        self.findings.violations.append(f"{self._time_s():.3f} {what}")
+
+    def recorded(self, lane: LaneProcess, chain: Sequence[Sealed]) -> None:
+        for sealed in chain:
+            entry = sealed.entry
+            self.note(f"{lane.name.lane} #{entry.number} {entry.kind} {entry.sale_id} {sealed.hash.hex()[:16]}")
+            self.journals[lane.name.lane].append(sealed)
+            self._fold(lane, sealed)
+
+    def _fold(self, lane: LaneProcess, sealed: Sealed) -> None:
+        entry = sealed.entry
+        if event_of(entry.kind, entry.body) is None:
+            return
+        assert entry.lender and entry.sale_id and entry.attempt
+        key = Attempt(lane.name.lane, entry.sale_id, entry.attempt)
+        hold = self._holds.get(key, Hold(entry.lender, entry.sale_id, entry.attempt)).apply(entry.kind, entry.body)
+        self._holds[key] = hold
+        if hold.is_approved:
+            self._check_one_approval(key)
+        if hold.account is not None:
+            self._check_account(hold.account)
+
+    def announced(self, lane: LaneProcess, hold: Hold) -> None:
+        """Something became visible at the lane: it must be on the disk, and it must not contradict an answer."""
+        key = Attempt(lane.name.lane, hold.sale_id, hold.attempt)
+        self._check_answer(key, hold)
+        self._check_durable(lane, key, "shown")
+
+    def answered(self, lane: LaneProcess, hold: Hold) -> None:
+        """The POS got this answer."""
+        self.note(f"{lane.name.lane} answers {hold.sale_id}/{hold.attempt} {hold.state} {hold.reason}")
+        self.announced(lane, hold)
+        sale = (lane.name.lane, hold.sale_id)
+        if hold.is_approved:
+            self._told_approved.add(sale)
+        elif hold.state is HoldState.DECLINED and sale in self._told_approved:
+            self.violated(f"promise 3: {hold.sale_id} was answered approved before, and now {hold.reason}")
+
+    def printed(self, lane: LaneProcess, paper: Paper) -> None:
+        self.note(f"{lane.name.lane} prints {paper.sale_id}{' (copy)' if paper.is_copy else ''}")
+        mine = [key for key in self._holds if (key.lane, key.sale_id) == (lane.name.lane, paper.sale_id)]
+        if not mine:
+            self.violated(f"promise 1: {lane.name.lane} printed {paper.sale_id}, which it never recorded")
+        for key in mine[-1:]:
+            self._check_durable(lane, key, "printed")
+        if not paper.is_copy:
+            self._paper[lane.name.lane, paper.sale_id] += 1
+            if self._paper[lane.name.lane, paper.sale_id] > 1:
+                self.violated(f"promise 3: {paper.sale_id} is on paper twice without a mark")
+
+    def acknowledged(self, lane: LaneProcess, through: int) -> None:
+        """The lane believes that the backend has these durably."""
+        self.note(f"{lane.name.lane} acknowledged through {through}")
+        if self._backend is None or self._backend.backend is None:
+            return
+        row = LaneRow.get(LaneRow.lane == lane.name.lane)
+        if row.number < through:
+            self.violated(f"promise 2: {through} acknowledged to {lane.name.lane}, the backend has {row.number}")
+
+    def repaid(self, account: bytes, minor: int) -> None:
+        self.note(f"{account.hex()[:8]} repays {minor}")
+        self._repaid[account] += minor
+
+    def backend_changed(self, what: str) -> None:
+        """The backend may have changed its books: look at all of them."""
+        self.note(f"backend: {what}")
+        assert self._backend is not None
+        rows = self._backend.holds()
+        if rows is None or self._backend.backend is None:
+            return
+        self._backend_rows = rows
+        for customer in self._backend.customers:
+            self._check_books(customer)
+            self._check_account(customer.account)
+
+    def _check_books(self, customer: Customer) -> None:
+        account = accounts.find(LENDER, customer.account)
+        assert account is not None
+        outstanding = sum(allowances.outstanding_by_lane(LENDER, customer.account).values())
+        promised = account.used_minor + account.held_minor + outstanding
+        if promised > customer.limit_minor:
+            figures = f"used {account.used_minor}, held {account.held_minor}, leases {outstanding}"
+            self.violated(
+                f"promise 4: the backend promised {promised} of {customer.account.hex()[:8]} ({figures}), "
+                f"its limit is {customer.limit_minor}"
+            )
+
+    # -- the promises --------------------------------------------------------------------------------------------
+
+    def _check_durable(self, lane: LaneProcess, key: Attempt, how: str) -> None:
+        if self._random.random() >= self._look_share:
+            return
+        image = lane.disk.after_power_cut(Survivors.NONE, self._random)
+        mine = {sealed.data for sealed in self.journals[key.lane] if sealed.entry.sale_id == key.sale_id}
+        decided = key in self._holds and self._holds[key].state is not HoldState.INTENDED
+        if not decided or self._disk.entries_of_sale(image, key.sale_id) != mine:
+            self.violated(f"promise 1: {key.lane} has {how} {key.sale_id}, and it is not on its disk")
+
+    def _check_answer(self, key: Attempt, hold: Hold) -> None:
+        terms = tuple(getattr(hold, name) for name in TERMS_OF_AN_ANSWER)
+        said = self._told.setdefault(key, terms)
+        if said != terms:
+            self.violated(f"promise 3: {key.sale_id}/{key.number} was answered {said}, and now {terms}")
+
+    def _check_one_approval(self, key: Attempt) -> None:
+        others = [
+            other for other, hold in self._holds.items() if other[:2] == key[:2] and other != key and hold.is_approved
+        ]
+        if others:
+            self.violated(f"promise 3: {key.sale_id} is approved as attempt {key.number} and {others[0].number}")
+
+    def _check_account(self, account: bytes) -> None:
+        assert self._backend is not None
+        limit = next((c.limit_minor for c in self._backend.customers if c.account == account), None)
+        if limit is None:
+            return
+        stands = self._stands_at_lanes(account) + self._stands_at_backend(account)
+        if stands > limit + self._repaid[account]:
+            self.violated(
+                f"promise 4: approvals of {stands} stand for {account.hex()[:8]}, "
+                f"its limit is {limit}, and {self._repaid[account]} repaid"
+            )
+
+    def _stands_at_lanes(self, account: bytes) -> int:
+        return sum(h.amount_minor for h in self._holds.values() if h.account == account and h.state in APPROVED)
+
+    def _stands_at_backend(self, account: bytes) -> int:
+        """Holds that no lane has decided: elsewhere, or still being asked for. The lane's outcome wins (rule 6)."""
+        total = 0
+        for lane, sale_id, attempt, token, amount, held, _online, _state in self._backend_rows:
+            known = self._holds.get(Attempt(lane, sale_id, attempt))
+            if token is not None and bytes(token) == account and held:
+                total += amount if known is None or known.state is HoldState.INTENDED else 0
+        return total
+
+    def check_disputes(self) -> None:
+        """A stand-in inside its lease is guaranteed, and nothing else here gives cause for a dispute either."""
+        for row in Dispute.select():
+            self.violated(f"promise 4: {row.lane} #{row.number} is disputed: {row.reason}, {row.amount_minor}")
+
+    def check_converged(self, lanes: Sequence[LaneProcess]) -> None:
+        """Liveness, and promise 2: after healing nothing waits, and both halves are the same bytes."""
+        for lane in lanes:
+            if lane.lane is None:
+                self.violated(f"{lane.name.lane} did not come back")
+                continue
+            if depth := lane.lane.forwarding.depth:
+                self.violated(f"promise 2: {depth} entries of {lane.name.lane} still wait")
+            if jobs := lane.lane.ledger.print_jobs():
+                self.violated(f"{len(jobs)} slips of {lane.name.lane} still wait")
+            if intents := lane.lane.ledger.open_intents():
+                self.violated(f"{len(intents)} sales of {lane.name.lane} have no outcome")
+            if pending := lane.lane.ledger.unmatched_batches():
+                self.violated(f"{len(pending)} batches of {lane.name.lane} are not matched")
+            self._check_halves(lane)
+        self._check_backend_holds()
+        assert self._backend is not None and self._backend.backend is not None
+        for finding in audit.findings(self._backend.backend.lenders):
+            self.violated(f"at the backend: {finding}")
+
+    def _check_halves(self, lane: LaneProcess) -> None:
+        mine = [sealed.data for sealed in self.journals[lane.name.lane]]
+        rows = JournalEntry.select().where(JournalEntry.lane == lane.name.lane).order_by(JournalEntry.number)
+        theirs = [bytes(row.data) for row in rows]
+        if mine != theirs:
+            self.violated(f"promise 2: {lane.name.lane} recorded {len(mine)} entries, the backend holds {len(theirs)}")
+
+    def _check_backend_holds(self) -> None:
+        """One hold per sale, with the lane's amount; none that no lane knows of."""
+        for lane, sale_id, attempt, _account, amount, held, online, state in self._backend_rows:
+            if lane == WEB.lane:
+                continue
+            hold = self._holds.get(Attempt(lane, sale_id, attempt))
+            if hold is None or online:
+                self.violated(
+                    f"promise 3: the backend holds {held} for {sale_id}/{attempt}, {lane} knows nothing of it"
+                )
+            elif str(hold.state) != state or (hold.is_approved and hold.amount_minor != amount):
+                self.violated(f"promise 3: {sale_id}/{attempt} is {hold.state} at {lane} and {state} at the backend")

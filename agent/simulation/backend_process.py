@@ -1,0 +1,193 @@
+"""The real backend on a disk in memory, with customers, and a process that can die.
+
+The one rule: what the backend has not committed it never knew; every crash ends in a power cut of its disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+from typing import Any, Final
+
+from playhouse.apsw_ext import APSWDatabase
+
+from agent.core.cose import SigningKey
+from agent.core.credit_pass import Credential, issue_credential
+from agent.core.default_policy import default_policy
+from agent.core.policy import parse_policy, sign_policy
+from agent.core.trust import Role
+from agent.services.lenders import EnrolledLender
+from agent.simulation.disk import Disk, DiskVfs, Survivors
+from agent.simulation.network import Network
+from backend import accounts, enrollment, holds, lenders
+from backend.api import create_app
+from backend.compose import Backend, compose
+from backend.database import close, open_database, transaction
+from backend.demo_data import Phone
+from backend.identity import Authority, LaneName
+from backend.schema import Hold
+from backend.schema import Lender as LenderRow
+from backend.snapshots import Plan
+from backend.wire import Amount, AuthorizationRequest, rfc3339
+
+LENDER: Final = "sim"
+CURRENCY: Final = "CNY"
+CATEGORY: Final = "5411"
+PATH: Final = "/backend.db"
+WEB: Final = LaneName("web", "merchant-1", "web")
+"""Purchases elsewhere: they ask the backend, hold no lease and keep no journal here."""
+
+GENEROUS: Final = {
+    "account_consecutive_lower": 100_000,
+    "account_consecutive_upper": 100_000,
+    "account_cumulative_lower_minor": 10**9,
+    "account_cumulative_upper_minor": 10**9,
+    "lane_consecutive_lower": 100_000,
+    "lane_consecutive_upper": 100_000,
+    "lane_cumulative_lower_minor": 10**9,
+    "lane_cumulative_upper_minor": 10**9,
+}
+"""The policy must not be what keeps an account below its limit here; the leases must."""
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """An account and the phone that pays from it; ``limit_minor`` never changes in a run."""
+
+    phone: Phone
+    limit_minor: int
+
+    @property
+    def account(self) -> bytes:
+        return self.phone.account
+
+
+class BackendProcess:
+    """``boot`` and ``crash`` as often as wanted. What it does by itself (snapshots, repayments) are methods here."""
+
+    def __init__(self, random: Random, network: Network, plan: Plan, clock: Callable[[], int]) -> None:
+        self._random, self._network, self._plan, self._clock = random, network, plan, clock
+        self._disk = Disk()
+        self._vfs = DiskVfs(self._disk)
+        self._authority = Authority.create(clock())
+        self._database: APSWDatabase | None = None
+        self.backend: Backend | None = None
+        self.customers: list[Customer] = []
+
+    def found(self, limits_minor: list[int], lanes: dict[LaneName, SigningKey]) -> EnrolledLender:
+        """Set the lender up with its customers and lanes; the backend runs afterwards."""
+        database = self._open()
+        with transaction(database):
+            document = default_policy(LENDER, version=1, issued_at=self._clock(), expires_at=self._clock() + 10**8)
+            document["limits"] |= GENEROUS
+            lender = lenders.create(
+                LENDER, "Sim", CURRENCY, now_s=self._clock(), randomness=self._random.randbytes, policy=document
+            )
+            self.customers = [self._customer(lender, limit) for limit in limits_minor]
+            for name, key in (lanes | {WEB: SigningKey.from_seed("ed25519", bytes(32))}).items():
+                enrollment.register(name, key.public)
+        close(database)
+        self.boot()
+        return EnrolledLender(LENDER, "Sim", lender.root, lender.key_list_bytes)
+
+    def boot(self) -> None:
+        self._database = self._open()
+        self.backend = compose(
+            self._database,
+            clock=self._clock,
+            randomness=self._random.randbytes,
+            authority=self._authority,
+            plan=self._plan,
+        )
+        self._network.app = create_app(self.backend)
+
+    def crash(self, survivors: Survivors) -> None:
+        if self._database is None:
+            return
+        self._network.break_deliveries()
+        self._network.app = self.backend = None
+        self._disk.process_is_dead = True
+        close(self._database)
+        self._database = None
+        self._disk = self._vfs.disk = Disk(self._disk.after_power_cut(survivors, self._random))
+
+    def stop(self) -> None:
+        self._network.break_deliveries()
+        if self._database is not None:
+            close(self._database)
+
+    def refresh_snapshots(self) -> None:
+        if self.backend is not None:
+            self.backend.refresh_snapshots()
+
+    def publish_policy(self) -> None:
+        """A new version of the policy comes into force; the backend is restarted with it."""
+        if self.backend is None or self._database is None:
+            return
+        lender = self.backend.lenders[LENDER]
+        policy = parse_policy(lender.policy.payload() | {"version": lender.policy.version + 1})
+        with transaction(self._database):
+            signed = sign_policy(policy, lender.keys[Role.POLICY])
+            LenderRow.update(policy=signed).where(LenderRow.lender == LENDER).execute()
+        close(self._database)
+        self.boot()
+
+    def buy_elsewhere(self, customer: Customer, amount_minor: int, sale_id: str) -> bool:
+        """An online purchase without a lane. False: declined, or nobody there."""
+        if self.backend is None:
+            return False
+        shown = customer.phone.show_pass(now_s=self._clock(), cti=self._random.randbytes(8), user_verified=True)
+        request = AuthorizationRequest.model_validate(
+            {
+                "lender": LENDER,
+                "sale_id": sale_id,
+                "attempt": 1,
+                "epoch": 1,
+                "intent_number": 1,
+                "amount": Amount(minor=amount_minor, currency=CURRENCY),
+                "pass": shown,
+                "scanned_at": rfc3339(self._clock()),
+                "category": CATEGORY,
+                "capture": "at_once",
+                "lease": None,
+            }
+        )
+        return b'"approved":true' in self.backend.authorize(request, sale_id.encode(), WEB.lane).replace(b" ", b"")
+
+    def release_elsewhere(self, sale_id: str) -> None:
+        """Such a purchase is called off."""
+        if self._database is not None:
+            with transaction(self._database):
+                holds.undo_online(holds.find(holds.Attempt(WEB.lane, LENDER, sale_id, 1)))
+
+    def repay(self, customer: Customer) -> int:
+        """The customer pays the debt; returns how much, minor units."""
+        if self._database is None:
+            return 0
+        with transaction(self._database):
+            account = accounts.find(LENDER, customer.account)
+            assert account is not None
+            repaid: int = account.used_minor
+            if repaid:
+                accounts.move(account, used_minor=-repaid)
+        return repaid
+
+    def holds(self) -> list[tuple[Any, ...]] | None:
+        """Rows (lane, sale_id, attempt, account, amount, held, online, state); None while the backend is down."""
+        if self._database is None:
+            return None
+        columns = (Hold.lane, Hold.sale_id, Hold.attempt, Hold.account, Hold.amount_minor, Hold.held_minor)
+        query: Any = Hold.select(*columns, Hold.online_minor, Hold.state)
+        return list(query.tuples())
+
+    def _open(self) -> APSWDatabase:
+        return open_database(PATH, vfs=self._vfs.name, sync_dir=lambda _directory: self._disk.sync_names())
+
+    def _customer(self, lender: lenders.Lender, limit_minor: int) -> Customer:
+        token = self._random.randbytes(16)
+        accounts.add(LENDER, token, limit_minor)
+        key = SigningKey.from_seed("ed25519", self._random.randbytes(32))
+        now_s = self._clock()
+        credential = Credential(LENDER, token, now_s - 3600, now_s + 6 * 86_400, key.public, 0, 1)
+        return Customer(Phone(token, key, issue_credential(credential, lender.keys[Role.CREDENTIAL])), limit_minor)

@@ -1,0 +1,135 @@
+"""Bugs that the simulation must find: each is planted into the running product for a run, never kept in it.
+
+The one rule: a bug here is a mistake that a reasonable engineer has made somewhere before, and the auditor must notice
+its consequence, not its code.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Final
+from unittest import mock
+
+from agent.core import leases
+from agent.core.authorization import Hold
+from agent.core.journal import Draft, Kind
+from agent.core.trusted_time import ClockReading
+from agent.ports import PrintMark
+from agent.services.checkout import Checkout
+from agent.services.printing import Spooler
+from agent.simulation.fleet import START_S
+from agent.store.ledger import SqliteLedger
+from agent.uplink.client import BackendClient
+from agent.uplink.faults import Torn
+from backend import allowances, database, ingest, postings
+from backend.schema import JournalEntry
+
+WRITE_LATER_S: Final = 0.2
+DROPPED_EVERY: Final = 37
+NEW_ATTEMPT: Final = 50
+
+
+def show_before_commit() -> AbstractContextManager[object]:
+    """The answer is given first and written a moment later."""
+    record = Checkout._record_outcome
+
+    def hasty(self: Checkout, before: Hold, draft: Draft, reading: ClockReading) -> Hold:
+        hold = before.apply(draft.kind, draft.body)
+        asyncio.get_running_loop().call_later(WRITE_LATER_S, record, self, before, draft, reading)
+        self._announce(hold)
+        return hold
+
+    return mock.patch.object(Checkout, "_record_outcome", hasty)
+
+
+def acknowledge_and_drop() -> AbstractContextManager[object]:
+    """The backend acknowledges an entry that it does not store."""
+    put = database.put
+
+    def forgetful(model: Any, text: str, values: Mapping[str, Any]) -> None:
+        if model is not JournalEntry or values["number"] % DROPPED_EVERY:
+            put(model, text, values)
+
+    return mock.patch.object(ingest, "put", forgetful)
+
+
+def forget_own_spends() -> AbstractContextManager[object]:
+    """The lane takes the snapshot's figure as it is and forgets what it has approved since."""
+    return mock.patch.object(SqliteLedger, "spent_after", lambda *_: 0)
+
+
+@contextmanager
+def free_the_debit_at_the_intent() -> Iterator[None]:
+    """The backend counts a reserved debit as spent when the intent arrives, and hands the rest out again."""
+    post = postings.post
+    debits: dict[tuple[Any, ...], int] = {}
+
+    def early(entry: Any, books: Any) -> Any:
+        key, body = (entry.lane, entry.sale_id, entry.attempt), entry.body
+        if entry.kind == Kind.ONLINE_INTENT and body["lease"]:
+            debits[key] = body["lease"]["debit_minor"]
+            allowances.spend(entry.lane, entry.lender, body["account"], debits[key])
+        elif entry.kind in (Kind.ONLINE_OUTCOME, Kind.AUTHORIZATION, Kind.DECLINE) and key in debits:
+            allowances.spend(entry.lane, entry.lender, body["account"], -debits.pop(key))
+        return post(entry, books)
+
+    with mock.patch.object(postings, "post", early):
+        yield
+
+
+def lapse_by_the_backends_clock() -> AbstractContextManager[object]:
+    """The backend takes a lease back when its own clock says so, without a word from the lane (lease rule 1)."""
+    live = leases.live
+
+    def impatient(grants: Any, *, installed_sequence: int, horizon_s: int) -> Any:
+        now_s = START_S + int(asyncio.get_running_loop().time())
+        return live(grants, installed_sequence=installed_sequence, horizon_s=max(horizon_s, now_s))
+
+    return mock.patch.object(leases, "live", impatient)
+
+
+def new_key_on_retry() -> AbstractContextManager[object]:
+    """A request whose answer was torn is sent again under another idempotency key."""
+    authorize = BackendClient.authorize
+
+    async def forgetful(self: BackendClient, key: str, body: bytes, budget_s: float) -> dict[str, Any]:
+        try:
+            return await authorize(self, key, body, budget_s)
+        except Torn:
+            fields = json.loads(body)
+            fields["attempt"] += NEW_ATTEMPT
+            again = f"{key.rpartition('/')[0]}/{fields['attempt']}"
+            return await authorize(self, again, json.dumps(fields).encode(), budget_s)
+
+    return mock.patch.object(BackendClient, "authorize", forgetful)
+
+
+def reprint_without_a_mark() -> AbstractContextManager[object]:
+    """After a crash a slip that was being printed is printed again as if nothing had come out."""
+
+    def careless(self: Spooler) -> None:
+        for job in self._ledger.print_jobs():
+            if job.state == "printing":
+                self._ledger.mark_print_job(PrintMark(job.job_id, "queued"))
+
+    return mock.patch.object(Spooler, "_recover", careless)
+
+
+def repeat_as_a_new_attempt() -> AbstractContextManager[object]:
+    """A POS that asks again after a time-out gets a new decision."""
+    return mock.patch.object(Checkout, "_known", lambda *_: None)
+
+
+BUGS: Final[Mapping[str, Callable[[], AbstractContextManager[object]]]] = {
+    "show before commit": show_before_commit,
+    "acknowledge and drop": acknowledge_and_drop,
+    "forget own spends": forget_own_spends,
+    "free the debit at the intent": free_the_debit_at_the_intent,
+    "lapse by the backend's clock": lapse_by_the_backends_clock,
+    "new key on retry": new_key_on_retry,
+    "reprint without a mark": reprint_without_a_mark,
+    "repeat as a new attempt": repeat_as_a_new_attempt,
+}
