@@ -5,6 +5,7 @@ integers, byte strings, text, booleans, null, arrays and maps exist here; floats
 lengths do not, because none of them has a place near money or signatures.
 """
 
+from functools import lru_cache
 from typing import TypeAlias
 
 import cbor2
@@ -16,6 +17,7 @@ INT_MIN = -(2**64)  # the range of major types 0 and 1 (RFC 8949 §3.1); beyond 
 INT_MAX = 2**64 - 1
 DEPTH_MAX = 8  # arrays and maps inside each other
 
+_AS_THEY_ARE = frozenset({str, bytes, bool, type(None)})
 _SIMPLE: dict[int, bool | None] = {20: False, 21: True, 22: None}
 _LENGTHS = {24: 1, 25: 2, 26: 4, 27: 8}  # additional information -> bytes of the argument that follow
 _SMALLEST = {24: 24, 25: 2**8, 26: 2**16, 27: 2**32}  # the smallest argument that needs that many bytes
@@ -40,7 +42,7 @@ def encode(value: object, *, depth_max: int = DEPTH_MAX) -> bytes:
 def _ordered(value: object, depth_left: int) -> object:
     """Check every type and bring every map into the order in which cbor2 is to write it."""
     kind = type(value)
-    if kind is str or kind is bytes or kind is bool or value is None:
+    if kind in _AS_THEY_ARE:
         return value
     if isinstance(value, int) and kind is int:
         if not INT_MIN <= value <= INT_MAX:
@@ -55,6 +57,7 @@ def _ordered(value: object, depth_left: int) -> object:
     raise CborError(f"a value of type {kind.__name__} has no place in this profile of CBOR")
 
 
+@lru_cache(maxsize=1024, typed=True)  # typed, or the key true would be taken for the key 1
 def _order(key: object) -> tuple[int, int, bytes]:
     """Sort keys as their encodings sort bytewise: major type, then argument (shortest forms keep its order), text."""
     if isinstance(key, int) and type(key) is int:

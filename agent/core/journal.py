@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
@@ -179,7 +179,7 @@ def digest(data: bytes) -> bytes:
 
 def advance(head: Head, sealed: Sealed) -> Head:
     entry = sealed.entry
-    return replace(head, number=entry.number, hash=sealed.hash, lease_horizon=entry.lease_horizon)
+    return Head(head.lane, head.epoch, entry.number, sealed.hash, entry.lease_horizon)
 
 
 def open_entry(data: bytes) -> Sealed:

@@ -211,11 +211,8 @@ class Counter:
         } | self._texts(hold.reason or "asking")
 
     def _is_acknowledged(self, sale_id: str) -> bool:
-        entries = self._ledger.sale_entries(sale_id)
-        if not entries:
-            return False
-        last = entries[-1].entry
-        return last.number <= self._ledger.cursor(last.epoch).acknowledged_through
+        end = self._ledger.sale_end(sale_id)
+        return end is not None and end.number <= self._ledger.cursor(end.epoch).acknowledged_through
 
     def _texts(self, reason: str) -> dict[str, Any]:
         return {"texts": {name: text(self._language, reason, name) for name in ("cashier", "customer", "next")}}

@@ -2,15 +2,16 @@
 
 The one rule: caches change through ``apply`` and nothing else, so replaying the journal rebuilds them (``rebuild``).
 
-The SQL is compiled once, through peewee, and run by ``execute_sql``: on this path the ORM's objects would cost four
-times the transaction itself.
+The SQL is compiled once, through peewee, and run by SQLite's own connection: on this path the ORM's objects would cost
+four times the transaction itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import groupby
-from typing import Any, Final
+from operator import attrgetter
+from typing import Any, Final, TypeAlias
 
 from peewee import EXCLUDED, SQL, Database, Query, fn
 
@@ -32,6 +33,9 @@ from agent.store.schema import (
 HOUR_S: Final = 3600
 LANE_SUBJECT: Final = b""
 HOLD_FIELDS: Final = tuple(field for field in Hold.__dataclass_fields__)
+_STATE_AT: Final = HOLD_FIELDS.index("state")
+Run: TypeAlias = Callable[[str, tuple[Any, ...]], Any]
+"""``execute`` of the open connection: compiled SQL and its values give a cursor."""
 
 
 def sql(query: Query) -> str:
@@ -80,92 +84,86 @@ INSERT_BATCH: Final = _insert(Batch)
 CLOSE_BATCH: Final = sql(Batch.update(last_number=0).where(Batch.lender == "", Batch.batch == 0))
 
 
+_hold_values: Final = attrgetter(*HOLD_COLUMNS)
+
+
 def hold_from_row(row: tuple[Any, ...]) -> Hold:
-    values = dict(zip(HOLD_FIELDS, row, strict=True))
-    return Hold(**(values | {"state": HoldState(values["state"])}))
+    """The hold of a row in the order of ``HOLD_FIELDS``."""
+    values = list(row)
+    values[_STATE_AT] = HoldState(values[_STATE_AT])
+    return Hold(*values)
 
 
-def append(database: Database, sealed: Sealed) -> None:
+def append(run: Run, sealed: Sealed) -> None:
     """Store one entry and fold it in. Inside a transaction; raises HoldRefused before anything of it is written."""
     entry = sealed.entry
-    apply(database, sealed)
-    database.execute_sql(
-        INSERT_ENTRY,
-        (
-            entry.epoch,
-            entry.number,
-            entry.kind,
-            entry.lender,
-            entry.sale_id,
-            entry.recorded_at,
-            sealed.hash,
-            sealed.data,
-        ),
-    )
+    apply(run, sealed)
+    place = (entry.epoch, entry.number, entry.kind, entry.lender, entry.sale_id, entry.recorded_at)
+    run(INSERT_ENTRY, (*place, sealed.hash, sealed.data))
 
 
-def apply(database: Database, sealed: Sealed) -> None:
+def apply(run: Run, sealed: Sealed) -> None:
     """Fold one entry into the caches."""
-    _fold_hold(database, sealed)
-    _fold_lease(database, sealed)
-    _fold_proof(database, sealed)
-    _fold_batch(database, sealed)
+    _fold_hold(run, sealed)
+    _fold_lease(run, sealed)
+    _fold_proof(run, sealed)
+    _fold_batch(run, sealed)
     entry = sealed.entry
-    database.execute_sql(UPDATE_HEAD, (entry.epoch, entry.number, sealed.hash, entry.lease_horizon))
+    run(UPDATE_HEAD, (entry.epoch, entry.number, sealed.hash, entry.lease_horizon))
 
 
-def _fold_hold(database: Database, sealed: Sealed) -> None:
+def _fold_hold(run: Run, sealed: Sealed) -> None:
     entry = sealed.entry
     if event_of(entry.kind, entry.body) is None:
         return
     assert entry.lender is not None and entry.sale_id is not None and entry.attempt is not None
-    row = database.execute_sql(SELECT_HOLD, (entry.sale_id, entry.lender, entry.attempt)).fetchone()
+    row = run(SELECT_HOLD, (entry.sale_id, entry.lender, entry.attempt)).fetchone()
     before = hold_from_row(row) if row else Hold(entry.lender, entry.sale_id, entry.attempt)
     hold = before.apply(entry.kind, entry.body)
-    database.execute_sql(UPSERT_HOLD, tuple(getattr(hold, name) for name in HOLD_COLUMNS))
+    run(UPSERT_HOLD, _hold_values(hold))
     if entry.kind == Kind.AUTHORIZATION:
-        _fold_stand_in(database, sealed, hold)
+        _fold_stand_in(run, sealed, hold)
 
 
-def _fold_stand_in(database: Database, sealed: Sealed, hold: Hold) -> None:
+def _fold_stand_in(run: Run, sealed: Sealed, hold: Hold) -> None:
     hour = sealed.entry.recorded_at // HOUR_S
     scopes = [("account", hold.account), ("lane", LANE_SUBJECT)]
     if sealed.entry.body["funding"] == "cap":
         scopes.append(("cap", hold.account))
     for scope, subject in scopes:
-        database.execute_sql(ADD_STAND_IN, (hold.lender, scope, subject, hour, 1, hold.amount_minor))
+        run(ADD_STAND_IN, (hold.lender, scope, subject, hour, 1, hold.amount_minor))
 
 
-def _fold_lease(database: Database, sealed: Sealed) -> None:
+def _fold_lease(run: Run, sealed: Sealed) -> None:
     entry = sealed.entry
     lease = entry.body.get("lease")
     if not lease or "delta_minor" not in lease or lease["delta_minor"] == 0:
         return
     account = entry.body["account"]
     values = (entry.lender, account, entry.epoch, entry.number, lease["epoch"], lease["delta_minor"])
-    database.execute_sql(INSERT_MOVEMENT, values)
+    run(INSERT_MOVEMENT, values)
 
 
-def _fold_proof(database: Database, sealed: Sealed) -> None:
+def _fold_proof(run: Run, sealed: Sealed) -> None:
     body = sealed.entry.body
     if body.get("cti") is not None and body.get("account") is not None:
-        database.execute_sql(CONSUME_PROOF, (body["account"], body["cti"], sealed.entry.recorded_at))
+        run(CONSUME_PROOF, (body["account"], body["cti"], sealed.entry.recorded_at))
 
 
-def _fold_batch(database: Database, sealed: Sealed) -> None:
+def _fold_batch(run: Run, sealed: Sealed) -> None:
     entry = sealed.entry
     names = tally(entry.kind, entry.body)
     if not names and entry.kind != Kind.SETTLEMENT:
         return
-    row = database.execute_sql(OPEN_BATCH, (entry.lender,)).fetchone()
+    row = run(OPEN_BATCH, (entry.lender,)).fetchone()
     batch = row[0] if row else 1
     if row is None:
-        database.execute_sql(INSERT_BATCH, (entry.lender, batch, entry.epoch, 1, None))
+        run(INSERT_BATCH, (entry.lender, batch, entry.epoch, 1, None))
     for name in names:
-        database.execute_sql(ADD_BATCH_TOTAL, (entry.lender, batch, name, 1, entry.body["amount_minor"]))
+        run(ADD_BATCH_TOTAL, (entry.lender, batch, name, 1, entry.body["amount_minor"]))
     if entry.kind == Kind.SETTLEMENT:
-        database.execute_sql(CLOSE_BATCH, (entry.body["last_number"], entry.lender, batch))
-        database.execute_sql(INSERT_BATCH, (entry.lender, batch + 1, entry.epoch, entry.number, None))
+        run(CLOSE_BATCH, (entry.body["last_number"], entry.lender, batch))
+        run(INSERT_BATCH, (entry.lender, batch + 1, entry.epoch, entry.number, None))
 
 
 def walk(database: Database, head: Head) -> None:
@@ -187,7 +185,7 @@ def rebuild(database: Database, head: Head) -> None:
             if model is not ChainHead:
                 database.execute(model.delete())
         for _, data in _entries(database):
-            apply(database, open_entry(bytes(data)))
+            apply(database.connection().execute, open_entry(bytes(data)))
 
 
 def _entries(database: Database) -> Iterator[tuple[int, bytes]]:

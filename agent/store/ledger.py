@@ -55,6 +55,24 @@ _SELECT_ENTRIES: Final = fold.sql(
     .limit(1)
 )
 _SELECT_ATTEMPTS: Final = fold.sql(_HOLDS.where(HoldRow.sale_id == "").order_by(HoldRow.attempt))
+_SELECT_SALE_ENTRIES: Final = fold.sql(
+    JournalEntry.select(JournalEntry.data)
+    .where(JournalEntry.sale_id == "")
+    .order_by(JournalEntry.epoch, JournalEntry.number)
+)
+_SELECT_SALE_END: Final = fold.sql(
+    JournalEntry.select(JournalEntry.epoch, JournalEntry.number)
+    .where(JournalEntry.sale_id == "")
+    .order_by(JournalEntry.epoch.desc(), JournalEntry.number.desc())
+    .limit(1)
+)
+_SELECT_CURSOR: Final = fold.sql(
+    QueueCursor.select(QueueCursor.sent_through, QueueCursor.acknowledged_through).where(QueueCursor.epoch == 0)
+)
+_SELECT_JOBS: Final = fold.sql(JobRow.select().where(JobRow.sale_id == "").order_by(JobRow.id))
+_SELECT_TIME_FLOOR: Final = fold.sql(
+    TimeFloor.select(TimeFloor.floor_s, TimeFloor.last_signed_s).where(TimeFloor.lender == "")
+)
 _INSERT_JOB: Final = fold.sql(
     JobRow.insert({name: 0 for name in JobRow._meta.sorted_field_names if name not in ("id", "rung", "reason")})
 )
@@ -65,6 +83,7 @@ class SqliteLedger:
 
     def __init__(self, database: APSWDatabase) -> None:
         self._db = database
+        self._run: fold.Run = database.connection().execute
         self._failed: str | None = None
         self._head = self._load_head()
 
@@ -113,9 +132,9 @@ class SqliteLedger:
         chain = _seal_all(drafts, self._head, reading)
         with self._transaction():
             for sealed in chain:
-                fold.append(self._db, sealed)
+                fold.append(self._run, sealed)
             if slip is not None:
-                self._db.execute_sql(_INSERT_JOB, _job_values(slip, reading.now_s))
+                self._run(_INSERT_JOB, _job_values(slip, reading.now_s))
             if printed is not None:
                 self._mark(printed)
         for sealed in chain:
@@ -130,7 +149,7 @@ class SqliteLedger:
         with self._transaction():
             self._db.execute(ChainHead.delete())
             self._db.execute(ChainHead.insert(id=1, lane=lane, epoch=epoch, number=0, hash=head.hash, lease_horizon=0))
-            fold.append(self._db, sealed)
+            fold.append(self._run, sealed)
         self._head = advance(head, sealed)
 
     def attempts(self, sale_id: str) -> tuple[Hold, ...]:
@@ -169,12 +188,12 @@ class SqliteLedger:
         return tuple(self.attempts(sale_id)[-1] for (sale_id,) in self._query(newest))
 
     def sale_entries(self, sale_id: str) -> list[Sealed]:
-        query = (
-            JournalEntry.select(JournalEntry.data)
-            .where(JournalEntry.sale_id == sale_id)
-            .order_by(JournalEntry.epoch, JournalEntry.number)
-        )
-        return [open_entry(bytes(data)) for (data,) in self._query(query)]
+        rows = self._read(_SELECT_SALE_ENTRIES, (sale_id,)).fetchall()
+        return [open_entry(bytes(data)) for (data,) in rows]
+
+    def sale_end(self, sale_id: str) -> Position | None:
+        row = self._read(_SELECT_SALE_END, (sale_id, 1)).fetchone()
+        return Position(*row) if row else None
 
     def open_batch(self, lender: str) -> OpenBatch:
         query = Batch.select(Batch.batch, Batch.first_number).where(Batch.lender == lender, Batch.last_number.is_null())
@@ -225,12 +244,8 @@ class SqliteLedger:
         return [bytes(data) for (data,) in self._read(_SELECT_ENTRIES, (epoch, number, limit)).fetchall()]
 
     def cursor(self, epoch: int) -> Cursor:
-        rows = self._query(
-            QueueCursor.select(QueueCursor.sent_through, QueueCursor.acknowledged_through).where(
-                QueueCursor.epoch == epoch
-            )
-        )
-        return Cursor(*rows[0]) if rows else Cursor()
+        row = self._read(_SELECT_CURSOR, (epoch,)).fetchone()
+        return Cursor(*row) if row else Cursor()
 
     def move_cursor(self, epoch: int, cursor: Cursor, exceptions: Sequence[QueueException] = ()) -> None:
         with self._transaction():
@@ -255,8 +270,8 @@ class SqliteLedger:
 
     def spool(self, slip: Slip, now_s: int) -> int:
         with self._transaction():
-            self._db.execute_sql(_INSERT_JOB, _job_values(slip, now_s))
-            job_id: int = self._db.execute_sql("SELECT last_insert_rowid()").fetchone()[0]
+            self._run(_INSERT_JOB, _job_values(slip, now_s))
+            job_id: int = self._run("SELECT last_insert_rowid()", ()).fetchone()[0]
         return job_id
 
     def next_print_job(self) -> PrintJob | None:
@@ -265,8 +280,9 @@ class SqliteLedger:
 
     def print_jobs(self, sale_id: str | None = None) -> tuple[PrintJob, ...]:
         """Every job of a sale, or all that are not printed yet."""
-        chosen = JobRow.state.in_(UNPRINTED) if sale_id is None else (JobRow.sale_id == sale_id)
-        return self._jobs(JobRow.select().where(chosen).order_by(JobRow.id))
+        if sale_id is None:
+            return self._jobs(JobRow.select().where(JobRow.state.in_(UNPRINTED)).order_by(JobRow.id))
+        return tuple(_job(row) for row in self._read(_SELECT_JOBS, (sale_id,)).fetchall())
 
     def mark_print_job(self, mark: PrintMark) -> None:
         with self._transaction():
@@ -295,9 +311,8 @@ class SqliteLedger:
             )
 
     def time_floor(self, lender: str) -> tuple[int, int | None]:
-        query = TimeFloor.select(TimeFloor.floor_s, TimeFloor.last_signed_s).where(TimeFloor.lender == lender)
-        rows = self._query(query)
-        return (rows[0][0], rows[0][1]) if rows else (0, None)
+        row = self._read(_SELECT_TIME_FLOOR, (lender,)).fetchone()
+        return (row[0], row[1]) if row else (0, None)
 
     def set_time_floor(self, lender: str, floor_s: int, last_signed_s: int | None) -> None:
         with self._transaction():
@@ -339,7 +354,7 @@ class SqliteLedger:
 
     def _read(self, sql: str, values: tuple[Any, ...]) -> Any:
         with self._faults():
-            return self._db.execute_sql(sql, values)
+            return self._run(sql, values)
 
     @contextmanager
     def _faults(self) -> Iterator[None]:
@@ -353,7 +368,7 @@ class SqliteLedger:
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         with self._faults():
-            self._db.execute_sql("BEGIN IMMEDIATE")
+            self._run("BEGIN IMMEDIATE", ())
         try:
             yield
         except BaseException as error:
@@ -362,14 +377,14 @@ class SqliteLedger:
                 raise LedgerUnavailable(str(error)) from error
             raise
         try:
-            self._db.execute_sql("COMMIT")
+            self._run("COMMIT", ())
         except (DatabaseError, apsw.Error) as error:
             self._failed = f"a commit failed ({error}); open the ledger again"
             raise LedgerUnknownOutcome(str(error)) from error
 
     def _roll_back(self) -> None:
         try:
-            self._db.execute_sql("ROLLBACK")
+            self._run("ROLLBACK", ())
         except (DatabaseError, apsw.Error) as error:
             self._failed = f"a rollback failed ({error}); open the ledger again"
 
