@@ -124,7 +124,8 @@ def close(database: APSWDatabase) -> None:
 
 
 def _seal(database: APSWDatabase, path: str, sync_dir: Callable[[str], None]) -> None:
-    for pragma in ("locking_mode=EXCLUSIVE", "synchronous=EXTRA", "journal_mode=WAL"):
+    # The last one only reads: that creates the WAL, whose name is to be durable too.
+    for pragma in ("locking_mode=EXCLUSIVE", "synchronous=EXTRA", "journal_mode=WAL", "user_version"):
         database.execute_sql(f"PRAGMA {pragma}").fetchall()
     sync_dir(str(Path(path).parent))
     database.execute_sql("PRAGMA synchronous=FULL").fetchall()
