@@ -7,87 +7,23 @@ import socket
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from agent.core.journal import JournalError
-from agent.errors import AgentNotRunning, LedgerCorrupt, LedgerUnavailable
-from agent.local.api import BODY_BYTES_MAX, Desk, create_app
+from agent.errors import AgentNotRunning, LedgerUnavailable
+from agent.local.api import BODY_BYTES_MAX
 from agent.local.client import LocalClient, RequestRefused
-from agent.local.server import make_server
+from tests.local.served import ServedLane
 from tests.services.lanes import LENDER, Till, approved
-from tests.uplink.world import run_real
 
-Story = Callable[[LocalClient], Any]
 AMOUNT = {"minor": 3_000, "currency": "CNY"}
 
 
-class Counter:
-    """The lane behind its local API, for a story that is told in another thread as a POS would live it."""
-
-    def __init__(self, till: Till) -> None:
-        self.till, self.path = till, till.directory / "agent.sock"
-        self.client = LocalClient(self.path, timeout_s=5)
-
-    def tell(self, story: Story) -> Any:
-        async def served() -> Any:
-            lane = self.till.lane
-            given: dict[str, Any] = {
-                "counter": lane.counter,
-                "checkout": lane.checkout,
-                "settlement": lane.settlement,
-                "events": lane.events,
-                "category": "5411",
-                "currency": "CNY",
-                "lenders": lambda: [LENDER],
-                "new_sale_id": lambda: "0190-new-sale",
-                "status": lambda: {"lane": "lane-01"},
-                "verify_journal": self.verified,
-            }
-            # What a desk has beside these is the devices': no test here asks for it.
-            desk = Desk(**({field.name: None for field in fields(Desk)} | given))
-            server, bound = make_server(create_app(desk), self.path)
-            serving = asyncio.create_task(server.serve([bound]))
-            try:
-                while not server.started:  # noqa: ASYNC110
-                    await asyncio.sleep(0.005)
-                self.loop = asyncio.get_running_loop()
-                return await asyncio.to_thread(story, self.client)
-            finally:
-                lane.events.close()
-                server.stop()
-                await serving
-
-        return run_real(served())
-
-    async def verified(self) -> dict[str, Any]:
-        try:
-            head = await self.till.lane.verify_chain()
-        except JournalError as error:
-            raise LedgerCorrupt(str(error)) from error
-        return {"number": head.number, "verified": True}
-
-    def scan(self, code: str) -> None:
-        self.loop.call_soon_threadsafe(self.till.counter.scanned, code.encode(), "counter")
-
-    def raw(self, method: str, path: str, body: bytes | None = None) -> tuple[int, str, bytes]:
-        """A request as no client of ours would make it: status, media type, body."""
-        connection = http.client.HTTPConnection("localhost", timeout=5)
-        connection.sock = socket.socket(socket.AF_UNIX)
-        connection.sock.connect(str(self.path))
-        connection.request(method, path, body)
-        response = connection.getresponse()
-        data = response.read()
-        connection.close()
-        return response.status, response.headers["Content-Type"], data
-
-
 @pytest.fixture
-def pos(till: Till) -> Counter:
-    return Counter(till)
+def pos(till: Till) -> ServedLane:
+    return ServedLane(till)
 
 
 def problem(ask: Callable[[], Any]) -> tuple[int, str]:
@@ -96,7 +32,7 @@ def problem(ask: Callable[[], Any]) -> tuple[int, str]:
     return refused.value.problem["status"], refused.value.problem["title"]
 
 
-def test_a_sale_with_its_code_is_answered_at_once_and_again_the_same(pos: Counter) -> None:
+def test_a_sale_with_its_code_is_answered_at_once_and_again_the_same(pos: ServedLane) -> None:
     code = pos.till.phone().code()
 
     def story(client: LocalClient) -> None:
@@ -110,7 +46,7 @@ def test_a_sale_with_its_code_is_answered_at_once_and_again_the_same(pos: Counte
     assert len(pos.till.ledger.attempts("sale-0001")) == 1
 
 
-def test_a_sale_waits_for_a_scan_and_the_pos_waits_for_the_answer(pos: Counter) -> None:
+def test_a_sale_waits_for_a_scan_and_the_pos_waits_for_the_answer(pos: ServedLane) -> None:
     def story(client: LocalClient) -> None:
         opened = client.post("/v1/sales", {"amount": AMOUNT, "capture": "later"})
         assert (opened["sale_id"], opened["state"]) == ("0190-new-sale", "waiting")
@@ -125,7 +61,7 @@ def test_a_sale_waits_for_a_scan_and_the_pos_waits_for_the_answer(pos: Counter) 
     pos.tell(story)
 
 
-def test_a_wait_ends_at_once_when_the_ledger_cannot_record(pos: Counter) -> None:
+def test_a_wait_ends_at_once_when_the_ledger_cannot_record(pos: ServedLane) -> None:
     ledger: Any = pos.till.ledger
 
     def full(*_: Any, **__: Any) -> None:
@@ -143,7 +79,7 @@ def test_a_wait_ends_at_once_when_the_ledger_cannot_record(pos: Counter) -> None
     pos.tell(story)
 
 
-def test_a_capture_or_a_reversal_that_did_not_happen_is_never_answered_as_if_it_had(pos: Counter) -> None:
+def test_a_capture_or_a_reversal_that_did_not_happen_is_never_answered_as_if_it_had(pos: ServedLane) -> None:
     def story(client: LocalClient) -> None:
         sell = {"amount": AMOUNT, "capture": "later"}
         client.post("/v1/sales", {"sale_id": "sale-0001", "code": pos.till.phone().code(), **sell})
@@ -158,7 +94,7 @@ def test_a_capture_or_a_reversal_that_did_not_happen_is_never_answered_as_if_it_
     pos.tell(story)
 
 
-def test_an_unknown_sale_is_unknown_and_a_known_one_with_other_content_a_conflict(pos: Counter) -> None:
+def test_an_unknown_sale_is_unknown_and_a_known_one_with_other_content_a_conflict(pos: ServedLane) -> None:
     def story(client: LocalClient) -> None:
         assert problem(lambda: client.get("/v1/sales/sale-0001")) == (404, "sale_unknown")
         client.post("/v1/sales", {"sale_id": "sale-0001", "amount": AMOUNT, "code": pos.till.phone().code()})
@@ -193,7 +129,7 @@ MALFORMED = {
 }
 
 
-def test_a_malformed_body_is_refused_with_a_reason_and_nothing_is_recorded(pos: Counter) -> None:
+def test_a_malformed_body_is_refused_with_a_reason_and_nothing_is_recorded(pos: ServedLane) -> None:
     def story(_: LocalClient) -> None:
         for name, body in MALFORMED.items():
             status, media, answer = pos.raw("POST", "/v1/sales", body)
@@ -206,7 +142,7 @@ def test_a_malformed_body_is_refused_with_a_reason_and_nothing_is_recorded(pos: 
     assert pos.till.ledger.head == before
 
 
-def test_a_body_that_is_too_large_is_refused_before_it_is_read_whole(pos: Counter) -> None:
+def test_a_body_that_is_too_large_is_refused_before_it_is_read_whole(pos: ServedLane) -> None:
     status, media, _ = pos.tell(lambda _: pos.raw("POST", "/v1/sales", b" " * (BODY_BYTES_MAX + 1)))
     assert (status, media) == (413, "application/problem+json")
 
@@ -224,7 +160,7 @@ ELSEWHERE = [
 ]
 
 
-def test_every_refusal_is_a_problem_document(pos: Counter) -> None:
+def test_every_refusal_is_a_problem_document(pos: ServedLane) -> None:
     def story(client: LocalClient) -> None:
         client.post("/v1/sales", {"sale_id": "sale-0002", "amount": AMOUNT})
         for method, path, status in ELSEWHERE:
@@ -235,7 +171,7 @@ def test_every_refusal_is_a_problem_document(pos: Counter) -> None:
     pos.tell(story)
 
 
-def test_a_bug_is_a_problem_document_without_a_stack_trace(pos: Counter) -> None:
+def test_a_bug_is_a_problem_document_without_a_stack_trace(pos: ServedLane) -> None:
     checkout: Any = pos.till.checkout
 
     async def broken(*_: Any) -> None:
@@ -248,7 +184,7 @@ def test_a_bug_is_a_problem_document_without_a_stack_trace(pos: Counter) -> None
     assert b"Traceback" not in answer and b"secret" not in answer
 
 
-def test_a_sale_in_progress_is_shown_as_asked_and_never_as_unknown(pos: Counter) -> None:
+def test_a_sale_in_progress_is_shown_as_asked_and_never_as_unknown(pos: ServedLane) -> None:
     async def slowly(request: Any) -> Any:
         await asyncio.sleep(0.3)
         return approved(request)
@@ -264,7 +200,7 @@ def test_a_sale_in_progress_is_shown_as_asked_and_never_as_unknown(pos: Counter)
     pos.tell(story)
 
 
-def test_the_day_is_closed_and_a_lender_that_is_none_is_refused(pos: Counter) -> None:
+def test_the_day_is_closed_and_a_lender_that_is_none_is_refused(pos: ServedLane) -> None:
     def story(client: LocalClient) -> None:
         assert problem(lambda: client.post("/v1/settlements", {"lender": "nobody"})) == (404, "lender_unknown")
         report = client.post("/v1/settlements")
@@ -273,7 +209,7 @@ def test_the_day_is_closed_and_a_lender_that_is_none_is_refused(pos: Counter) ->
     pos.tell(story)
 
 
-def test_the_journal_is_verified_while_the_lane_runs(pos: Counter) -> None:
+def test_the_journal_is_verified_while_the_lane_runs(pos: ServedLane) -> None:
     assert pos.tell(lambda client: client.post("/v1/journal/verification"))["verified"] is True
     database: Any = pos.till.ledger._db
     database.execute_sql("DELETE FROM journal_entry WHERE number = (SELECT MAX(number) FROM journal_entry)")
@@ -281,7 +217,7 @@ def test_the_journal_is_verified_while_the_lane_runs(pos: Counter) -> None:
 
 
 @contextmanager
-def listening(pos: Counter) -> Iterator[Any]:
+def listening(pos: ServedLane) -> Iterator[Any]:
     connection = http.client.HTTPConnection("localhost", timeout=5)
     connection.sock = socket.socket(socket.AF_UNIX)
     connection.sock.connect(str(pos.path))
@@ -290,7 +226,7 @@ def listening(pos: Counter) -> Iterator[Any]:
     connection.close()
 
 
-def test_events_arrive_as_they_happen_and_a_stop_ends_them_at_once(pos: Counter) -> None:
+def test_events_arrive_as_they_happen_and_a_stop_ends_them_at_once(pos: ServedLane) -> None:
     def story(client: LocalClient) -> Any:
         with listening(pos) as stream:
             assert stream.headers["Content-Type"].startswith("text/event-stream")
@@ -307,7 +243,7 @@ def test_events_arrive_as_they_happen_and_a_stop_ends_them_at_once(pos: Counter)
     pos.tell(story)
 
 
-def test_only_owner_and_group_may_sell(pos: Counter) -> None:
+def test_only_owner_and_group_may_sell(pos: ServedLane) -> None:
     assert pos.tell(lambda _: stat.S_IMODE(pos.path.stat().st_mode)) == 0o660
 
 

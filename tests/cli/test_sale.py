@@ -1,0 +1,63 @@
+"""`counterfoil sale`: a sale by hand, in sentences and exit codes that cannot be misread."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.cli.main import main
+from tests.local.served import ServedLane
+
+Capture = pytest.CaptureFixture[str]
+
+
+def sale(served: ServedLane, config: Path, *words: str) -> Any:
+    return served.tell(lambda _: main(["sale", *words, "--config", str(config)]))
+
+
+def test_a_sale_that_went_through_says_so_and_ends_with_0(served: ServedLane, config: Path, capsys: Capture) -> None:
+    code = served.till.phone().code()
+    assert sale(served, config, "make", "3000", "--sale-id", "sale-0001", "--code", code, "--later") == 0
+    assert capsys.readouterr().out.startswith("sale-0001: approved 00 stand_in\n")
+    assert sale(served, config, "capture", "sale-0001") == 0
+    capsys.readouterr()
+    assert sale(served, config, "show", "sale-0001", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["hold"] == "captured"
+
+
+def test_a_decline_says_what_to_do_and_ends_with_1(served: ServedLane, config: Path, capsys: Capture) -> None:
+    stale = served.till.phone().code(age_s=600)
+    assert sale(served, config, "make", "3000", "--sale-id", "sale-0001", "--code", stale) == 1
+    told = capsys.readouterr().out
+    assert told.startswith("sale-0001: declined 54")
+    assert len(told.splitlines()) == 4
+
+
+def test_a_reversal_that_did_not_happen_is_a_fault_and_no_success(
+    served: ServedLane, config: Path, capsys: Capture
+) -> None:
+    sale(served, config, "make", "3000", "--sale-id", "sale-0001", "--code", served.till.phone().code())
+    capsys.readouterr()
+    assert sale(served, config, "reverse", "sale-0001") == 1
+    said = capsys.readouterr()
+    assert "captured" in said.err and "approved" not in said.out
+
+
+def test_a_sale_without_a_code_waits_for_the_scan(served: ServedLane, config: Path, capsys: Capture) -> None:
+    assert sale(served, config, "make", "3000", "--sale-id", "sale-0001", "--wait", "0.05") == 1
+    assert "Waiting for a scan" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("sale_id", ["no-such-sale", "a b", "../status", "bjørn\n", "?wait_s=1"])
+def test_a_sale_that_nobody_knows_is_named_whatever_its_id(
+    served: ServedLane, config: Path, capsys: Capture, sale_id: str
+) -> None:
+    assert sale(served, config, "show", sale_id) == 1
+    said = capsys.readouterr().err
+    assert "Traceback" not in said and "does not answer" not in said
+
+
+def test_without_a_running_agent_the_fault_says_how_to_start_it(config: Path, capsys: Capture) -> None:
+    assert main(["sale", "show", "sale-0001", "--config", str(config)]) == 1
+    assert "systemctl start counterfoil" in capsys.readouterr().err

@@ -1,0 +1,66 @@
+"""`counterfoil status`: one screen that says whether the lane sells, and an exit code that says how bad it is."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.cli.main import main
+from tests.local.served import ServedLane
+from tests.services.lanes import Till
+
+Capture = pytest.CaptureFixture[str]
+
+
+def status(served: ServedLane, config: Path, *words: str) -> Any:
+    return served.tell(lambda _: main(["status", *words, "--config", str(config)]))
+
+
+def acknowledge(till: Till) -> None:
+    till.lane.forwarding.next_batch(1_000, 10**6)
+    till.lane.forwarding.acknowledged(1, till.ledger.head.number, [])
+
+
+def test_a_lane_that_is_well_says_so_and_ends_with_0(served: ServedLane, config: Path, capsys: Capture) -> None:
+    served.till.backend.available = True
+    assert status(served, config) == 0
+    told = capsys.readouterr().out
+    assert "lane lane-01, store s1" in told and "All is well." in told
+
+
+def test_a_lane_that_stands_in_is_a_warning(served: ServedLane, config: Path, capsys: Capture) -> None:
+    assert status(served, config) == 3
+    assert "uplink_unavailable" in capsys.readouterr().out
+
+
+def test_a_lane_that_cannot_stand_in_is_an_error(served: ServedLane, config: Path, capsys: Capture) -> None:
+    served.till.free_bytes = 1
+    assert status(served, config) == 4
+    assert "free_space_min" in capsys.readouterr().out
+
+
+def test_the_screen_shows_the_last_sales_and_whether_they_are_printed_and_sent(
+    served: ServedLane, config: Path, capsys: Capture
+) -> None:
+    code = served.till.phone().code()
+    body = {"sale_id": "sale-0001", "amount": {"minor": 3_000, "currency": "CNY"}, "code": code}
+    served.tell(lambda client: client.post("/v1/sales", body))
+    status(served, config)
+    line = next(line for line in capsys.readouterr().out.splitlines() if "sale-0001" in line)
+    assert "approved" in line and "30.00" in line and line.lower().endswith("not printed, to send")
+    acknowledge(served.till)
+    status(served, config)
+    line = next(line for line in capsys.readouterr().out.splitlines() if "sale-0001" in line)
+    assert line.endswith("sent") and "to send" not in line
+
+
+def test_the_status_is_one_json_value_without_an_account_token(
+    served: ServedLane, config: Path, capsys: Capture
+) -> None:
+    body = {"sale_id": "sale-0001", "amount": {"minor": 3_000, "currency": "CNY"}, "code": served.till.phone().code()}
+    served.tell(lambda client: client.post("/v1/sales", body))
+    assert status(served, config, "--json") == 3
+    told = capsys.readouterr().out
+    assert json.loads(told)["lane"] == "lane-01"
+    assert bytes(range(16)).hex() not in told

@@ -1,0 +1,80 @@
+"""A lane behind its local API: a real Unix socket, and a story that another thread tells as a POS would live it."""
+
+import asyncio
+import http.client
+import socket
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Any
+
+from agent.core.journal import JournalError
+from agent.errors import LedgerCorrupt
+from agent.lane import LaneDesk
+from agent.local.api import Desk, create_app
+from agent.local.client import LocalClient
+from agent.local.server import make_server
+from agent.overview import lane_status
+from tests.services.lanes import LENDER, Till
+from tests.uplink.world import run_real
+
+Story = Callable[[LocalClient], Any]
+
+
+class ServedLane:
+    """The lane behind its local API, for a story that is told in another thread as a POS would live it."""
+
+    def __init__(self, till: Till) -> None:
+        self.till, self.path = till, till.directory / "agent.sock"
+        self.client = LocalClient(self.path, timeout_s=5)
+
+    def tell(self, story: Story) -> Any:
+        async def served() -> Any:
+            lane = self.till.lane
+            given: dict[str, Any] = {
+                "counter": lane.counter,
+                "checkout": lane.checkout,
+                "settlement": lane.settlement,
+                "events": lane.events,
+                "category": "5411",
+                "currency": "CNY",
+                "lenders": lambda: [LENDER],
+                "new_sale_id": lambda: "0190-new-sale",
+                "status": lambda: lane_status(lane, LaneDesk(lane)),
+                "verify_journal": self.verified,
+            }
+            # What a desk has beside these is the devices': no test here asks for it.
+            desk = Desk(**({field.name: None for field in fields(Desk)} | given))
+            server, bound = make_server(create_app(desk), self.path)
+            serving = asyncio.create_task(server.serve([bound]))
+            try:
+                while not server.started:  # noqa: ASYNC110
+                    await asyncio.sleep(0.005)
+                self.loop = asyncio.get_running_loop()
+                return await asyncio.to_thread(story, self.client)
+            finally:
+                lane.events.close()
+                server.stop()
+                await serving
+
+        return run_real(served())
+
+    async def verified(self) -> dict[str, Any]:
+        try:
+            head = await self.till.lane.verify_chain()
+        except JournalError as error:
+            raise LedgerCorrupt(str(error)) from error
+        return {"number": head.number, "verified": True}
+
+    def scan(self, code: str) -> None:
+        self.loop.call_soon_threadsafe(self.till.counter.scanned, code.encode(), "counter")
+
+    def raw(self, method: str, path: str, body: bytes | None = None) -> tuple[int, str, bytes]:
+        """A request as no client of ours would make it: status, media type, body."""
+        connection = http.client.HTTPConnection("localhost", timeout=5)
+        connection.sock = socket.socket(socket.AF_UNIX)
+        connection.sock.connect(str(self.path))
+        connection.request(method, path, body)
+        response = connection.getresponse()
+        data = response.read()
+        connection.close()
+        return response.status, response.headers["Content-Type"], data
