@@ -38,6 +38,7 @@ __all__ = [
     "Proof",
     "Reason",
     "assemble",
+    "check",
     "issue_credential",
     "issue_proof",
     "parse",
@@ -140,7 +141,18 @@ def verify(
 
     Raises PassRejected and nothing else. Replay (sub, cti), uv and the counter are for the caller to judge.
     """
-    parsed = parse(code)
+    return check(parse(code), trust, scanned_at=scanned_at, freshness_s=freshness_s, tolerance_s=tolerance_s)
+
+
+def check(
+    parsed: ParsedPass,
+    trust: Mapping[str, KeyList],
+    *,
+    scanned_at: int,
+    freshness_s: int = FRESHNESS_S,
+    tolerance_s: int = TOLERANCE_S,
+) -> CreditPass:
+    """verify() for a code that parse() has already taken apart (to find its lender)."""
     _check_credential(parsed, trust, scanned_at)
     _check_proof(parsed, scanned_at, freshness_s, tolerance_s)
     return CreditPass(parsed.credential, parsed.proof, parsed.kid)

@@ -18,7 +18,7 @@ from typing import Any, Final
 from agent.core import credit_pass, leases
 from agent.core.authorization import Hold, HoldState
 from agent.core.classify import classify
-from agent.core.credit_pass import CreditPass, PassRejected
+from agent.core.credit_pass import CreditPass, ParsedPass, PassRejected
 from agent.core.decision import RESPONSE_CODES, Decision, decide
 from agent.core.journal import Draft, Kind, Position
 from agent.core.money import Money
@@ -176,13 +176,15 @@ class Checkout:
 
     def _open_case(self, order: Order, code: str) -> _Case:
         """Read the code as far as it can be trusted. Freshness is judged here, at the moment of the scan."""
-        claimed = _claimed_lender(code)
-        lender = (self._lenders.get(claimed) if claimed else None) or self._lenders.first
+        parsed, fault = _parsed(code)
+        lender = (self._lenders.get(parsed.credential.lender) if parsed else None) or self._lenders.first
         reading = self._clock.read(lender.lender)
         sale = Sale(order.sale_id, order.amount, order.merchant_category)
         number = len(self._ledger.attempts(order.sale_id)) + 1
         attempt = Attempt(lender.lender, sale, number, order.capture, code, reading.now_s)
-        verified, fault = self._verify(code, reading, lender.policy)
+        verified = None
+        if parsed is not None:
+            verified, fault = self._verify(parsed, reading, lender.policy)
         if verified is None:
             return _Case(attempt, lender, reading, None, None, fault)
         account, cti = verified.credential.account, verified.proof.cti
@@ -190,11 +192,13 @@ class Checkout:
         found, fault = _lookup(lender, account)
         return _Case(attempt, lender, reading, verified, found, fault, judged=reading.trusted)
 
-    def _verify(self, code: str, reading: ClockReading, policy: Policy | None) -> tuple[CreditPass | None, str | None]:
+    def _verify(
+        self, parsed: ParsedPass, reading: ClockReading, policy: Policy | None
+    ) -> tuple[CreditPass | None, str | None]:
         limits = policy.limits if policy else None
         try:
-            verified = credit_pass.verify(
-                code,
+            verified = credit_pass.check(
+                parsed,
                 self._lenders.trust,
                 scanned_at=reading.now_s,
                 freshness_s=limits.proof_fresh_s if limits else credit_pass.FRESHNESS_S,
@@ -203,8 +207,8 @@ class Checkout:
         except PassRejected as rejected:
             if not reading.trusted and rejected.reason.response_code in DATED:
                 # An untrusted clock cannot judge a date: the backend, with its own clock, still may.
-                return _unjudged(code), None
-            return None, f"pass.{rejected.reason}|{rejected.reason.response_code}"
+                return CreditPass(parsed.credential, parsed.proof, parsed.kid), None
+            return None, _fault_of(rejected)
         return verified, None
 
     def _refused_at_sight(self, case: _Case) -> Draft | None:
@@ -393,16 +397,15 @@ class Checkout:
         }
 
 
-def _claimed_lender(code: str) -> str | None:
+def _parsed(code: str) -> tuple[ParsedPass | None, str | None]:
     try:
-        return credit_pass.parse(code).credential.lender
-    except PassRejected:
-        return None
+        return credit_pass.parse(code), None
+    except PassRejected as rejected:
+        return None, _fault_of(rejected)
 
 
-def _unjudged(code: str) -> CreditPass:
-    parsed = credit_pass.parse(code)
-    return CreditPass(parsed.credential, parsed.proof, parsed.kid)
+def _fault_of(rejected: PassRejected) -> str:
+    return f"pass.{rejected.reason}|{rejected.reason.response_code}"
 
 
 def _with_newest_layers(case: _Case) -> _Case:

@@ -45,6 +45,10 @@ class Events:
         event = {"id": self._count, "type": kind, "data": body}
         self._tell(event)
 
+    @property
+    def has_listeners(self) -> bool:
+        return bool(self._listeners)
+
     def close(self) -> None:
         """The agent stops: there will be no further event."""
         self._tell(None)
@@ -166,7 +170,8 @@ class Counter:
     def announce(self, hold: Hold) -> None:
         """A durable outcome: tell everybody who shows this sale."""
         self._asked.pop(hold.sale_id, None)
-        self._events.publish("sale", self.view(hold.sale_id))
+        if self._events.has_listeners:  # a view costs a tenth of a decision
+            self._events.publish("sale", self.view(hold.sale_id))
         self._spawn(self._tell_waiters())
 
     def knows(self, sale_id: str) -> bool:
@@ -193,7 +198,7 @@ class Counter:
         return view
 
     def _outcome(self, hold: Hold) -> dict[str, Any]:
-        jobs = self._ledger.print_jobs(hold.sale_id)
+        jobs = self._ledger.print_marks(hold.sale_id)
         return {
             "state": SHOWN_STATES[hold.state],
             "hold": str(hold.state),

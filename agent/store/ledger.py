@@ -69,7 +69,9 @@ _SELECT_SALE_END: Final = fold.sql(
 _SELECT_CURSOR: Final = fold.sql(
     QueueCursor.select(QueueCursor.sent_through, QueueCursor.acknowledged_through).where(QueueCursor.epoch == 0)
 )
-_SELECT_JOBS: Final = fold.sql(JobRow.select().where(JobRow.sale_id == "").order_by(JobRow.id))
+_SELECT_MARKS: Final = fold.sql(
+    JobRow.select(JobRow.id, JobRow.state, JobRow.rung, JobRow.reason).where(JobRow.sale_id == "").order_by(JobRow.id)
+)
 _SELECT_TIME_FLOOR: Final = fold.sql(
     TimeFloor.select(TimeFloor.floor_s, TimeFloor.last_signed_s).where(TimeFloor.lender == "")
 )
@@ -280,9 +282,11 @@ class SqliteLedger:
 
     def print_jobs(self, sale_id: str | None = None) -> tuple[PrintJob, ...]:
         """Every job of a sale, or all that are not printed yet."""
-        if sale_id is None:
-            return self._jobs(JobRow.select().where(JobRow.state.in_(UNPRINTED)).order_by(JobRow.id))
-        return tuple(_job(row) for row in self._read(_SELECT_JOBS, (sale_id,)).fetchall())
+        chosen = JobRow.state.in_(UNPRINTED) if sale_id is None else (JobRow.sale_id == sale_id)
+        return self._jobs(JobRow.select().where(chosen).order_by(JobRow.id))
+
+    def print_marks(self, sale_id: str) -> tuple[PrintMark, ...]:
+        return tuple(PrintMark(*row) for row in self._read(_SELECT_MARKS, (sale_id,)).fetchall())
 
     def mark_print_job(self, mark: PrintMark) -> None:
         with self._transaction():
@@ -353,8 +357,12 @@ class SqliteLedger:
             return rows
 
     def _read(self, sql: str, values: tuple[Any, ...]) -> Any:
-        with self._faults():
+        if self._failed is not None:
+            raise LedgerUnavailable(self._failed)
+        try:
             return self._run(sql, values)
+        except (DatabaseError, apsw.Error) as error:
+            raise LedgerUnavailable(str(error)) from error
 
     @contextmanager
     def _faults(self) -> Iterator[None]:
