@@ -61,6 +61,8 @@ def _watch(pictures: Iterator[Picture | None], reader: LiveReader, share: float)
     began_s, cpu_s = time.monotonic(), time.process_time()
     for picture in pictures:
         codes = () if picture is None else reader.read(picture, began_s)
+        if reader.at_rest:
+            sightings.nothing_moved(began_s)
         output = b"".join(map(code_line, sightings.seen(codes, began_s)))
         if began_s - beat_s >= _BEAT_S:
             beat_s, output = began_s, b"\n" + output

@@ -34,8 +34,8 @@ _SHARPENING, _BLUR_SIGMA_PX = 1.5, 2.0
 _FALLBACK_EVERY = 3
 """Pictures without a code until a slower reader looks at one: it costs up to ten times the quick one."""
 _SCENE_PX = (64, 48)
-_SCENE_CHANGE = 4.0
-"""Mean difference, of 255 grey levels, that is more than a sensor's noise averaged over a cell of the scene."""
+_SCENE_CHANGE = 12
+"""Difference of one cell, in 255 grey levels: above noise averaged over its 300 pixels, below a code that comes."""
 _STILL_S, _LOOK_S = 1.0, 1.0
 
 
@@ -93,7 +93,10 @@ def read(picture: Picture) -> tuple[Code, ...]:
 
 
 class LiveReader:
-    """One camera's pictures: the quick reader on each, a slower one now and then; a still scene once a second."""
+    """One camera's pictures: the quick reader on each, a slower one now and then; a still scene only once a second.
+
+    `at_rest`: nothing has moved for a second, so that what was in view still is.
+    """
 
     def __init__(self) -> None:
         self.at_rest = False
@@ -104,15 +107,12 @@ class LiveReader:
     def read(self, picture: Picture, now_s: float) -> tuple[Code, ...]:
         """The codes of this picture, () also when it was not worth a look."""
         scene = cv2.resize(picture, _SCENE_PX, interpolation=cv2.INTER_AREA)
-        if self._scene is None or cv2.absdiff(scene, self._scene).mean() > _SCENE_CHANGE:
+        if self._scene is None or cv2.absdiff(scene, self._scene).max() > _SCENE_CHANGE:
             self._scene, self._changed_s = scene, now_s
         self.at_rest = now_s - self._changed_s > _STILL_S
         if self.at_rest and now_s - self._looked_s < _LOOK_S:
             return ()
         self._looked_s = now_s
-        return read(picture) if self.at_rest else self._read_moving(picture)
-
-    def _read_moving(self, picture: Picture) -> tuple[Code, ...]:
         codes = read_quickly(picture)
         self._unread = 0 if codes else self._unread + 1
         if codes or self._unread % _FALLBACK_EVERY:

@@ -37,3 +37,7 @@ class Sightings:
         self._counted_s.update(dict.fromkeys(sure, now_s))
         self._last, self._last_s = codes, now_s
         return new
+
+    def nothing_moved(self, now_s: float) -> None:
+        """What was there is still there, read again or not."""
+        self._counted_s = {code: now_s for code, at_s in self._counted_s.items() if now_s - at_s < AWAY_S}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,20 @@ def test_a_still_scene_is_looked_at_once_a_second_and_a_change_at_once(monkeypat
     looks.clear()
     reader.read(photograph(qr(PASS), Shot())[:480, :640], 10.01)
     assert (looks, reader.at_rest) == (["look"], False)
+
+
+@pytest.mark.parametrize("shot", [Shot(side_px=240), Shot(side_px=240, contrast=0.25), Shot(busy=True, side_px=240)])
+def test_a_small_code_that_comes_or_goes_ends_the_rest_and_noise_does_not(shot: Shot) -> None:
+    reader, blank = LiveReader(), np.full((40, 40), 140, np.uint8)
+    for seed, at_s in enumerate((0, 0.6, 1.2, 1.8)):  # a busy counter is drawn from its seed, so it keeps one
+        reader.read(photograph(blank, replace(shot, noise=6), seed=1 + seed * (not shot.busy)), at_s)
+    assert reader.at_rest
+    shown = photograph(qr("CFS1.lane-01.1"), shot)
+    assert reader.read(shown, 2.0) == (Code(b"CFS1.lane-01.1", "]Q1"),)
+    reader.read(shown, 3.5)
+    assert reader.at_rest
+    reader.read(photograph(blank, shot), 3.6)
+    assert not reader.at_rest
 
 
 def test_what_the_quick_reader_misses_a_slower_one_finds_within_a_few_pictures() -> None:

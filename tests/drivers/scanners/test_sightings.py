@@ -43,3 +43,13 @@ def test_the_same_code_is_never_scanned_twice_within_the_time_that_makes_it_away
         for scan in sightings.seen([code], now_s):
             assert now_s - last_s.get(scan, -AWAY_S) >= AWAY_S
             last_s[scan] = now_s
+
+
+def test_a_code_in_a_scene_where_nothing_moves_is_not_away_though_it_is_hard_to_read() -> None:
+    sightings = Sightings()
+    assert sightings.seen([QR], 0) == (QR,)
+    for tick in range(20):
+        sightings.nothing_moved(tick / 2)
+    assert sightings.seen([QR], 10) == ()
+    sightings.nothing_moved(10 + AWAY_S)
+    assert sightings.seen([QR], 10 + AWAY_S) == (QR,), "nothing moved, but it had not been seen before that"
