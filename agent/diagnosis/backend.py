@@ -97,10 +97,18 @@ def _handshake(host: str, port_number: int, context: ssl.SSLContext) -> str:
         socket.create_connection((host, port_number), STEP_S) as plain,
         context.wrap_socket(plain, server_hostname=host) as line,
     ):
-        line.sendall(f"GET /v1/ca HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
-        if not line.recv(1):
-            raise ssl.SSLError("certificate unknown")  # closed without a word: what old servers do instead of an alert
+        if not _first_byte(line, host):
+            raise ssl.SSLError("certificate unknown")
         return line.version() or "TLS"
+
+
+def _first_byte(line: ssl.SSLSocket, host: str) -> bytes:
+    """Of the answer; empty when the server hangs up without a word, or before its alert could be read."""
+    try:
+        line.sendall(f"GET /v1/ca HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+        return line.recv(1)
+    except (ssl.SSLEOFError, ConnectionResetError, BrokenPipeError):
+        return b""
 
 
 def _explained(error: OSError) -> tuple[str, str]:

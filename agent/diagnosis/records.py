@@ -11,7 +11,7 @@ from typing import Any, Final
 from agent.core.journal import Head, JournalError, advance, follow
 from agent.diagnosis.case import WALK_S, Case
 from agent.diagnosis.examination import Finding, failed, ok, warning
-from agent.errors import CounterfoilError, LedgerError
+from agent.errors import CounterfoilError, LedgerError, NotEnrolled
 from agent.store.ledger import SqliteLedger
 
 STEP_ENTRIES: Final = 500
@@ -28,6 +28,10 @@ def ledger(case: Case) -> Iterator[Finding]:
         return
     try:
         damage = case.ledger.damage()
+    except NotEnrolled as error:
+        remedy = "A new lane: start it, systemctl start counterfoil. A lane that has sold before: call support first."
+        yield failed("not there", error.message, remedy)
+        return
     except LedgerError as error:
         yield failed("cannot be opened", error.message, error.hint)
         return

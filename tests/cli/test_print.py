@@ -1,0 +1,46 @@
+"""`counterfoil print test`: a test slip on paper, through whoever has the printer, and no sale."""
+
+from tests.cli.lane_on_disk import Command, LaneOnDisk
+
+
+def slips(lane: LaneOnDisk) -> list[str]:
+    return [path.read_text() for path in sorted((lane.root / "slips").glob("*.txt"))]
+
+
+def test_a_test_slip_is_printed_here_while_the_agent_is_stopped(lane: LaneOnDisk, counterfoil: Command) -> None:
+    said = counterfoil("print", "test")
+    assert (said.code, said.out) == (
+        0,
+        "The printer confirms the test slip. (Printed by this command; the agent is stopped.)\n",
+    )
+    (slip,) = slips(lane)
+    assert "This is not a sale. 非交易凭证" in slip
+    assert "[QR: COUNTERFOIL TEST]" in slip
+
+
+def test_the_running_agent_prints_it_and_journals_nothing(lane: LaneOnDisk, counterfoil: Command) -> None:
+    with lane.running() as client:
+        before = client.get("/v1/status")["journal"]["number"]
+        said = counterfoil("print", "test", "--json")
+        after = client.get("/v1/status")
+    assert said.json["rung"] == "confirmed"
+    assert len(slips(lane)) == 1
+    assert (after["journal"]["number"], after["print_jobs_waiting"]) == (before, 0)
+
+
+def test_a_printer_that_is_off_is_exit_code_4_with_what_to_do(lane: LaneOnDisk, counterfoil: Command) -> None:
+    lane.printer.close()
+    said = counterfoil("print", "test")
+    assert said.code == 4
+    assert said.out.startswith("Nothing was printed.")
+    assert "do:  Nothing answers at the device's address; check power, cable and address." in said.out
+
+
+def test_a_lane_without_a_printer_says_so(lane: LaneOnDisk, counterfoil: Command) -> None:
+    lane.configure(printer='""')
+    stopped = counterfoil("print", "test")
+    with lane.running():
+        running = counterfoil("print", "test")
+    assert (stopped.code, running.code) == (1, 1)
+    assert "No printer is configured" in stopped.err
+    assert "This lane has no printer." in running.err
