@@ -56,7 +56,7 @@ class Scale:
     policy_every_s: float = 4 * 3600.0
     settle_every_s: float = 3 * 3600.0
     crash_every_s: float = 2400.0
-    partition_every_s: float = 2700.0
+    partition_every_s: float = 1500.0
     clock_jump_every_s: float = 2 * 3600.0
     lease_life_s: int = 3600
     printer_trouble: float = 0.05
