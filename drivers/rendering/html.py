@@ -16,19 +16,20 @@ from drivers.rendering.rows import CodeRow, Row, Run, TextRow, rows_of
 
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
 _TITLES: Final = {"zh": "小票"}
-# A column is 1.5 mm: 48 of them are the 72 mm that 80 mm paper prints. A wide character is a box of two columns.
+# A wide character is a box of two columns, drawn a little larger, as its strokes need. In print a column is 1.5 mm:
+# 48 of them are the 72 mm that 80 mm paper prints.
 _STYLE: Final = """
 @page{margin:4mm}
 body{margin:0;background:#e9e9e6;color:#111}
-main{box-sizing:content-box;margin:2rem auto;padding:6mm 5mm;background:#fff;box-shadow:0 1px 8px #0003;
-font:2.49mm/1.6 "DejaVu Sans Mono","Noto Sans Mono CJK SC","WenQuanYi Micro Hei Mono",monospace}
-div{white-space:pre;min-height:1.6em}
+main{box-sizing:content-box;margin:2rem auto;padding:2.5em 2em;background:#fff;box-shadow:0 1px 8px #0003;
+font:16px/1.5 "DejaVu Sans Mono","Noto Sans Mono CJK SC","WenQuanYi Micro Hei Mono",monospace}
+div{white-space:pre;min-height:1.5em}
 b{font-weight:700}
-i{display:inline-block;width:2ch;text-align:center;font-style:normal;font-size:inherit}
+i{display:inline-block;font-size:115%;line-height:1;width:calc(2ch/1.15);text-align:center;font-style:normal}
 big{font-size:200%;line-height:1.3}
-hr{border:0;border-top:1px dashed #999;margin:1em -5mm}
-svg{display:block;margin:0 auto;width:25mm;height:25mm;shape-rendering:crispEdges}
-@media print{body{background:#fff}main{margin:0;padding:0;box-shadow:none}}
+hr{border:0;border-top:1px dashed #999;margin:1em -2em}
+svg{display:block;margin:0 auto;width:18ch;height:18ch;shape-rendering:crispEdges}
+@media print{body{background:#fff}main{margin:0;padding:0;box-shadow:none;font-size:2.49mm}}
 """
 
 

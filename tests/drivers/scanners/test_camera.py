@@ -42,7 +42,7 @@ def watch(events: Events) -> Iterator[Watch]:
 @pytest.fixture
 def album(tmp_path: Path) -> Callable[[list], str]:
     """Writes pictures as a sequence; returns what stands in for a camera."""
-    cv2 = pytest.importorskip("cv2", reason="the camera extra is not installed")
+    cv2 = pytest.importorskip("cv2", reason="the camera extra is not installed", exc_type=ImportError)
     pytest.importorskip("pyzbar.pyzbar", reason="zbar is not installed", exc_type=ImportError)
 
     def write(pictures: list) -> str:

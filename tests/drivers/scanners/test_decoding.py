@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("cv2", reason="the camera extra is not installed")
+pytest.importorskip("cv2", reason="the camera extra is not installed", exc_type=ImportError)
 pytest.importorskip("pyzbar.pyzbar", reason="the camera extra is not installed", exc_type=ImportError)
 
 import cv2
