@@ -1,4 +1,4 @@
-"""The composition root: the only place that knows every part. What runs as ``counterfoil run`` and ``uplink``.
+"""The composition root: the only place that knows every part. What runs as ``counterfoil run``.
 
 The one rule: start in order, stop in reverse. Nothing below this file knows where its props come from.
 """
@@ -10,11 +10,9 @@ import contextlib
 import hashlib
 import logging
 import os
-import random
 import shutil
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator, Iterator
 from typing import Any, Final
 
 from agent import devices
@@ -22,49 +20,31 @@ from agent.config import Config
 from agent.core import cbor, cose
 from agent.core.journal import Head, JournalError
 from agent.core.receipt import Seller
-from agent.errors import CounterfoilError, LedgerCorrupt, NotEnrolled
+from agent.errors import LedgerCorrupt, NotEnrolled
 from agent.lane import Lane, LaneDesk, LaneSettings
 from agent.local.api import Desk, create_app
 from agent.local.server import make_server
-from agent.machine import MachineClock, ThreadedPrinter, notify, stop_on_signals
+from agent.machine import MachineClock, ThreadedPrinter, stop_on_signals
 from agent.overview import clock_facts, lane_status, ledger_facts, lender_facts
 from agent.ports import PrintResult
 from agent.services.lenders import EnrolledLender, Lenders
 from agent.services.timekeeping import LaneClock
 from agent.store.ledger import SqliteLedger
 from agent.store.snapshot_files import SnapshotFiles
+from agent.supervision import kept_up, running, until_stopped
 from agent.uplink.identity import CERTIFICATE_FILE, Enrolled, load_identity, load_journal_key
 from agent.uplink.remote import RemoteBackend
-from agent.uplink.unix_channel import connect_unix, serve_unix
+from agent.uplink.unix_channel import serve_unix
 from drivers.device import DataEvent, Device, DeviceEvent
 from drivers.printers.pos_printer import POSPrinter
 
 LOG: Final = logging.getLogger(__name__)
 MAINTENANCE_S: Final = 60.0
-AGAIN_S: Final = 1.0
-HEARTBEAT_S: Final = 0.2
-"""How often the daemon looks whether it must end: a failed ledger ends it, and systemd starts it anew."""
-
-
-def identity_dir(config: Config) -> Path:
-    return config.lane.state_dir / "identity"
-
-
-def agent_socket(config: Config) -> Path:
-    return config.lane.run_dir / config.local.socket_name
-
-
-def _uplink_socket(config: Config) -> Path:
-    return config.lane.run_dir / "uplink.sock"
-
-
-def _snapshots_dir(config: Config) -> Path:
-    return config.lane.state_dir / "snapshots"
 
 
 def run(config: Config) -> int:
     """``counterfoil run``: the owner of the ledger. Returns the exit code; raises NotEnrolled and ledger faults."""
-    enrolled = load_identity(identity_dir(config))
+    enrolled = load_identity(config.lane.identity_dir)
     return asyncio.run(_run(config, enrolled))
 
 
@@ -72,29 +52,17 @@ async def _run(config: Config, enrolled: Enrolled) -> int:
     stop = stop_on_signals()
     config.lane.run_dir.mkdir(parents=True, exist_ok=True)
     async with contextlib.AsyncExitStack() as stack:
-        ledger = SqliteLedger.open(str(config.lane.state_dir / "ledger.db"))
+        ledger = SqliteLedger.open(str(config.lane.ledger_file))
         stack.callback(ledger.close)
         printer = await _open_printer(config, stack)
         lane, desk = _compose(config, enrolled, ledger, printer)
-        await stack.enter_async_context(_served_uplink(config, lane, desk))
+        await stack.enter_async_context(_served_uplink(config, lane))
         scanners = _open_scanners(config, lane, stack)
-        await stack.enter_async_context(_served_api(config, lane, desk, scanners, printer))
-        loops = (_kept_up(lane.spooler.run), _kept_up(lambda: _maintained(lane)), _kept_up(lane.start))
-        tasks = await stack.enter_async_context(_running(*loops))
-        notify("READY=1")
+        serving = await stack.enter_async_context(_served_api(config, lane, desk, scanners, printer))
+        loops = (kept_up(lane.spooler.run), kept_up(lambda: _maintained(lane)), kept_up(lane.start))
+        tasks = await stack.enter_async_context(running(*loops))
         LOG.info("ready", extra={"lane": lane.settings.lane})
-        while not stop.is_set() and ledger.failed is None and not any(map(_crashed, tasks)):
-            notify("WATCHDOG=1")
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), HEARTBEAT_S)
-        notify("STOPPING=1")
-        if ledger.failed is not None:
-            LOG.critical("the ledger failed, starting over: %s", ledger.failed)
-            return 1
-        if not stop.is_set():
-            LOG.critical("a part of the agent ended that must not, starting over")
-            return 1
-    return 0
+        return await until_stopped(stop, [serving, *tasks], broken=lambda: ledger.failed)
 
 
 def _compose(
@@ -106,9 +74,9 @@ def _compose(
     lane = Lane(
         lane_settings(config, enrolled),
         enrolled_lenders(enrolled),
-        load_journal_key(identity_dir(config)),
+        load_journal_key(config.lane.identity_dir),
         ledger=ledger,
-        snapshots=SnapshotFiles(_snapshots_dir(config)),
+        snapshots=SnapshotFiles(config.lane.snapshots_dir),
         backend=backend,
         printer=ThreadedPrinter(printer) if printer else None,
         clock=MachineClock(),
@@ -130,7 +98,7 @@ class _LateDesk(LaneDesk):
 
 
 def lane_settings(config: Config, enrolled: Enrolled) -> LaneSettings:
-    certificate = (identity_dir(config) / CERTIFICATE_FILE).read_bytes()
+    certificate = (config.lane.identity_dir / CERTIFICATE_FILE).read_bytes()
     return LaneSettings(
         lane=enrolled.lane,
         store=enrolled.store,
@@ -181,11 +149,10 @@ def _open_scanners(config: Config, lane: Lane, stack: contextlib.AsyncExitStack)
 
 
 @contextlib.asynccontextmanager
-async def _served_uplink(config: Config, lane: Lane, desk: LaneDesk) -> AsyncIterator[None]:
+async def _served_uplink(config: Config, lane: Lane) -> AsyncIterator[None]:
     backend = lane.backend
     assert isinstance(backend, RemoteBackend)
-    del desk
-    server = await serve_unix(_uplink_socket(config), backend.handlers, backend.attach)
+    server = await serve_unix(config.lane.uplink_socket, backend.handlers, backend.attach)
     try:
         yield
     finally:
@@ -195,7 +162,7 @@ async def _served_uplink(config: Config, lane: Lane, desk: LaneDesk) -> AsyncIte
 @contextlib.asynccontextmanager
 async def _served_api(
     config: Config, lane: Lane, desk: LaneDesk, scanners: list[Device], printer: POSPrinter | None
-) -> AsyncIterator[None]:
+) -> AsyncIterator[asyncio.Task[None]]:
     async def check_devices() -> list[dict[str, Any]]:
         asked: list[Device] = [*scanners, printer] if printer else [*scanners]
         found = [await asyncio.to_thread(devices.report, config, device) for device in asked]
@@ -220,52 +187,16 @@ async def _served_api(
             print_test=print_test,
         )
     )
-    server, bound = make_server(app, agent_socket(config))
+    server, bound = make_server(app, config.agent_socket)
     serving = asyncio.create_task(server.serve([bound]))
     try:
         while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has no event for it
             await asyncio.sleep(0.005)
-        yield
+        yield serving
     finally:
         lane.events.close()  # or whoever listens would hold the stop up
         server.stop()
         await serving
-
-
-@contextlib.asynccontextmanager
-async def _running(*loops: Any) -> AsyncIterator[list[asyncio.Task[None]]]:
-    tasks = [asyncio.create_task(_guarded(loop)) for loop in loops]
-    try:
-        yield tasks
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _guarded(loop: Any) -> None:
-    try:
-        await loop
-    except CounterfoilError as fault:
-        LOG.error("%s", fault.message, extra={"code": fault.code})
-
-
-async def _kept_up(loop: Callable[[], Awaitable[None]]) -> None:
-    """Begin a loop again after a fault: a disk that was full for a minute must not end printing for the day."""
-    while True:
-        try:
-            return await loop()
-        except CounterfoilError as fault:
-            LOG.error("%s", fault.message, extra={"code": fault.code})
-        await asyncio.sleep(AGAIN_S)
-
-
-def _crashed(task: asyncio.Task[None]) -> bool:
-    """Whether it met what nobody foresaw; the process then starts over rather than sell without it."""
-    if not task.done() or task.cancelled() or task.exception() is None:
-        return False
-    LOG.critical("internal fault", exc_info=task.exception())
-    return True
 
 
 async def _maintained(lane: Lane) -> None:
@@ -299,7 +230,7 @@ def _head_facts(head: Head) -> dict[str, Any]:
 @contextlib.contextmanager
 def open_offline(config: Config) -> Iterator[SqliteLedger]:
     """The ledger, for a command while the daemon is stopped. Raises LedgerInUse when it is not, and ledger faults."""
-    path = config.lane.state_dir / "ledger.db"
+    path = config.lane.ledger_file
     if not path.exists():
         raise NotEnrolled(f"There is no ledger at {path}.")
     ledger = SqliteLedger.open(str(path), wal_pages=0)
@@ -311,9 +242,11 @@ def open_offline(config: Config) -> Iterator[SqliteLedger]:
 
 def offline_status(config: Config, ledger: SqliteLedger) -> dict[str, Any]:
     """What `status` tells of a lane, as far as its files know it. Raises NotEnrolled and ledger faults."""
-    enrolled = load_identity(identity_dir(config))
+    enrolled = load_identity(config.lane.identity_dir)
     clock = LaneClock(MachineClock(), ledger, os.urandom, holdover_max_s=config.limits.clock_holdover_max_s)
-    lenders = Lenders(enrolled.lane, enrolled_lenders(enrolled), ledger, SnapshotFiles(_snapshots_dir(config)), clock)
+    lenders = Lenders(
+        enrolled.lane, enrolled_lenders(enrolled), ledger, SnapshotFiles(config.lane.snapshots_dir), clock
+    )
     return {
         "lane": enrolled.lane,
         "store": enrolled.store,
@@ -321,51 +254,3 @@ def offline_status(config: Config, ledger: SqliteLedger) -> dict[str, Any]:
         **ledger_facts(ledger),
         "lenders": [lender_facts(lender) for lender in lenders.all()],
     }
-
-
-# -- the uplink process and enrollment ----------------------------------------------------------------------------
-
-
-def uplink(config: Config) -> int:
-    """``counterfoil uplink``: the only process that talks to the backend. Runs until a signal ends it."""
-    enrolled = load_identity(identity_dir(config))
-    with contextlib.suppress(asyncio.CancelledError):
-        asyncio.run(_uplink(config, enrolled))
-    return 0
-
-
-async def _uplink(config: Config, enrolled: Enrolled) -> None:
-    from agent.uplink.client import BackendClient
-    from agent.uplink.connection import Timeouts, make_client
-    from agent.uplink.process import UplinkSettings, run_uplink
-
-    stop = stop_on_signals()
-    settings = UplinkSettings(
-        lane=enrolled.lane,
-        spool_dir=_snapshots_dir(config) / "spool",
-        online_budget_s=config.backend.online_budget_ms / 1000,
-        poll_s=config.uplink.poll_s,
-        batch_entries_max=config.uplink.batch_entries_max,
-        backoff_max_s=config.uplink.backoff_max_s,
-        breaker_failures=config.uplink.breaker_failures,
-        free_space_min_bytes=config.limits.free_space_min_mb * 10**6,
-    )
-    timeouts = Timeouts(config.backend.connect_timeout_ms / 1000, config.backend.transfer_timeout_s)
-    http = make_client(identity_dir(config), config.backend.url, timeouts)
-    client = BackendClient(http, transfer_timeout_s=config.backend.transfer_timeout_s)
-    connect: Callable[..., Any] = lambda handlers: connect_unix(_uplink_socket(config), handlers)  # noqa: E731
-    async with _running(run_uplink(client, connect, random.SystemRandom(), settings)):
-        notify("READY=1")
-        while not stop.is_set():
-            notify("WATCHDOG=1")
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), 1.0)
-    await http.aclose()
-
-
-def enroll(config: Config, url: str, code: str) -> Enrolled:
-    """``counterfoil enroll``: keys, certificate, lenders. Raises the faults of ``uplink.enrollment.enroll``."""
-    from agent.uplink.enrollment import enroll as ask
-
-    config.lane.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return asyncio.run(ask(url, code, identity_dir(config)))

@@ -34,6 +34,11 @@ class Config(Section):
     limits: Limits = Limits()
     uplink: Uplink = Uplink()
 
+    @property
+    def agent_socket(self) -> Path:
+        """The Unix socket of the local API."""
+        return self.lane.run_dir / self.local.socket_name
+
     def to_dict(self) -> dict[str, Any]:
         """The configuration as plain JSON values, defaults filled in."""
         return self.model_dump(mode="json")

@@ -95,6 +95,24 @@ class Lane(Section):
         "CNY", r"^[A-Z]{3}$", "an ISO 4217 code of three capital letters", "Currency of every sale of this lane."
     )
 
+    @property
+    def identity_dir(self) -> Path:
+        """Keys, certificate and lenders' roots."""
+        return self.state_dir / "identity"
+
+    @property
+    def ledger_file(self) -> Path:
+        return self.state_dir / "ledger.db"
+
+    @property
+    def snapshots_dir(self) -> Path:
+        return self.state_dir / "snapshots"
+
+    @property
+    def uplink_socket(self) -> Path:
+        """Between the two processes; the local API's socket is `Config.agent_socket`."""
+        return self.run_dir / "uplink.sock"
+
 
 class Merchant(Section):
     """Who sells: printed on every slip."""

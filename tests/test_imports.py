@@ -73,7 +73,7 @@ TABLE = (
         "the command must not open the live ledger: it asks the running agent, or goes through agent.app",
         project=(
             *("agent.core", "agent.local.client", "agent.config", "agent.errors", "agent.texts", "agent.logs"),
-            *("agent.app", "agent.demo", "agent.devices", "agent.diagnosis", "drivers"),
+            *("agent.app", "agent.uplink_app", "agent.demo", "agent.devices", "agent.diagnosis", "drivers"),
         ),
         libraries=(ANY,),
         not_stdlib=frozenset({"sqlite3"}),
@@ -91,6 +91,12 @@ TABLE = (
         "one lane is put together the same way in the daemon and in the simulation",
         project=("agent.core", "agent.ports", "agent.services", "agent.texts", "agent.uplink.lane_side"),
     ),
+    Row(
+        "agent.uplink_app",
+        "the composition root of the process that meets the backend",
+        project=("agent.config", "agent.machine", "agent.supervision", "agent.uplink"),
+    ),
+    Row("agent.supervision", "how long a process lives", project=("agent.errors", "agent.machine")),
     Row(
         "agent.overview",
         "what status shows is one lane as values",
@@ -152,6 +158,7 @@ ONLY_IN = {
 # Too slow for the start of every command: these only inside the function that needs them.
 LATE_IN_CLI = (
     "agent.app",
+    "agent.uplink_app",
     "agent.demo",
     "agent.simulation",
     "agent.config",

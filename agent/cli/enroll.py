@@ -16,10 +16,10 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from agent import app
+    from agent import uplink_app
 
     config = load_config(args)
-    enrolled = app.enroll(config, args.backend or config.backend.url, args.code)
+    enrolled = uplink_app.enroll(config, args.backend or config.backend.url, args.code)
     lenders = [lender.lender for lender in enrolled.lenders]
     if args.json:
         show({"lane": enrolled.lane, "store": enrolled.store, "merchant": enrolled.merchant, "lenders": lenders})

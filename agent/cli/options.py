@@ -35,7 +35,7 @@ def client(args: argparse.Namespace) -> LocalClient:
     from agent.local.client import LocalClient
 
     config = load_config(args)
-    return LocalClient(config.lane.run_dir / config.local.socket_name)
+    return LocalClient(config.agent_socket)
 
 
 def show(value: Any) -> None:

@@ -65,7 +65,7 @@ def _told_by_agent(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
     from agent.local.client import LocalClient
 
     config = load_config(args)
-    listening = LocalClient(config.lane.run_dir / config.local.socket_name, timeout_s=SILENCE_S)
+    listening = LocalClient(config.agent_socket, timeout_s=SILENCE_S)
     _say(args, "The agent runs; it tells what it reads. Stop it to see the bytes. Scan a code …")
     count, until_s = 0, time.monotonic() + args.wait
     with suppress(AgentNotRunning):  # it was stopped meanwhile

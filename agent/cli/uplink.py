@@ -13,7 +13,7 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from agent import app, logs
+    from agent import logs, uplink_app
 
     logs.configure()
-    return app.uplink(load_config(args))
+    return uplink_app.uplink(load_config(args))

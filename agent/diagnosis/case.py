@@ -45,7 +45,7 @@ class Case(ExitStack):
 
     @property
     def identity_dir(self) -> Path:
-        return app.identity_dir(self.config)
+        return self.config.lane.identity_dir
 
     @cached_property
     def enrolled(self) -> Enrolled:
@@ -54,7 +54,7 @@ class Case(ExitStack):
 
     @property
     def agent_socket(self) -> Path:
-        return app.agent_socket(self.config)
+        return self.config.agent_socket
 
     def agent(self, timeout_s: float = STATUS_S) -> LocalClient:
         return LocalClient(self.agent_socket, timeout_s)

@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests.cli.lane_on_disk import Command, LaneOnDisk, commanding, opened
+from tests.cli.served_lane import config, served
+
+__all__ = ["config", "counterfoil", "lane", "served"]
 
 
 @pytest.fixture

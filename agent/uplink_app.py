@@ -1,0 +1,53 @@
+"""The composition root of the uplink process, and of enrollment: what runs as ``counterfoil uplink`` and ``enroll``.
+
+The one rule: this file and ``agent.uplink`` are all of the product that ever meets the backend's network.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from typing import Any
+
+from agent.config import Config
+from agent.machine import stop_on_signals
+from agent.supervision import running, until_stopped
+from agent.uplink import enrollment
+from agent.uplink.client import BackendClient
+from agent.uplink.connection import Timeouts, make_client
+from agent.uplink.identity import Enrolled, load_identity
+from agent.uplink.process import UplinkSettings, run_uplink
+from agent.uplink.unix_channel import connect_unix
+
+
+def uplink(config: Config) -> int:
+    """``counterfoil uplink``: the only process that talks to the backend. Runs until a signal ends it."""
+    enrolled = load_identity(config.lane.identity_dir)
+    return asyncio.run(_uplink(config, enrolled))
+
+
+async def _uplink(config: Config, enrolled: Enrolled) -> int:
+    stop = stop_on_signals()
+    settings = UplinkSettings(
+        lane=enrolled.lane,
+        spool_dir=config.lane.snapshots_dir / "spool",
+        online_budget_s=config.backend.online_budget_ms / 1000,
+        poll_s=config.uplink.poll_s,
+        batch_entries_max=config.uplink.batch_entries_max,
+        backoff_max_s=config.uplink.backoff_max_s,
+        breaker_failures=config.uplink.breaker_failures,
+        free_space_min_bytes=config.limits.free_space_min_mb * 10**6,
+    )
+    timeouts = Timeouts(config.backend.connect_timeout_ms / 1000, config.backend.transfer_timeout_s)
+    http = make_client(config.lane.identity_dir, config.backend.url, timeouts)
+    client = BackendClient(http, transfer_timeout_s=config.backend.transfer_timeout_s)
+    connect: Callable[..., Any] = lambda handlers: connect_unix(config.lane.uplink_socket, handlers)  # noqa: E731
+    async with http, running(run_uplink(client, connect, random.SystemRandom(), settings)) as tasks:
+        return await until_stopped(stop, tasks)
+
+
+def enroll(config: Config, url: str, code: str) -> Enrolled:
+    """``counterfoil enroll``: keys, certificate, lenders. Raises the faults of ``uplink.enrollment.enroll``."""
+    config.lane.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return asyncio.run(enrollment.enroll(url, code, config.lane.identity_dir))
