@@ -327,10 +327,12 @@ class SqliteLedger:
     # -- care --------------------------------------------------------------------------------------------------
 
     def maintain(self, now_s: int) -> None:
-        with self._transaction():
-            self._db.execute(ConsumedProof.delete().where(ConsumedProof.recorded_at < now_s - PROOFS_KEPT_S))
         with self._faults():
             files.checkpoint(self._db)
+        with self._transaction():
+            self._db.execute(ConsumedProof.delete().where(ConsumedProof.recorded_at < now_s - PROOFS_KEPT_S))
+            # Writes a page in any case: the first frame of a recycled log costs a flush more, and no sale shall pay it.
+            self._run(f"PRAGMA user_version={VERSION}", ())
 
     def verify(self) -> Head:
         """Walk the whole chain and rebuild every cache from it. Raises JournalError at the first broken link."""

@@ -2,7 +2,8 @@
 
 The one rule: ``journal_entry`` is the truth and is only ever appended to. Every other table is either a cache that
 ``fold.py`` can rebuild from it (marked "fold"), or local work that concerns no other party (marked "local").
-``lender`` is in every key that concerns money, from the first day.
+``lender`` is in every key that concerns money, from the first day. A table with a composite key says ``without_rowid``
+itself, for peewee does not inherit it: with a hidden row id each sale would write a page more for every such table.
 """
 
 from __future__ import annotations
@@ -20,12 +21,7 @@ class _Row(Model):
         database = APSWDatabase(None)  # gives the dialect only: one process may hold several ledgers (simulation)
 
 
-class _Keyed(_Row):
-    class Meta:
-        without_rowid = True
-
-
-class JournalEntry(_Keyed):
+class JournalEntry(_Row):
     """Truth. ``data`` are the canonical bytes, ``hash`` their SHA-256; the other columns only index them."""
 
     epoch = IntegerField()
@@ -38,7 +34,7 @@ class JournalEntry(_Keyed):
     data = BlobField()
 
     class Meta:
-        primary_key = CompositeKey("epoch", "number")
+        primary_key = CompositeKey("epoch", "number")  # with a row id: long rows are appended and split no page
         indexes = ((("sale_id", "epoch", "number"), False),)
 
 
@@ -52,7 +48,7 @@ class ChainHead(_Row):
     lease_horizon = IntegerField()
 
 
-class HoldRow(_Keyed):
+class HoldRow(_Row):
     """Fold. One attempt of a sale, as ``core.authorization.Hold``."""
 
     lender = TextField()
@@ -74,6 +70,7 @@ class HoldRow(_Keyed):
 
     class Meta:
         table_name = "hold"
+        without_rowid = True
         primary_key = CompositeKey("sale_id", "lender", "attempt")
 
 
@@ -81,7 +78,7 @@ class HoldRow(_Keyed):
 HoldRow.add_index(HoldRow.lender, HoldRow.account, where=HoldRow.state == SQL("'intended'"), name="hold_intended")
 
 
-class LeaseMovement(_Keyed):
+class LeaseMovement(_Row):
     """Fold. What an entry took from (or gave back to) an account's lease."""
 
     lender = TextField()
@@ -92,10 +89,11 @@ class LeaseMovement(_Keyed):
     delta_minor = IntegerField()
 
     class Meta:
+        without_rowid = True
         primary_key = CompositeKey("lender", "account", "epoch", "number")
 
 
-class StandInTotal(_Keyed):
+class StandInTotal(_Row):
     """Fold. Stand-in approvals by scope (``account``, ``lane``, ``cap``), subject and hour; windows add up hours."""
 
     lender = TextField()
@@ -106,10 +104,11 @@ class StandInTotal(_Keyed):
     amount_minor = IntegerField()
 
     class Meta:
+        without_rowid = True
         primary_key = CompositeKey("lender", "scope", "subject", "hour")
 
 
-class ConsumedProof(_Keyed):
+class ConsumedProof(_Row):
     """Fold. A phone's proof that this lane has used; until it can no longer be fresh it is refused again."""
 
     account = BlobField()
@@ -117,10 +116,11 @@ class ConsumedProof(_Keyed):
     recorded_at = IntegerField()
 
     class Meta:
+        without_rowid = True
         primary_key = CompositeKey("account", "cti")
 
 
-class BatchTotal(_Keyed):
+class BatchTotal(_Row):
     """Fold. Counts and amounts of a settlement batch (the lane's business day), by name as in ``core.settlement``."""
 
     lender = TextField()
@@ -130,10 +130,11 @@ class BatchTotal(_Keyed):
     amount_minor = IntegerField()
 
     class Meta:
+        without_rowid = True
         primary_key = CompositeKey("lender", "batch", "name")
 
 
-class Batch(_Keyed):
+class Batch(_Row):
     """Fold. ``first_number`` of the open or closed batch in ``epoch``; ``last_number`` once it is closed."""
 
     lender = TextField()
@@ -143,10 +144,11 @@ class Batch(_Keyed):
     last_number = IntegerField(null=True)
 
     class Meta:
+        without_rowid = True
         primary_key = CompositeKey("lender", "batch")
 
 
-class BatchMatch(_Keyed):
+class BatchMatch(_Row):
     """Local. What the backend said of a closed batch: ``matched`` or ``different``; no row: it has not said yet."""
 
     lender = TextField()
@@ -154,6 +156,7 @@ class BatchMatch(_Keyed):
     state = TextField()
 
     class Meta:
+        without_rowid = True
         primary_key = CompositeKey("lender", "batch")
 
 
@@ -165,7 +168,7 @@ class QueueCursor(_Row):
     acknowledged_through = IntegerField()
 
 
-class QueueException(_Keyed):
+class QueueException(_Row):
     """Local. An entry that the backend did not simply accept: disputed or parked, and why."""
 
     epoch = IntegerField()
@@ -174,6 +177,7 @@ class QueueException(_Keyed):
     reason = TextField()
 
     class Meta:
+        without_rowid = True
         primary_key = CompositeKey("epoch", "number")
 
 
@@ -196,7 +200,7 @@ class PrintJob(_Row):
         indexes = ((("state", "id"), False),)
 
 
-class SignedDocument(_Keyed):
+class SignedDocument(_Row):
     """Local. The documents in force, as signed: kind ``keys``, ``policy``; versions never go backwards."""
 
     lender = TextField()
@@ -205,6 +209,7 @@ class SignedDocument(_Keyed):
     data = BlobField()
 
     class Meta:
+        without_rowid = True
         primary_key = CompositeKey("lender", "kind")
 
 
