@@ -53,11 +53,17 @@ def open_database(
         database.connect()
         _seal(database, path, sync_dir)
         _create(database)
+        _empty_wal(database)
     except FAULTS as error:
         close(database)
         held = "another process holds it: stop the server first" if "locked" in str(error) else str(error)
         raise DatabaseUnavailable(f"{path} cannot be opened: {held}") from error
     return database
+
+
+def _empty_wal(database: APSWDatabase) -> None:
+    """Write again, into the database, whatever the WAL shows: after a failed sync it may show what the disk has not."""
+    database.execute_sql("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
 
 def transaction(database: APSWDatabase) -> AbstractContextManager[Any]:
