@@ -143,7 +143,10 @@ class Lenders:
     def _load(self, item: EnrolledLender) -> Lender:
         stored = self._ledger.document(item.lender, KEYS)
         data = stored[1] if stored else item.signed_keys
-        keys = trust.verify_key_list(data, item.root, version_min=1)
+        try:
+            keys = trust.verify_key_list(data, item.root, version_min=1)
+        except trust.TrustError as error:
+            raise UntrustedDocument(f"the stored keys of {item.lender} do not verify: {error}") from error
         lender = Lender(item.lender, item.name, item.root, keys, data)
         self._load_policy(lender)
         self._load_snapshot(lender)

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from agent.core import cose
+from agent.core import cbor, cose, trust
 from agent.errors import NotEnrolled
 from agent.uplink.answers import Shapeless, decode_base64url, encode_base64url
 
@@ -101,7 +101,12 @@ def _sync_directory(directory: Path) -> None:
 
 
 def _lender(row: Mapping[str, Any]) -> EnrolledLender:
+    """A lender whose key list its root has signed: damage by the disk is found here. Raises NotEnrolled."""
     try:
-        return EnrolledLender(row["lender"], row["name"], decode_base64url(row["root"]), decode_base64url(row["keys"]))
-    except Shapeless as error:
-        raise ValueError(str(error)) from error
+        lender = EnrolledLender(
+            row["lender"], row["name"], decode_base64url(row["root"]), decode_base64url(row["keys"])
+        )
+        trust.verify_key_list(lender.keys, cose.PublicKey.from_cose_key(cbor.decode(lender.root)), version_min=0)
+    except (Shapeless, cbor.CborError, cose.CoseError, trust.TrustError) as error:
+        raise NotEnrolled(f"The keys of {row['lender']} in the lane's identity cannot be used: {error}") from error
+    return lender
