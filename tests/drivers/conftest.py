@@ -40,8 +40,8 @@ class Events:
             self.seen.append(self._queue.get_nowait())
         return self.seen
 
-    def codes(self, count: int) -> list[tuple[bytes, str | None]]:
-        self.until(lambda seen: sum(isinstance(e, DataEvent) for e in seen) >= count)
+    def codes(self, count: int, timeout_s: float = 3.0) -> list[tuple[bytes, str | None]]:
+        self.until(lambda seen: sum(isinstance(e, DataEvent) for e in seen) >= count, timeout_s)
         return [(e.scan.raw, e.scan.symbology) for e in self.seen if isinstance(e, DataEvent)]
 
 
