@@ -68,6 +68,7 @@ TABLE = (
         not_stdlib=frozenset({"sqlite3"}),
     ),
     Row("agent.cli.simulate", "the fleet simulation is started from here only", project=("agent", "drivers")),
+    Row("agent.cli.bench", "the bench is started from here only", project=("agent.bench",)),
     Row(
         "agent.cli",
         "the command must not open the live ledger: it asks the running agent, or goes through agent.app",
@@ -78,6 +79,7 @@ TABLE = (
         libraries=(ANY,),
         not_stdlib=frozenset({"sqlite3"}),
     ),
+    Row("agent.bench", "it measures both halves beside their rivals", project=PROJECT, libraries=(ANY,)),
     Row("agent.simulation", "it plays every part", project=PROJECT, libraries=(ANY,)),
     Row(
         "agent.app",
@@ -160,6 +162,7 @@ LATE_IN_CLI = (
     "agent.app",
     "agent.uplink_app",
     "agent.demo",
+    "agent.bench",
     "agent.simulation",
     "agent.config",
     "starlette",

@@ -1,0 +1,125 @@
+"""What a decision costs: its durable record, the flushes in it, and the whole of it, beside a bare commit.
+
+The one rule: a decision counts from the code to the durable outcome, as ``Checkout.sell`` does it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+from typing import Final
+
+from agent.bench.bare import BareCommit
+from agent.bench.flush_counter import FlushCounter
+from agent.bench.measure import Figure, Size, Timing, compare
+from agent.bench.parts import two_checks
+from agent.bench.props import LENDER, RULES_COUNT, Till
+from agent.core.journal import Draft
+
+THINKING_MAX_US: Final = 300
+RATIO_MAX: Final = 1.3
+
+
+class Recorder:
+    """Records what a stand-in approval records, authorization, capture and slip, as a real sale has left them."""
+
+    def __init__(self, till: Till) -> None:
+        till.sell(till.code())
+        (job,) = till.ledger.print_jobs()
+        self._ledger, self._slip, self._numbers = till.ledger, job.slip, count(1)
+        self._entries = [sealed.entry for sealed in till.ledger.sale_entries(job.slip.sale_id or "")]
+        self._reading = till.lane.clock.read(LENDER)
+
+    def record(self) -> None:
+        sale_id = f"record-{next(self._numbers):08}"
+        drafts = [Draft(entry.kind, entry.body, LENDER, sale_id, 1) for entry in self._entries]
+        drafts[0] = replace(drafts[0], body=dict(drafts[0].body) | {"cti": sale_id.encode()})
+        self._ledger.record(drafts, self._reading, slip=replace(self._slip, sale_id=sale_id))
+
+
+async def decisions(directory: Path, size: Size) -> list[Figure]:
+    """Inside a running loop, which a sale's announcements need."""
+    till, bare = Till(directory), BareCommit(directory / "bare.db")
+    recorder = Recorder(till)
+    codes: list[str] = []
+
+    def between() -> None:
+        till.maintain()
+        bare.recycle()
+        codes[:] = [till.code() for _ in range(size.runs)]
+
+    timings = compare(
+        size, bare.commit, recorder.record, lambda: till.sell(codes.pop()), two_checks("ed25519"), between=between
+    )
+    till.close()
+    bare.close()
+    return [*_figures(*timings), *flushes(directory, size.runs)]
+
+
+def _figures(bare: Timing, record: Timing, whole: Timing, checks: Timing) -> Iterator[Figure]:
+    yield Figure("bare one-row commit", bare.median_us, "us", limit="one flush of this disk")
+    yield Figure(
+        "durable decision: record",
+        record.median_us,
+        "us",
+        record.ratio,
+        "bare commit",
+        f"<= {RATIO_MAX}",
+        "two entries sealed and folded, slip: 20 statements, 14 pages",
+    )
+    yield Figure(
+        "durable decision: processor time",
+        record.thread_us,
+        "us",
+        record.thread_us / bare.thread_us,
+        "bare commit, processor time",
+    )
+    yield Figure("durable decision: record, p99", record.p99_us, "us", record.p99_us / bare.p99_us, "bare commit, p99")
+    bound = bare.median_us + checks.median_us + THINKING_MAX_US
+    yield Figure(
+        f"stand-in decision, {RULES_COUNT} rules",
+        whole.median_us,
+        "us",
+        whole.ratio,
+        "bare commit",
+        limit="one flush and Python",
+    )
+    yield Figure(
+        "stand-in decision against its budget",
+        whole.median_us,
+        "us",
+        whole.median_us / bound,
+        "bare commit + 2 checks + 300 us",
+        "<= 1",
+    )
+    yield Figure(
+        "stand-in decision: thinking alone",
+        whole.thread_us - record.thread_us,
+        "us",
+        (whole.thread_us - record.thread_us) / (checks.thread_us + THINKING_MAX_US),
+        "2 checks + 300 us",
+        "<= 1",
+        "processor time without the record: pass, lookup, rules, slip, announcement",
+    )
+    yield Figure("stand-in decision, p99", whole.p99_us, "us", whole.p99_us / bare.p99_us, "bare commit, p99")
+
+
+def flushes(directory: Path, runs: int) -> Iterator[Figure]:
+    """Syncs of the ledger's files: in each decision of a row, and in the one right after the log is recycled."""
+    counter = FlushCounter()
+    (directory / "counted").mkdir()
+    till = Till(directory / "counted", vfs=counter.name)
+    recorder = Recorder(till)
+    till.maintain()
+    counts = [_counted(recorder, counter) for _ in range(runs)]
+    till.close()
+    yield Figure("flushes of a decision", max(counts[1:]), "flushes", goal="exactly 1")
+    yield Figure("flushes of the first decision after upkeep", counts[0], "flushes", goal="exactly 1")
+
+
+def _counted(recorder: Recorder, counter: FlushCounter) -> int:
+    before = counter.count
+    recorder.record()
+    return counter.count - before

@@ -1,0 +1,70 @@
+"""All figures of the bench, in the order of a sale: the rivals, the decision and its parts, the backlog, the processes.
+
+The one rule: a figure is shown as soon as it is known, and everything made on the way is removed at the end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from agent.bench.decisions import decisions
+from agent.bench.drain import drain
+from agent.bench.measure import Figure, Size
+from agent.bench.parts import lookups, passes, rules, slips
+from agent.bench.processes import processes
+from agent.bench.scans import scans
+from agent.demo.stage import Cast, staged
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How much is measured. Sales are two entries of the backlog each; accounts are those of the looked up layer."""
+
+    commits: Size
+    parts: Size
+    scans: Size
+    accounts: int
+    sales: int
+    starts: int
+
+
+FULL: Final = Effort(Size(40, 15), Size(20, 20), Size(12, 10), 1_000_000, 10_000, 5)
+QUICK: Final = Effort(Size(4, 5), Size(4, 5), Size(2, 5), 10_000, 1_000, 1)
+CUSTOMERS: Final = 100
+RICH_MINOR: Final = 100_000_000
+LEASE_MINOR: Final = 10_000_000
+
+
+def figures(effort: Effort) -> Iterator[Figure]:
+    """Every figure, as it becomes known. Raises DemoFailed when a process does not do its part."""
+    with tempfile.TemporaryDirectory(prefix="counterfoil-bench-") as name:
+        folders = {part: Path(name) / part for part in ("decisions", "lookups", "scans")}
+        for folder in folders.values():
+            folder.mkdir()
+        now_s = int(time.time())
+        yield from asyncio.run(decisions(folders["decisions"], effort.commits))
+        yield from passes(effort.parts, now_s)
+        yield from lookups(folders["lookups"], effort.parts, now_s, effort.accounts)
+        yield from rules(effort.parts, now_s)
+        yield from slips(effort.parts)
+        yield from asyncio.run(scans(folders["scans"], effort.scans))
+        yield from _with_backend(Path(name) / "stage", effort)
+
+
+def _with_backend(out: Path, effort: Effort) -> Iterator[Figure]:
+    cast = Cast(customers=CUSTOMERS, limit_minor=RICH_MINOR, lease_minor=LEASE_MINOR)
+    with contextlib.ExitStack() as stack:
+        with contextlib.redirect_stdout(sys.stderr):  # the stage talks; standard output is for figures
+            stage = stack.enter_context(staged(out, cast))
+        stage.uplink.stop()
+        stage.agent.stop()
+        found = [*processes(stage, effort.starts), *asyncio.run(drain(stage, effort.sales))]
+    yield from found

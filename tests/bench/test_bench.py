@@ -1,0 +1,56 @@
+"""The bench measures the product that is shipped, says so in a shape that programs read, and counts flushes exactly."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from agent.bench.decisions import flushes
+from agent.bench.measure import Figure, Size, compare
+from agent.store.ledger import SqliteLedger
+
+FIELDS = {"name", "value", "unit", "ratio", "against", "goal", "limit"}
+PARTS = ("bare one-row commit", "durable decision", "stand-in decision", "flushes", "pass verified", "snapshot lookup")
+PARTS += ("rules", "slip built", "scan to decision", "run: start to ready", "drain", "decision p99, draining")
+
+
+def test_a_decision_costs_exactly_one_flush_the_first_after_upkeep_too(tmp_path: Path) -> None:
+    import asyncio
+
+    async def counted() -> list[float]:
+        return [figure.value for figure in flushes(tmp_path, 20)]
+
+    assert asyncio.run(counted()) == [1, 1]
+
+
+def test_no_table_of_the_ledger_but_the_journal_keeps_a_hidden_index_that_a_sale_would_write(tmp_path: Path) -> None:
+    ledger = SqliteLedger.open(str(tmp_path / "ledger.db"), wal_pages=0)
+    found = ledger._db.execute_sql("SELECT name FROM sqlite_schema WHERE name LIKE 'sqlite_autoindex%'").fetchall()
+    ledger.close()
+    assert {name for (name,) in found if "time_floor" not in name} == {"sqlite_autoindex_journal_entry_1"}
+
+
+def test_a_ratio_compares_blocks_that_ran_side_by_side() -> None:
+    calls: list[str] = []
+    timings = compare(Size(3, 2), lambda: calls.append("a"), lambda: calls.append("b"), each=2)
+    assert "".join(calls) == "aaaabbbb" * 3
+    assert timings[0].ratio == 1.0
+
+
+@pytest.mark.parametrize("ratio", [None, 1.25])
+def test_a_figure_is_one_line_for_people_and_one_object_for_programs(ratio: float | None) -> None:
+    figure = Figure("slip built", 200.0, "us", ratio, "GB18030 by hand", "<= 1000 us")
+    assert set(json.loads(figure.to_json())) == FIELDS
+    assert "\n" not in figure.to_text() + figure.to_json()
+
+
+@pytest.mark.system
+def test_the_quick_bench_prints_a_figure_for_each_part_as_json() -> None:
+    command = [str(Path(sys.executable).with_name("counterfoil")), "bench", "--quick", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert all(set(line) == FIELDS and line["value"] > 0 for line in lines)
+    assert [part for part in PARTS if not any(part in line["name"] for line in lines)] == []
