@@ -5,6 +5,7 @@ The one rule: ready is when the local API answers a question about the lane, not
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -25,7 +26,7 @@ MS: Final = 1_000
 
 
 class Process:
-    """One of the product's commands, with its output in a file."""
+    """One of the product's commands, with its output in a file; its bytecode is kept, as an installation has it."""
 
     def __init__(self, name: str, config: Path, log: Path) -> None:
         self._line, self._log = command("counterfoil", name, "--config", str(config)), log
@@ -33,7 +34,8 @@ class Process:
 
     def start(self) -> None:
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(self._line, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+            keeping = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+            self._process = subprocess.Popen(self._line, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=keeping)
 
     @property
     def rss_mib(self) -> float:
@@ -57,6 +59,7 @@ def processes(stage: Stage, times: int) -> Iterator[Figure]:
     agent = Process("run", stage.config, stage.out / "agent.log")
     uplink = Process("uplink", stage.config, stage.out / "uplink.log")
     try:
+        _ready_s(stage, agent, agent.stop)  # whatever is not compiled yet is compiled now
         first = [_ready_s(stage, agent, agent.stop) for _ in range(times)]
         uplink.start()
         again = [_ready_s(stage, agent, agent.kill) for _ in range(times)]

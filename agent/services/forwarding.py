@@ -6,13 +6,14 @@ The one rule: entries leave in order, as the bytes that were stored, and only a 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Final
 
 from agent.core import cose
 from agent.core.forwarding import RESULT_EVENTS, EntryState, ForwardingRefused, next_state
-from agent.core.journal import BATCH_TYP, Position, Sealed, advance, batch_statement
+from agent.core.journal import BATCH_TYP, Position, advance, batch_statement, open_entry
 from agent.ports import Ledger, QueueException
 from agent.services.lenders import Lenders
 from agent.services.timekeeping import LaneClock
@@ -63,17 +64,17 @@ class Forwarding:
         if self.fork is not None or head.epoch == 0:
             return None
         cursor = self._ledger.cursor(head.epoch)
-        found = self._ledger.entries_after(head.epoch, cursor.acknowledged_through, entries_max)
+        found = self._ledger.entry_bytes_after(head.epoch, cursor.acknowledged_through, entries_max)
         chosen = _within(found, bytes_max)
         if not chosen:
             return None
-        end = chosen[-1]
+        end = open_entry(chosen[-1])  # the one that is signed; to read all 500 would hold up a sale for 30 ms
         if end.entry.number > cursor.sent_through:
             self._ledger.move_cursor(head.epoch, cursor.sent(end.entry.number))
-        first = chosen[0].entry.number
+        first = end.entry.number - len(chosen) + 1
         statement = batch_statement(advance(head, end), first, len(chosen))
         signature = cose.sign1(statement, self._journal_key, typ=BATCH_TYP)
-        return SignedBatch(head.epoch, first, tuple(sealed.data for sealed in chosen), signature)
+        return SignedBatch(head.epoch, first, tuple(chosen), signature)
 
     def acknowledged(self, epoch: int, through: int, results: Iterable[tuple[int, str, str | None]]) -> None:
         """The backend has these durably. What it could not simply accept becomes a visible exception."""
@@ -122,13 +123,7 @@ class Forwarding:
         return accepted
 
 
-def _within(found: list[Sealed], bytes_max: int) -> list[Sealed]:
+def _within(found: Sequence[bytes], bytes_max: int) -> Sequence[bytes]:
     """As many as fit, at least one."""
-    chosen: list[Sealed] = []
-    size = 0
-    for sealed in found:
-        size += len(sealed.data)
-        if chosen and size > bytes_max:
-            break
-        chosen.append(sealed)
-    return chosen
+    sizes = accumulate(len(data) for data in found)
+    return found[: max(1, sum(size <= bytes_max for size in sizes))]
