@@ -33,7 +33,7 @@ CHECKS: Final = (
     Check("snapshot", "snapshot", records.snapshot, ("ledger",)),
     Check("backend_name", "backend's name", backend.name, ("config",)),
     Check("backend_port", "backend's port", backend.port, ("backend_name",)),
-    Check("backend_tls", "secure line", backend.tls, ("backend_port", "keys", "certificate")),
+    Check("backend_tls", "secure line", backend.tls, ("backend_port", "certificate")),
     Check("signed_time", "signed time", backend.signed_time, ("backend_tls",)),
     Check("uplink", "uplink", machine.uplink, ("agent", "backend_tls")),
     Check("scanners", "scanners", equipment.scanners, ("config",)),

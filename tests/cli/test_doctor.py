@@ -327,3 +327,22 @@ def test_an_agent_that_hangs_is_not_waited_for(
         mute.listen()
         found = examined(counterfoil)
     assert "timed out" in found["agent"]["cause"]
+
+
+def test_a_line_that_swallows_everything_is_not_waited_for_and_named(
+    lane: LaneOnDisk, counterfoil: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.diagnosis.backend.STEP_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        lane.configure(url=f'"https://localhost:{mute.getsockname()[1]}"')
+        found = examined(counterfoil)
+    assert found["backend_port"]["status"] == "ok"
+    assert found["backend_tls"]["cause"] == "The connection stands, but nobody speaks."
+
+
+def test_a_key_that_others_may_read_does_not_hide_how_the_line_is(lane: LaneOnDisk, counterfoil: Command) -> None:
+    key_open(lane)
+    found = examined(counterfoil)
+    assert (found["keys"]["status"], found["backend_tls"]["status"], found["signed_time"]["status"]) == (
+        "failed", "ok", "ok",
+    )  # fmt: skip
