@@ -16,6 +16,7 @@ from agent.core.authorization import Hold
 from agent.core.journal import Draft, Head, JournalError, Kind, Position, advance, follow
 from agent.core.receipt import Seller, receipt_of
 from agent.core.trusted_time import ClockReading
+from agent.errors import LedgerCorrupt
 from agent.ports import Backend, Clock, Ledger, Printer, Randomness, Slip, SnapshotStore
 from agent.services import slips
 from agent.services.checkout import Checkout, Settings
@@ -90,8 +91,14 @@ class Lane:
         self.counter = Counter(self.checkout, ledger, self.events, settings.language)
 
     def _begin_chain(self, lender: str) -> None:
-        """The first entry of the enrolled epoch binds the lane's certificate and journal key."""
-        if self.ledger.head.epoch >= self.settings.epoch:
+        """The first entry of the enrolled epoch binds the lane's certificate and journal key.
+
+        Raises LedgerCorrupt for the ledger of another lane: its entries would never be accepted as this one's.
+        """
+        head = self.ledger.head
+        if head.epoch and head.lane != self.settings.lane:
+            raise LedgerCorrupt(f"this ledger is the one of lane {head.lane}, not of {self.settings.lane}")
+        if head.epoch >= self.settings.epoch:
             return
         body = {
             "certificate": self.settings.certificate_sha256,

@@ -91,7 +91,7 @@ TABLE = (
     Row(
         "agent.lane",
         "one lane is put together the same way in the daemon and in the simulation",
-        project=("agent.core", "agent.ports", "agent.services", "agent.texts", "agent.uplink.lane_side"),
+        project=("agent.core", "agent.errors", "agent.ports", "agent.services", "agent.texts", "agent.uplink.lane_side"),
     ),
     Row(
         "agent.uplink_app",
