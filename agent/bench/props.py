@@ -204,10 +204,9 @@ class Till:
     def order(self) -> Order:
         return Order(f"sale-{next(self._sale_numbers):08}", Money(AMOUNT_MINOR, "CNY"), "5411")
 
-    def sell(self, code: str) -> None:
-        """One whole decision, from the code to the durable outcome, without the event loop's own cost."""
-        work = self.lane.checkout.sell(self.order(), code)
-        hold = _finished(work)
+    async def sell(self, code: str) -> None:
+        """One whole decision, from the code to the durable outcome."""
+        hold = await self.lane.checkout.sell(self.order(), code)
         assert hold.is_approved, hold.reason
 
     def maintain(self) -> None:
@@ -215,12 +214,3 @@ class Till:
 
     def close(self) -> None:
         self.ledger.close()
-
-
-def _finished(work: Any) -> Any:
-    """The result of a coroutine that waits for nobody: the lane is alone, so there is nobody to wait for."""
-    try:
-        work.send(None)
-    except StopIteration as done:
-        return done.value
-    raise AssertionError("a lane that is alone waited for somebody")

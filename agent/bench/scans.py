@@ -39,7 +39,7 @@ async def scans(directory: Path, size: Size) -> list[Figure]:
         for _ in range(size.blocks):
             till.maintain()
             for _ in range(size.runs):
-                alone = _readline_us(port, bare_line, till), _decide_us(till)
+                alone = _readline_us(port, bare_line, till), await _decide_us(till)
                 taken.append((*alone, await _scan_us(till, line, events)))
     finally:
         port.close()
@@ -71,10 +71,10 @@ def _readline_us(port: Any, line: VirtualScanner, till: Till) -> float:
     return (time.perf_counter_ns() - began) / NS_PER_US
 
 
-def _decide_us(till: Till) -> float:
+async def _decide_us(till: Till) -> float:
     code = till.code()
     began = time.perf_counter_ns()
-    till.sell(code)
+    await till.sell(code)
     return (time.perf_counter_ns() - began) / NS_PER_US
 
 

@@ -50,7 +50,7 @@ def figures(effort: Effort) -> Iterator[Figure]:
         for folder in folders.values():
             folder.mkdir()
         now_s = int(time.time())
-        yield from asyncio.run(decisions(folders["decisions"], effort.commits))
+        yield from decisions(folders["decisions"], effort.commits)
         yield from passes(effort.parts, now_s)
         yield from lookups(folders["lookups"], effort.parts, now_s, effort.accounts)
         yield from rules(effort.parts, now_s)

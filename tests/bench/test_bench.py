@@ -1,5 +1,7 @@
 """The bench measures the product that is shipped, says so in a shape that programs read, and counts flushes exactly."""
 
+import asyncio
+import contextlib
 import json
 import subprocess
 import sys
@@ -17,12 +19,8 @@ PARTS += ("rules", "slip built", "scan to decision", "run: start to ready", "dra
 
 
 def test_a_decision_costs_exactly_one_flush_the_first_after_upkeep_too(tmp_path: Path) -> None:
-    import asyncio
-
-    async def counted() -> list[float]:
-        return [figure.value for figure in flushes(tmp_path, 20)]
-
-    assert asyncio.run(counted()) == [1, 1]
+    with contextlib.closing(asyncio.new_event_loop()) as loop:
+        assert [figure.value for figure in flushes(tmp_path, 20, loop)] == [1, 1]
 
 
 def test_no_table_of_the_ledger_but_the_journal_keeps_a_hidden_index_that_a_sale_would_write(tmp_path: Path) -> None:
