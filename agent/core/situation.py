@@ -6,11 +6,12 @@ The one rule: every figure states what it already includes, so that nothing is c
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from agent.core.money import Money
     from agent.core.snapshot_layer import Record
+    from agent.core.trusted_time import ClockSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ class Clock:
 
     now_s: int
     trusted: bool
-    source: Literal["signed", "holdover", "untrusted"]
+    source: ClockSource
     horizon_s: int = 0
 
     @property

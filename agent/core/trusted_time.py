@@ -8,13 +8,17 @@ the last such signed time. Anything else is untrusted, and a lane with an untrus
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 ROUND_TRIP_MAX_S: Final = 5
 """A signed time that took longer says too little about now (rule 14)."""
 
 WALL_JUMP_MAX_S: Final = 30
 """Wall and monotonic time may drift apart by so much in one run (slewing, leap smearing); more is a jump."""
+
+
+ClockSource: TypeAlias = Literal["signed", "holdover", "untrusted"]
+"""By which of the two ways time is trusted, if it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +31,11 @@ class Anchor:
 
 @dataclass(frozen=True, slots=True)
 class ClockReading:
-    """What the clock says. ``source`` is ``signed``, ``holdover`` or ``untrusted``; ``offset_s`` is now - wall."""
+    """What the clock says, and why it is believed; ``offset_s`` is now - wall."""
 
     now_s: int
     trusted: bool
-    source: str
+    source: ClockSource
     offset_s: int = 0
     reason: str | None = None
 

@@ -20,7 +20,7 @@ from agent.core.authorization import Hold, HoldState
 from agent.core.classify import classify
 from agent.core.credit_pass import CreditPass, ParsedPass, PassRejected
 from agent.core.decision import RESPONSE_CODES, Decision, decide
-from agent.core.journal import Draft, Kind, Position
+from agent.core.journal import Draft, Position
 from agent.core.money import Money
 from agent.core.policy import Policy
 from agent.core.situation import Clock, Exposure, LeaseView, Sale, SnapshotView
@@ -30,16 +30,18 @@ from agent.core.trusted_time import ClockReading
 from agent.errors import IdempotencyConflict, UplinkRefused, UplinkUnavailable
 from agent.ports import AttemptUnknown, Backend, Ledger, Slip
 from agent.services import entries
-from agent.services.entries import Attempt
+from agent.services.entries import Attempt, Refusal
 from agent.services.lenders import Lender, Lenders
 from agent.services.timekeeping import LaneClock
 
 LOG: Final = logging.getLogger(__name__)
-INTERRUPTED: Final = ("interrupted", "68")
+INTERRUPTED: Final = Refusal("interrupted", "68")
 """An attempt whose outcome nobody knows after a restart (ISO 8583 field 39: response received too late)."""
-NOT_A_PASS: Final = ("not_a_pass", "12")
-WALLET: Final = ("wallet_online_only", "57")
-REPLAYED: Final = ("proof_replayed", "94")
+NOT_A_PASS: Final = Refusal("not_a_pass", "12")
+WALLET: Final = Refusal("wallet_online_only", "57")
+REPLAYED: Final = Refusal("proof_replayed", "94")
+CLOCK_UNTRUSTED: Final = Refusal("clock_untrusted", RESPONSE_CODES["clock_untrusted"])
+SNAPSHOT_MISSING: Final = Refusal("snapshot_missing", RESPONSE_CODES["snapshot_missing"])
 NOT_BY_THIS_LANE: Final = "91"
 """ISO 8583 field 39, issuer inoperative: what ends standing in and has no code of its own."""
 DATED: Final = ("54", "91")
@@ -72,15 +74,17 @@ class Settings:
 class _Case:
     """An attempt with all that is known about it before it is decided.
 
-    ``judged``: the pass was verified in full, by a trusted clock. Only the backend may approve one that was not.
+    ``verified`` is the pass, or why it is none; ``fault`` is why its account cannot be looked up. ``judged``: the pass
+    was verified in full, by a trusted clock. Only the backend may approve one that was not.
     """
 
     attempt: Attempt
+    code: str
     lender: Lender
     reading: ClockReading
-    verified: CreditPass | None
-    found: Found | None
-    fault: str | None = None
+    verified: CreditPass | Refusal
+    found: Found | None = None
+    fault: Refusal | None = None
     judged: bool = False
 
 
@@ -137,8 +141,7 @@ class Checkout:
             hold = self._last_approved(sale_id)
             if hold is None or hold.state is not HoldState.AUTHORIZED:
                 return hold
-            body = {"amount_minor": hold.amount_minor, "currency": hold.currency}
-            return self._change(hold, Draft(Kind.CAPTURE, body, hold.lender, sale_id, hold.attempt))
+            return self._change(hold, entries.capture(hold))
 
     async def reverse(self, sale_id: str, reason: str) -> Hold | None:
         """Undo an authorized hold before its capture; what it took of a still open lease is free again (rule 9)."""
@@ -146,13 +149,10 @@ class Checkout:
             hold = self._last_approved(sale_id)
             if hold is None or hold.state is not HoldState.AUTHORIZED:
                 return hold
-            body: dict[str, Any] = {"amount_minor": hold.amount_minor, "currency": hold.currency, "reason": reason}
             lender = self._lenders.get(hold.lender)
             still_open = lender and lender.stack and lender.stack.newest.lease_epoch == hold.lease_epoch
-            if hold.lease_minor and still_open:
-                lease = {"epoch": hold.lease_epoch, "delta_minor": -hold.lease_minor}
-                body |= {"account": hold.account, "lease": lease}
-            return self._change(hold, Draft(Kind.REVERSAL, body, hold.lender, sale_id, hold.attempt))
+            frees_lease = bool(hold.lease_minor and still_open)
+            return self._change(hold, entries.reversal(hold, reason, frees_lease=frees_lease))
 
     def attempts(self, order: Order) -> tuple[Hold, ...]:
         """The attempts that this very sale already has. Raises IdempotencyConflict when its id stands for another."""
@@ -176,28 +176,24 @@ class Checkout:
 
     def _open_case(self, order: Order, code: str) -> _Case:
         """Read the code as far as it can be trusted. Freshness is judged here, at the moment of the scan."""
-        parsed, fault = _parsed(code)
-        lender = (self._lenders.get(parsed.credential.lender) if parsed else None) or self._lenders.first
+        parsed = _parsed(code)
+        known = None if isinstance(parsed, Refusal) else self._lenders.get(parsed.credential.lender)
+        lender = known or self._lenders.first
         reading = self._clock.read(lender.lender)
         sale = Sale(order.sale_id, order.amount, order.merchant_category)
-        number = len(self._ledger.attempts(order.sale_id)) + 1
-        attempt = Attempt(lender.lender, sale, number, order.capture, code, reading.now_s)
-        verified = None
-        if parsed is not None:
-            verified, fault = self._verify(parsed, reading, lender.policy)
-        if verified is None:
-            return _Case(attempt, lender, reading, None, None, fault)
-        account, cti = verified.credential.account, verified.proof.cti
-        attempt = Attempt(lender.lender, sale, number, order.capture, code, reading.now_s, account, cti)
-        found, fault = _lookup(lender, account)
-        return _Case(attempt, lender, reading, verified, found, fault, judged=reading.trusted)
+        number, digest = len(self._ledger.attempts(order.sale_id)) + 1, entries.code_digest(code)
+        attempt = Attempt(lender.lender, sale, number, order.capture, digest, reading.now_s)
+        verified = parsed if isinstance(parsed, Refusal) else self._verify(parsed, reading, lender.policy)
+        if isinstance(verified, Refusal):
+            return _Case(attempt, code, lender, reading, verified)
+        attempt = replace(attempt, account=verified.credential.account, cti=verified.proof.cti)
+        found, fault = _lookup(lender, verified.credential.account)
+        return _Case(attempt, code, lender, reading, verified, found, fault, judged=reading.trusted)
 
-    def _verify(
-        self, parsed: ParsedPass, reading: ClockReading, policy: Policy | None
-    ) -> tuple[CreditPass | None, str | None]:
+    def _verify(self, parsed: ParsedPass, reading: ClockReading, policy: Policy | None) -> CreditPass | Refusal:
         limits = policy.limits if policy else None
         try:
-            verified = credit_pass.check(
+            return credit_pass.check(
                 parsed,
                 self._lenders.trust,
                 scanned_at=reading.now_s,
@@ -205,28 +201,26 @@ class Checkout:
                 tolerance_s=limits.proof_tolerance_s if limits else credit_pass.TOLERANCE_S,
             )
         except PassRejected as rejected:
-            if not reading.trusted and rejected.reason.response_code in DATED:
+            if not reading.trusted and rejected.response_code in DATED:
                 # An untrusted clock cannot judge a date: the backend, with its own clock, still may.
-                return CreditPass(parsed.credential, parsed.proof, parsed.kid), None
-            return None, _fault_of(rejected)
-        return verified, None
+                return CreditPass(parsed.credential, parsed.proof, parsed.kid)
+            return _refusal_of(rejected)
 
     def _refused_at_sight(self, case: _Case) -> Draft | None:
         """Refusals that need neither the backend nor a rule."""
-        refusal: tuple[str, str] | None = None
-        kind = classify(case.attempt.code.encode()).kind
+        refusal: Refusal | None = None
+        kind = classify(case.code.encode()).kind
         if kind.startswith("wallet_"):
             refusal = WALLET
         elif kind != "credit_pass":
             refusal = NOT_A_PASS
-        elif case.verified is None:
-            reason, _, response_code = (case.fault or "pass.malformed|12").partition("|")
-            refusal = (reason, response_code)
+        elif isinstance(case.verified, Refusal):
+            refusal = case.verified
         elif self._ledger.proof_is_consumed(case.verified.credential.account, case.verified.proof.cti):
             refusal = REPLAYED
         if refusal is None:
             return None
-        return entries.refusal(case.attempt, *refusal, clock_source=case.reading.source, online_unknown=False)
+        return entries.decline(case.attempt, refusal, clock_source=case.reading.source, online_unknown=False)
 
     # -- the decision ------------------------------------------------------------------------------------------
 
@@ -244,7 +238,7 @@ class Checkout:
             # Safe whichever way the backend meant it: the lane's journaled outcome wins (rule 6).
             LOG.warning("the backend refuses to decide: %s", refused.message, extra={"code": refused.code})
             answer = None
-        if answer is None or not _is_sound(answer, case.attempt, debit_minor):
+        if answer is None or not case.attempt.is_answered_by(answer, debit_minor):
             return self._stand_in(case, debit_minor=debit_minor, online_unknown=True)
         return self._conclude(case, entries.online_outcome(case.attempt, answer, lease["epoch"] if lease else None))
 
@@ -267,16 +261,12 @@ class Checkout:
         """Decide alone. Time has passed since the scan: the clock is read again, the proof stays bound to the sale."""
         reading = self._clock.read(case.lender.lender)
         case = _with_newest_layers(case)
-        limit = self._may_stand_in()
-        if limit is not None or case.fault is not None or case.verified is None or not case.judged:
-            reason = limit or case.fault or "clock_untrusted"
-            code = RESPONSE_CODES.get(reason, NOT_BY_THIS_LANE)
-            refusal = entries.refusal(
-                case.attempt, reason, code, clock_source=reading.source, online_unknown=online_unknown
-            )
-            return self._conclude(case, refusal, reading)
+        refusal = self._refused_alone(case)
+        if refusal is not None:
+            draft = entries.decline(case.attempt, refusal, clock_source=reading.source, online_unknown=online_unknown)
+            return self._conclude(case, draft, reading)
         view = self._lease_view(case, reserved_minor=debit_minor)
-        decision = self._ask_rules(case, case.verified, view, reading)
+        decision = self._ask_rules(case, view, reading)
         draft = entries.stand_in(
             case.attempt,
             decision,
@@ -286,10 +276,18 @@ class Checkout:
         )
         return self._conclude(case, draft, reading)
 
-    def _ask_rules(self, case: _Case, verified: CreditPass, lease: LeaseView | None, reading: ClockReading) -> Decision:
-        lender, policy = case.lender, case.lender.policy
+    def _refused_alone(self, case: _Case) -> Refusal | None:
+        """Refusals of standing in for which no rule needs to be asked."""
+        limit = self._may_stand_in()
+        if limit is not None:
+            return Refusal(limit, RESPONSE_CODES.get(limit, NOT_BY_THIS_LANE))
+        return case.fault or (None if case.judged else CLOCK_UNTRUSTED)
+
+    def _ask_rules(self, case: _Case, lease: LeaseView | None, reading: ClockReading) -> Decision:
+        assert isinstance(case.verified, CreditPass), "anything else is refused at sight"
+        lender, policy, verified = case.lender, case.lender.policy, case.verified
         horizon_s = self._ledger.head.lease_horizon
-        clock = Clock(reading.now_s, reading.trusted, reading.source, horizon_s)  # type: ignore[arg-type]
+        clock = Clock(reading.now_s, reading.trusted, reading.source, horizon_s)
         exposure = self._exposure(lender, policy, verified.credential.account, lease, reading.now_s)
         return decide(case.attempt.sale, verified, _snapshot_view(lender, case.found), exposure, policy, clock)
 
@@ -331,9 +329,9 @@ class Checkout:
     def _record_outcome(self, before: Hold, draft: Draft, reading: ClockReading) -> Hold:
         hold, drafts = before.apply(draft.kind, draft.body), [draft]
         if hold.is_approved and hold.capture == "at_once":
-            body = {"amount_minor": hold.amount_minor, "currency": hold.currency}
-            drafts.append(Draft(Kind.CAPTURE, body, hold.lender, hold.sale_id, hold.attempt))
-            hold = hold.apply(Kind.CAPTURE, body)
+            capture = entries.capture(hold)
+            drafts.append(capture)
+            hold = hold.apply(capture.kind, capture.body)
         slip = self._make_slip(hold, reading) if hold.is_approved else None
         self._ledger.record(drafts, reading, slip=slip)
         self._backend.poke()
@@ -351,14 +349,12 @@ class Checkout:
         """Close an intent that was open at a restart: inquire first; what nobody can confirm is declined, and that
         outcome wins (rule 6)."""
         answer = await self._inquire(hold)
-        attempt = _attempt_of(hold)
-        reading = self._clock.read(hold.lender)
-        if isinstance(answer, Mapping) and _is_sound(answer, attempt, hold.open_debit_minor):
+        attempt, reading = Attempt.of(hold), self._clock.read(hold.lender)
+        if isinstance(answer, Mapping) and attempt.is_answered_by(answer, hold.open_debit_minor):
             draft = entries.online_outcome(attempt, answer, hold.lease_epoch)
         else:
-            draft = entries.refusal(attempt, *INTERRUPTED, clock_source=reading.source, online_unknown=True)
-        body = dict(draft.body) | {"code": hold.code}
-        return self._record_outcome(hold, Draft(draft.kind, body, draft.lender, draft.sale_id, draft.attempt), reading)
+            draft = entries.decline(attempt, INTERRUPTED, clock_source=reading.source, online_unknown=True)
+        return self._record_outcome(hold, draft, reading)
 
     async def _inquire(self, hold: Hold) -> Mapping[str, Any] | AttemptUnknown | None:
         """What the backend knows of an attempt. After a restart the line needs a moment: it is given one."""
@@ -389,7 +385,7 @@ class Checkout:
             "epoch": head.epoch,
             "intent_number": head.number,
             "amount": attempt.sale.amount.to_wire(),
-            "pass": attempt.code,
+            "pass": case.code,
             "scanned_at": datetime.fromtimestamp(attempt.scanned_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             "category": attempt.sale.merchant_category,
             "capture": attempt.capture,
@@ -397,15 +393,15 @@ class Checkout:
         }
 
 
-def _parsed(code: str) -> tuple[ParsedPass | None, str | None]:
+def _parsed(code: str) -> ParsedPass | Refusal:
     try:
-        return credit_pass.parse(code), None
+        return credit_pass.parse(code)
     except PassRejected as rejected:
-        return None, _fault_of(rejected)
+        return _refusal_of(rejected)
 
 
-def _fault_of(rejected: PassRejected) -> str:
-    return f"pass.{rejected.reason}|{rejected.reason.response_code}"
+def _refusal_of(rejected: PassRejected) -> Refusal:
+    return Refusal(f"pass.{rejected.reason}", rejected.response_code)
 
 
 def _with_newest_layers(case: _Case) -> _Case:
@@ -417,14 +413,14 @@ def _with_newest_layers(case: _Case) -> _Case:
     return replace(case, found=found, fault=fault)
 
 
-def _lookup(lender: Lender, account: bytes) -> tuple[Found | None, str | None]:
+def _lookup(lender: Lender, account: bytes) -> tuple[Found | None, Refusal | None]:
     if lender.stack is None:
         return None, None
     try:
         return lender.stack.lookup(account), None
     except SnapshotError as error:
         lender.faults["snapshot"] = str(error)
-        return None, "snapshot_missing"
+        return None, SNAPSHOT_MISSING
 
 
 def _snapshot_view(lender: Lender, found: Found | None) -> SnapshotView | None:
@@ -439,17 +435,3 @@ def _snapshot_view(lender: Lender, found: Found | None) -> SnapshotView | None:
         record=found.record if found else None,
         policy_version_min=lender.stack.newest.policy_version,
     )
-
-
-def _is_sound(answer: Mapping[str, Any], attempt: Attempt, debit_minor: int) -> bool:
-    """An answer that contradicts its question is no answer: the outcome is then unknown."""
-    if not answer["approved"]:
-        return True
-    approved, used = answer.get("amount"), answer.get("lease_used_minor", 0)
-    return approved == attempt.sale.amount.to_wire() and type(used) is int and 0 <= used <= debit_minor
-
-
-def _attempt_of(hold: Hold) -> Attempt:
-    """The attempt of a stored hold, as far as its outcome's entry needs it."""
-    sale = Sale(hold.sale_id, Money(hold.amount_minor, hold.currency), "")
-    return Attempt(hold.lender, sale, hold.attempt, hold.capture, "", 0, hold.account)

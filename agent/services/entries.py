@@ -11,9 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from agent.core.authorization import Hold
 from agent.core.decision import Decision
 from agent.core.journal import Draft, Head, Kind
+from agent.core.money import Money
 from agent.core.situation import Sale
+from agent.ports import PrintJob
 
 CODE_DIGEST_BYTES = 8
 AUTHORIZATION_CODE_CHARS = 6
@@ -22,17 +25,38 @@ RULES_MAX = 100
 
 
 @dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why an attempt is declined without a rule being asked; ``response_code`` is ISO 8583 field 39."""
+
+    reason: str
+    response_code: str
+
+
+@dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try to put a sale on credit: the order, the scanned code, and what of the pass is known."""
+    """One try to put a sale on credit: the sale, the digest of the scanned code, and what of the pass is known."""
 
     lender: str
     sale: Sale
     number: int
     capture: str
-    code: str
+    digest: bytes | None
     scanned_at: int
     account: bytes | None = None
     cti: bytes | None = None
+
+    @classmethod
+    def of(cls, hold: Hold) -> Attempt:
+        """The attempt of a stored hold, as far as its outcome's entry needs it."""
+        sale = Sale(hold.sale_id, Money(hold.amount_minor, hold.currency), "")
+        return cls(hold.lender, sale, hold.attempt, hold.capture, hold.code, 0, hold.account)
+
+    def is_answered_by(self, answer: Mapping[str, Any], debit_minor: int) -> bool:
+        """An answer that contradicts its question is no answer: the outcome is then unknown."""
+        if not answer["approved"]:
+            return True
+        approved, used = answer.get("amount"), answer.get("lease_used_minor", 0)
+        return approved == self.sale.amount.to_wire() and type(used) is int and 0 <= used <= debit_minor
 
     def named(self, kind: Kind, body: Mapping[str, Any]) -> Draft:
         return Draft(kind, body, self.lender, self.sale.sale_id, self.number)
@@ -45,7 +69,7 @@ class Attempt:
             "capture": self.capture,
             "account": self.account,
             "cti": self.cti,
-            "code": code_digest(self.code),
+            "code": self.digest,
         }
 
 
@@ -111,14 +135,14 @@ def stand_in(
     )
 
 
-def refusal(attempt: Attempt, reason: str, response_code: str, *, clock_source: str, online_unknown: bool) -> Draft:
+def decline(attempt: Attempt, refusal: Refusal, *, clock_source: str, online_unknown: bool) -> Draft:
     """A decline for which no rule was asked: an unreadable pass, a used proof, an interrupted attempt."""
     return attempt.named(
         Kind.DECLINE,
         attempt.body()
         | {
-            "response_code": response_code,
-            "reason": reason,
+            "response_code": refusal.response_code,
+            "reason": refusal.reason,
             "rules": [],
             "policy_version": None,
             "snapshot_sequence": None,
@@ -128,6 +152,25 @@ def refusal(attempt: Attempt, reason: str, response_code: str, *, clock_source: 
     )
 
 
-def capture(attempt: Attempt) -> Draft:
-    amount = attempt.sale.amount
-    return attempt.named(Kind.CAPTURE, {"amount_minor": amount.minor, "currency": amount.currency})
+def capture(hold: Hold) -> Draft:
+    """The hold in full becomes a debt."""
+    return _after(hold, Kind.CAPTURE, {"amount_minor": hold.amount_minor, "currency": hold.currency})
+
+
+def reversal(hold: Hold, reason: str, *, frees_lease: bool) -> Draft:
+    """The hold is undone; ``frees_lease`` when what it took belongs to a lease that is still open (rule 9)."""
+    body: dict[str, Any] = {"amount_minor": hold.amount_minor, "currency": hold.currency, "reason": reason}
+    if frees_lease:
+        lease = {"epoch": hold.lease_epoch, "delta_minor": -hold.lease_minor}
+        body |= {"account": hold.account, "lease": lease}
+    return _after(hold, Kind.REVERSAL, body)
+
+
+def _after(hold: Hold, kind: Kind, body: Mapping[str, Any]) -> Draft:
+    return Draft(kind, body, hold.lender, hold.sale_id, hold.attempt)
+
+
+def printed(job: PrintJob, rung: str, *, is_copy: bool) -> Draft:
+    """The sale's slip is on paper; ``rung`` says how sure that is."""
+    body = {"job_id": job.job_id, "rung": rung, "copy": is_copy}
+    return Draft(Kind.PRINT, body, job.slip.lender, job.slip.sale_id, job.slip.attempt)

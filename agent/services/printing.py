@@ -16,9 +16,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from agent.core.journal import Draft, Kind
 from agent.core.trusted_time import ClockReading
 from agent.ports import Ledger, Printer, PrintJob, PrintMark, PrintResult
+from agent.services import entries
 
 JOB_STATES: Final = ("queued", "printing", "printed", "doubtful", "expired")
 DOUBTS_MAX: Final = 3
@@ -97,7 +97,5 @@ class Spooler:
         if mark.state != "printed":
             self._ledger.mark_print_job(mark)
             return
-        slip = job.slip
-        body = {"job_id": job.job_id, "rung": result.rung, "copy": is_copy}
-        draft = Draft(Kind.PRINT, body, slip.lender, slip.sale_id, slip.attempt)
+        draft = entries.printed(job, result.rung, is_copy=is_copy)
         self._ledger.record([draft], self._read_clock(), printed=mark)
