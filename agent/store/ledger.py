@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from operator import attrgetter
 from typing import Any, Final
 
 import apsw
@@ -54,7 +55,7 @@ _SELECT_ENTRIES: Final = fold.sql(
     .order_by(JournalEntry.number)
     .limit(1)
 )
-_SELECT_ATTEMPTS: Final = fold.sql(_HOLDS.where(HoldRow.sale_id == "").order_by(HoldRow.attempt))
+_SELECT_ATTEMPTS: Final = fold.sql(_HOLDS.where(HoldRow.sale_id == ""))
 _SELECT_SALE_ENTRIES: Final = fold.sql(
     JournalEntry.select(JournalEntry.data)
     .where(JournalEntry.sale_id == "")
@@ -155,7 +156,8 @@ class SqliteLedger:
         self._head = advance(head, sealed)
 
     def attempts(self, sale_id: str) -> tuple[Hold, ...]:
-        return tuple(fold.hold_from_row(row) for row in self._read(_SELECT_ATTEMPTS, (sale_id,)).fetchall())
+        holds = map(fold.hold_from_row, self._read(_SELECT_ATTEMPTS, (sale_id,)).fetchall())
+        return tuple(sorted(holds, key=attrgetter("attempt")))  # SQLite would make a temporary table to sort one row
 
     def spent_after(self, lender: str, account: bytes, position: Position) -> int:
         values = (lender, account, position.epoch, position.epoch, position.number)
