@@ -34,9 +34,6 @@ LIMITS: dict[str, int] = {
     "proof_tolerance_s": 30,
     "proof_bound_s": 300,
     "online_budget_ms": 1_500,
-    "clock_holdover_max_s": 3 * _DAY_S,
-    "clock_forward_jump_max_s": _DAY_S,
-    "lease_share_max_percent": 50,
 }
 
 # Merchant categories with a floor limit of their own (ISO 18245).

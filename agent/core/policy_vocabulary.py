@@ -46,17 +46,17 @@ class Limits:
     step_up_minor: Annotated[int, _minor("smallest amount for which the phone must have verified its user")]
 
     account_window_s: Annotated[int, _window("window of the account's counts and amounts")]
-    account_consecutive_lower: Annotated[int, _count("stand-in sales of an account before the backend is preferred")]
+    account_consecutive_lower: Annotated[int, _count("stand-in sales of an account before a record says go_online")]
     account_consecutive_upper: Annotated[int, _count("stand-in sales of an account, at most")]
     account_cumulative_lower_minor: Annotated[
-        int, _minor("stand-in amount of an account before the backend is preferred")
+        int, _minor("stand-in amount of an account before a record says go_online")
     ]
     account_cumulative_upper_minor: Annotated[int, _minor("stand-in amount of an account, at most")]
 
     lane_window_s: Annotated[int, _window("window of the lane's counts and amounts")]
-    lane_consecutive_lower: Annotated[int, _count("stand-in sales of the lane before the backend is preferred")]
+    lane_consecutive_lower: Annotated[int, _count("stand-in sales of the lane before a record says go_online")]
     lane_consecutive_upper: Annotated[int, _count("stand-in sales of the lane, at most")]
-    lane_cumulative_lower_minor: Annotated[int, _minor("stand-in amount of the lane before the backend is preferred")]
+    lane_cumulative_lower_minor: Annotated[int, _minor("stand-in amount of the lane before a record says go_online")]
     lane_cumulative_upper_minor: Annotated[int, _minor("stand-in amount of the lane, at most")]
 
     cap_minor_max: Annotated[int, _minor("one sale under the pass's own cap, at most; 0 ends such sales")]
@@ -67,16 +67,13 @@ class Limits:
     proof_tolerance_s: Annotated[int, Range(0, 120, "difference between the phone's clock and the lane's, at most")]
     proof_bound_s: Annotated[int, Range(60, 3_600, "how long a fresh proof stays bound to its sale")]
     online_budget_ms: Annotated[int, Range(100, 30_000, "time in which the backend must answer, in all")]
-    clock_holdover_max_s: Annotated[int, Range(0, 90 * _DAY_S, "how long a clock is trusted after a signed time")]
-    clock_forward_jump_max_s: Annotated[int, Range(1, 31 * _DAY_S, "jump forward that needs a fresh signed time")]
-    lease_share_max_percent: Annotated[int, Range(0, 100, "share of an account's credit that may be leased out")]
 
 
 LIMITS: dict[str, Range] = {
     name: hint.__metadata__[0] for name, hint in get_type_hints(Limits, include_extras=True).items()
 }
 
-# A lower limit asks for the backend, so it must come before the upper one that declines.
+# A lower limit only notes what an upper one declines, so it must speak first.
 LOWER_AND_UPPER = tuple((name, name.replace("_lower", "_upper")) for name in LIMITS if "_lower" in name)
 
 _TOTAL_COUNT = (0, 2**31)
