@@ -19,7 +19,6 @@ from agent.config_sections import Backend, DeviceName, Lane, Limits, Local, Merc
 from agent.errors import ConfigError, ConfigProblem
 
 FILE_BYTES_MAX: Final = 1 << 20
-DEFAULT_PATH: Final = Path("/etc/counterfoil/agent.toml")
 
 
 class Config(Section):

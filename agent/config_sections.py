@@ -227,9 +227,6 @@ class Limits(Section):
         259_200, 3_600, 2_592_000, "seconds", "How long the clock is trusted after the last signed time."
     )
     print_job_ttl_s: int = _whole(14_400, 60, 604_800, "seconds", "Older slips are no longer printed unasked.")
-    acked_entries_kept_d: int = _whole(
-        90, 7, 3_650, "days", "How long acknowledged records stay on the lane, in case the backend is restored."
-    )
 
 
 class Uplink(Section):

@@ -1,5 +1,6 @@
 """The configuration file: every mistake at once with its line, and a shipped file that cannot drift from the code."""
 
+import ast
 import re
 import tomllib
 from pathlib import Path
@@ -16,6 +17,7 @@ from agent.config_sections import Scanner
 from agent.errors import ConfigError, ConfigProblem
 from drivers import registry
 
+AGENT = Path(config.__file__).parent
 SHIPPED = Path(__file__).parents[1] / "packaging" / "agent.toml"
 
 
@@ -182,7 +184,7 @@ def test_no_text_whatever_raises_anything_but_config_error(text: str) -> None:
         assert str(error)
 
 
-@given(st.integers(), st.sampled_from([("uplink", "poll_s", 1, 3600), ("limits", "acked_entries_kept_d", 7, 3650)]))
+@given(st.integers(), st.sampled_from([("uplink", "poll_s", 1, 3600), ("limits", "print_job_ttl_s", 60, 604_800)]))
 def test_a_number_is_accepted_exactly_within_its_range(value: int, key: tuple[str, str, int, int]) -> None:
     section, name, low, high = key
     text = f"[{section}]\n{name} = {value}"
@@ -216,3 +218,28 @@ def test_a_camera_is_a_scanner_that_line_settings_do_not_touch(source: str) -> N
     loaded = config.parse(f'[scanner.counter]\naddress = "camera:{source}"\nsuffix = "lf"\n')
     counter = loaded.scanner["counter"]
     registry.open_scanner("counter", "camera:/dev/video97", counter.options, on_event=lambda _: None).close()
+
+
+def reads() -> set[tuple[str, str]]:
+    """Every name that the code reads of something, with the last word of what it reads it of."""
+    return {
+        (ast.unparse(node.value).rpartition(".")[2], node.attr)
+        for path in AGENT.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute)
+    }
+
+
+READ = reads()
+# What devices need is read of a section under another name: by the section itself, or by whoever opens the device.
+OWNERS = {"scanner": ("self", "settings"), "printer": ("printer", "self", "settings"), "lane": ("lane", "self")}
+KEYS = [
+    (section, key)
+    for section in config.Config.model_fields
+    for key in (Scanner if section == "scanner" else type(getattr(config.DEFAULTS, section))).model_fields
+]
+
+
+@pytest.mark.parametrize(("section", "key"), KEYS)
+def test_no_key_is_configured_in_vain(section: str, key: str) -> None:
+    assert any((owner, key) in READ for owner in OWNERS.get(section, (section,))), f"{section}.{key} is read nowhere"

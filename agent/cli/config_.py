@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-PATH = Path("/etc/counterfoil/agent.toml")
+from agent.cli.options import DEFAULT_CONFIG
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -22,7 +22,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         ("init", init, "write a file that explains every key (without FILE: print it)"),
     ):
         action = actions.add_parser(name, help=explanation, description=explanation)
-        default = None if name == "init" else PATH
+        default = None if name == "init" else DEFAULT_CONFIG
         action.add_argument(
             "file", metavar="FILE", type=Path, nargs="?", default=default, help=f"default: {default or '-'}"
         )
