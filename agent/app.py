@@ -24,7 +24,7 @@ from agent.errors import LedgerCorrupt, NotEnrolled
 from agent.lane import Lane, LaneDesk, LaneSettings
 from agent.local.api import Desk, create_app
 from agent.local.server import make_server
-from agent.machine import MachineClock, ThreadedPrinter, stop_on_signals
+from agent.machine import MachineClock, stop_on_signals
 from agent.overview import clock_facts, lane_status, ledger_facts, lender_facts
 from agent.ports import PrintResult
 from agent.services.lenders import EnrolledLender, Lenders
@@ -78,7 +78,7 @@ def _compose(
         ledger=ledger,
         snapshots=SnapshotFiles(config.lane.snapshots_dir),
         backend=backend,
-        printer=ThreadedPrinter(printer) if printer else None,
+        printer=devices.ThreadedPrinter(printer, config.lane.language) if printer else None,
         clock=MachineClock(),
         random_bytes=os.urandom,
         free_bytes=lambda: shutil.disk_usage(config.lane.state_dir).free,

@@ -6,6 +6,7 @@ finds out is true of the agent too. Calls block: use a thread.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -15,11 +16,12 @@ from typing import Any, Final, Literal
 from agent.config import Config
 from agent.ports import PrintResult
 from agent.services.slips import local_time
+from agent.texts import Language
 from drivers.device import Device, OnEvent
 from drivers.document import Cut, Document, Feed, Pair, Qr, Rule, Text
+from drivers.printers.outcome import PrintOutcome
 from drivers.printers.pos_printer import POSPrinter
 from drivers.registry import open_printer, open_scanner
-from drivers.remedies import remedy_for
 
 TEST_JOB: Final = "test"
 PRINTER: Final = "printer"
@@ -78,7 +80,23 @@ def print_test(config: Config, printer: POSPrinter) -> PrintResult:
     """A test slip on paper, now. It is no sale, so it is neither journaled nor tried again when the roll is empty."""
     document = _test_slip(config, local_time(int(time.time()), config.lane.timezone))
     outcome = printer.print_document(TEST_JOB, document, copy=False)
-    return PrintResult(outcome.rung, outcome.reason or None, remedy_for(outcome.reason) or None)
+    return print_result(outcome, config.lane.language)
+
+
+def print_result(outcome: PrintOutcome, language: Language) -> PrintResult:
+    """How a job went, as the services know it, with what to do in the lane's language."""
+    return PrintResult(outcome.rung, outcome.reason or None, outcome.remedy_in(language) or None)
+
+
+class ThreadedPrinter:
+    """A blocking printer as the services see it: one job at a time, in a thread."""
+
+    def __init__(self, printer: POSPrinter, language: Language) -> None:
+        self._printer, self._language = printer, language
+
+    async def print_document(self, job_id: int, document: Document, *, copy: bool) -> PrintResult:
+        outcome = await asyncio.to_thread(self._printer.print_document, str(job_id), document, copy=copy)
+        return print_result(outcome, self._language)
 
 
 def _test_slip(config: Config, printed_at: str) -> Document:

@@ -1,4 +1,4 @@
-"""This computer: its clocks, its threads, its init system. What the composition root hands to the lane.
+"""This computer: its clocks, its signals, its init system. What the composition root hands to the lane.
 
 The one rule: nothing here knows of a sale.
 """
@@ -12,11 +12,6 @@ import signal
 import socket
 import time
 
-from agent.ports import PrintResult
-from drivers.document import Document
-from drivers.printers.pos_printer import POSPrinter
-from drivers.remedies import remedy_for
-
 
 class MachineClock:
     """The clocks of this computer. CLOCK_BOOTTIME goes on while it sleeps."""
@@ -26,17 +21,6 @@ class MachineClock:
 
     def monotonic_s(self) -> float:
         return time.clock_gettime(time.CLOCK_BOOTTIME)
-
-
-class ThreadedPrinter:
-    """A blocking printer as the services see it: one job at a time, in a thread."""
-
-    def __init__(self, printer: POSPrinter) -> None:
-        self._printer = printer
-
-    async def print_document(self, job_id: int, document: Document, *, copy: bool) -> PrintResult:
-        outcome = await asyncio.to_thread(self._printer.print_document, str(job_id), document, copy=copy)
-        return PrintResult(outcome.rung, outcome.reason or None, remedy_for(outcome.reason) or None)
 
 
 def stop_on_signals() -> asyncio.Event:

@@ -91,7 +91,14 @@ TABLE = (
     Row(
         "agent.lane",
         "one lane is put together the same way in the daemon and in the simulation",
-        project=("agent.core", "agent.errors", "agent.ports", "agent.services", "agent.texts", "agent.uplink.lane_side"),
+        project=(
+            "agent.core",
+            "agent.errors",
+            "agent.ports",
+            "agent.services",
+            "agent.texts",
+            "agent.uplink.lane_side",
+        ),
     ),
     Row(
         "agent.uplink_app",
@@ -107,7 +114,7 @@ TABLE = (
     Row(
         "agent.devices",
         "a device is the same for the agent and for a command",
-        project=("agent.config", "agent.ports", "agent.services.slips", "drivers"),
+        project=("agent.config", "agent.ports", "agent.services.slips", "agent.texts", "drivers"),
     ),
     Row(
         "agent.diagnosis",
@@ -116,11 +123,7 @@ TABLE = (
         libraries=(ANY,),
         never=("agent.simulation", "agent.cli"),
     ),
-    Row(
-        "agent.machine",
-        "clocks, threads and init system of this computer",
-        project=("agent.ports", "drivers.document", "drivers.printers.pos_printer", "drivers.remedies"),
-    ),
+    Row("agent.machine", "clocks, signals and init system of this computer"),
     Row(
         "agent.demo",
         "the demo is the real product beside a real backend process",
