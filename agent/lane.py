@@ -147,7 +147,7 @@ class Lane:
             limits=self._limits(),
             printer_reason=self.spooler.condition.reason,
             printer_action=self.spooler.condition.action,
-            exceptions=len(self.ledger.queue_exceptions()),
+            exceptions=self.forwarding.exceptions,
             batches_pending=len(self.ledger.unmatched_batches()),
             batches_different=self.ledger.differing_batches(),
             lenders=self.lenders.all(),

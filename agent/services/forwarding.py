@@ -58,6 +58,11 @@ class Forwarding:
         head = self._ledger.head
         return head.number - self._ledger.cursor(head.epoch).acknowledged_through
 
+    @property
+    def exceptions(self) -> int:
+        """Entries that the backend disputed or parked; a fork is no entry and has a condition of its own."""
+        return sum(item.state != FORKED for item in self._ledger.queue_exceptions())
+
     def next_batch(self, entries_max: int, bytes_max: int) -> SignedBatch | None:
         """The first entries that are not acknowledged, marked as sent before they leave."""
         head = self._ledger.head
