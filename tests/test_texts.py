@@ -3,6 +3,7 @@
 import ast
 import json
 import string
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,10 @@ import pytest
 from agent import texts
 from agent.core.credit_pass import Reason
 from agent.core.default_policy import default_policy
+from agent.services.health import LIMIT_RULES, RULES
+from agent.services.slips import sale_slip
+from drivers.document import to_text
+from tests.drivers.rendering.slips import receipt
 
 FIELDS: tuple[texts.Field, ...] = ("cashier", "customer", "next")
 REASONS = texts.catalogue("en")["reasons"]
@@ -123,7 +128,16 @@ def test_a_hostile_reason_id_is_only_text() -> None:
     assert texts.text("en", "{key.__class__}", "cashier") == "Not approved ({key.__class__})"
 
 
-def test_slip_labels_take_their_values() -> None:
-    assert texts.slip("zh-CN", "payment_of", number=1, count=3) == "第 1/3 期"
-    with pytest.raises(KeyError):
-        texts.slip("en", "payment_of", number=1)
+@pytest.mark.parametrize("code", [rule.code for rule in (*LIMIT_RULES, *RULES)])
+def test_every_condition_of_a_lane_has_its_text(code: str) -> None:
+    assert code in REASONS
+
+
+@pytest.mark.parametrize("language", texts.LANGUAGES)
+def test_every_label_stands_on_some_slip(language: texts.Language) -> None:
+    printed = "".join(
+        to_text(sale_slip(replace(receipt("m", "s", "l"), is_online=is_online), language), 48)
+        for is_online in (True, False)
+    )
+    labels = texts.catalogue(language)["slip"].values()
+    assert [label for label in labels if label not in printed] == []

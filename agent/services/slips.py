@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from agent.core.receipt import Receipt
 from agent.texts import Language, slip
-from drivers.document import Banner, Cut, Document, Feed, Pair, Qr, Rule, Text
+from drivers.document import Cut, Document, Feed, Pair, Qr, Rule, Text
 
 
 def sale_slip(receipt: Receipt, language: Language) -> Document:
@@ -54,10 +54,3 @@ def local_time(at_s: int, zone: str) -> str:
     moment = datetime.fromtimestamp(at_s, UTC).astimezone(ZoneInfo(zone))
     offset = moment.strftime("%z")
     return f"{moment:%Y-%m-%d %H:%M:%S} {offset[:3]}:{offset[3:]}"
-
-
-def settlement_slip(seller: str, lines: tuple[tuple[str, str], ...], language: Language, *, banner: str) -> Document:
-    """The Z report of a batch: one line a total, and whether both halves match."""
-    title = Text(slip(language, "settlement_title"), align="center", bold=True, size="double")
-    totals = tuple(Pair(left, right) for left, right in lines)
-    return Document((title, Text(seller, align="center"), Rule(), *totals, Rule(), Banner(banner), Cut()), language)

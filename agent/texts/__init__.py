@@ -33,7 +33,7 @@ def text(language: Language, key: str, field: Field, **values: object) -> str:
     return sentence.format(**{"key": key, **values})
 
 
-def slip(language: Language, label: str, **values: object) -> str:
-    """A label of the slip; raises KeyError for a label that does not exist or a value that is missing."""
+def slip(language: Language, label: str) -> str:
+    """A label of the slip; raises KeyError for a label that does not exist."""
     sentence: str = catalogue(language)["slip"][label]
-    return sentence.format(**values)
+    return sentence

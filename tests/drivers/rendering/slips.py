@@ -2,57 +2,34 @@
 
 from __future__ import annotations
 
-from drivers.document import Banner, Cut, Document, Feed, Pair, Qr, Rule, Text
+from agent.core.journal import Position
+from agent.core.money import Money
+from agent.core.receipt import Receipt, Seller, slip_code
+from agent.services.slips import sale_slip
+from drivers.document import Banner, Document, Pair, Text, as_copy
 
 SALE_ID = "0193a7f2-1c44-7e0b-9c1e-3f5a8b2d6c10"
 
-ZH = Document(
-    (
-        Text("示例超市", align="center", bold=True),
-        Text("人民路店", align="center"),
-        Rule(),
-        Text("已批准", align="center", bold=True, size="double"),
-        Text("¥128.00", align="center", bold=True, size="double"),
-        Text("离线批准（有保障，稍后入账）", align="center"),
-        Rule(),
-        Pair("授信机构", "花呗"),
-        Pair("账户", "****9f3a"),
-        Pair("授权码", "A7K2Q9"),
-        Pair("时间", "2026-11-22 18:05:09 +08:00"),
-        Pair("合计", "¥128.00", bold=True),
-        Text(f"单号: {SALE_ID}"),
-        Rule(),
-        Qr(f"CFS1.lane-01.{SALE_ID}"),
-        Text("扫码可查询、撤销或退款", align="center"),
-        Text("谢谢惠顾", align="center"),
-        Feed(1),
-        Cut(),
-    ),
-    "zh-CN",
-)
-EN = Document(
-    (
-        Banner("COPY / 重印"),
-        Text("Example Market", align="center", bold=True),
-        Text("People's Road", align="center"),
-        Rule(),
-        Text("APPROVED", align="center", bold=True, size="double"),
-        Text("¥128.00", align="center", bold=True, size="double"),
-        Text("OFFLINE (guaranteed, posts later)", align="center"),
-        Rule(),
-        Pair("Lender", "Huabei 花呗"),
-        Pair("Account", "****9f3a"),
-        Pair("Authorization code", "A7K2Q9"),
-        Pair("Time", "2026-11-22 18:05:09 +08:00"),
-        Text(f"Sale id: {SALE_ID}"),
-        Rule(),
-        Qr(f"CFS1.lane-01.{SALE_ID}"),
-        Text("Scan to look up, void or refund", align="center"),
-        Banner("COPY / 重印"),
-        Cut(),
-    ),
-    "en",
-)
+
+def receipt(merchant: str, store: str, lender: str) -> Receipt:
+    """An offline approval of 128.00."""
+    return Receipt(
+        seller=Seller(merchant, store, "lane-01"),
+        lender=lender,
+        sale_id=SALE_ID,
+        amount=Money(12_800, "CNY"),
+        local_time="2026-11-22 18:05:09 +08:00",
+        account="****9f3a",
+        authorization_code="A7K2Q9",
+        response_code="00",
+        is_online=False,
+        entry=Position(1, 1042),
+        code=slip_code("lane-01", SALE_ID),
+    )
+
+
+ZH = sale_slip(receipt("示例超市", "人民路店", "演示信用付"), "zh-CN")
+EN = as_copy(sale_slip(receipt("Example Market", "People's Road", "Demo Credit 演示信用付"), "en"))
 
 HOSTILE = (
     "<script>alert(1)</script>",
