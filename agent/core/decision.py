@@ -21,6 +21,9 @@ Rows 1 to 6 and 8 are promises: no policy switches them off. Step-up comes last,
 phone for a sale that is refused afterwards. A blocked account answers 05, not 43: the lane knows that the lender
 blocked it, not that a phone was stolen, and the counter must not accuse. A lapsed lease answers 91, not 54: nothing of
 the customer's has expired.
+
+Whenever the line is up, the checkout asks the backend before it comes here, whatever the policy says. So `go_online`
+and `flags` hold no sale up and start no question: they explain, and the rules behind them are journaled with the rest.
 """
 
 from __future__ import annotations

@@ -68,13 +68,6 @@ class Cursor:
     sent_through: int = 0
     acknowledged_through: int = 0
 
-    def state_of(self, number: int, exceptions: Mapping[int, EntryState]) -> EntryState:
-        if number > self.sent_through:
-            return EntryState.STORED
-        if number > self.acknowledged_through:
-            return EntryState.SENT
-        return exceptions.get(number, EntryState.ACKNOWLEDGED)
-
     def sent(self, through: int) -> Cursor:
         return Cursor(max(self.sent_through, through), self.acknowledged_through)
 

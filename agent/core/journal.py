@@ -45,26 +45,40 @@ class Kind(StrEnum):
     KEYS_INSTALLED = "keys_installed"
 
 
-BODIES: Final[Mapping[Kind, str]] = {
-    Kind.EPOCH_START: "certificate: SHA-256 of the lane's certificate; journal_key: COSE_Key; reason: text",
-    Kind.ONLINE_INTENT: "amount_minor, currency, category, account, cti, code, scanned_at, capture: at_once|later, "
-    "lease: {epoch, debit_minor} or null: reserved, not yet spent",
-    Kind.ONLINE_OUTCOME: "the backend's answer in full: approved, response_code, reason, amount_minor, rules, "
-    "authorization_code, policy_version; account, currency; lease: {epoch, delta_minor} = what it used of the lease",
-    Kind.AUTHORIZATION: "a stand-in approval: amount_minor, currency, category, account, cti, code, capture, "
-    "response_code, reason, rules, policy_version, snapshot_sequence, clock_source, authorization_code, "
-    "funding: lease|cap, lease: {epoch, delta_minor} or null, online_unknown: the backend may have answered it too",
-    Kind.DECLINE: "amount_minor, currency, response_code, reason, rules, policy_version, snapshot_sequence, "
-    "clock_source, account and cti when known, online_unknown",
-    Kind.CAPTURE: "amount_minor, currency",
-    Kind.REVERSAL: "amount_minor, currency, reason; lease: {epoch, delta_minor < 0} if it restores the lease (rule 9)",
-    Kind.LEASE_RETURN: "account; lease: {epoch, delta_minor > 0}: given back, subtracted like a spend (rule 8)",
-    Kind.PRINT: "job_id, rung, copy",
-    Kind.SETTLEMENT: "batch, first_number, last_number, counts and totals by kind",
-    Kind.SNAPSHOT_INSTALLED: "sequence, digest",
-    Kind.POLICY_INSTALLED: "version, digest",
-    Kind.KEYS_INSTALLED: "version, digest",
+_MONEY: Final = ("amount_minor", "currency")
+_ATTEMPT: Final = (*_MONEY, "category", "capture", "account", "cti", "code")
+_DECIDED: Final = (*_ATTEMPT, "response_code", "reason", "rules", "policy_version")
+_ALONE: Final = (*_DECIDED, "snapshot_sequence", "clock_source", "online_unknown")
+_DOCUMENT: Final = ("version", "digest")
+
+BODIES: Final[Mapping[Kind, tuple[str, ...]]] = {
+    Kind.EPOCH_START: ("certificate", "journal_key", "reason"),
+    Kind.ONLINE_INTENT: (*_ATTEMPT, "scanned_at", "lease"),
+    Kind.ONLINE_OUTCOME: (*_DECIDED, "approved", "authorization_code", "lease"),
+    Kind.AUTHORIZATION: (*_ALONE, "authorization_code", "funding", "lease"),
+    Kind.DECLINE: _ALONE,
+    Kind.CAPTURE: _MONEY,
+    Kind.REVERSAL: (*_MONEY, "reason"),
+    Kind.LEASE_RETURN: ("account", "lease"),
+    Kind.PRINT: ("job_id", "rung", "copy"),
+    Kind.SETTLEMENT: ("batch", "first_number", "last_number", "totals"),
+    Kind.SNAPSHOT_INSTALLED: ("sequence", "digest"),
+    Kind.POLICY_INSTALLED: _DOCUMENT,
+    Kind.KEYS_INSTALLED: _DOCUMENT,
 }
+"""The fields of each body, exactly. What needs saying of them:
+
+- certificate: SHA-256 of the lane's certificate; journal_key: its COSE_Key; digest: SHA-256 of the signed document,
+  of a snapshot its newest layer's manifest
+- capture: at_once or later; account and cti: None as long as the pass is not known to be good
+- lease of an intent: {epoch, debit_minor}, reserved and not yet spent; of an outcome or authorization:
+  {epoch, delta_minor}, what the sale used; None: nothing
+- a reversal that restores the lease (rule 9) has account and lease {epoch, delta_minor < 0} besides
+- lease_return: {epoch, delta_minor > 0}, subtracted like a spend (rule 8). The backend reads it; lanes write none yet
+- rules: [rule, effect, outcome] each, as the backend answered them or as the lane decided; approved: the backend's word
+- funding: lease or cap; online_unknown: the backend was asked and may have answered, too
+- totals: {kind of total: {count, minor}} of the batch's entries
+"""
 
 
 class JournalError(Exception):

@@ -7,7 +7,31 @@ outcome, reversal and lease-return entries. A debit that an online intent reserv
 subtracts it as *open*, the backend still counts it as outstanding, until the outcome entry says what was used.
 (Counting it at the intent instead lets a snapshot cut between intent and outcome hand out the freed rest twice.)
 
-Rule numbers, with the interleaving that each answers, are those of ``tests/leases``.
+The rules, by the numbers that the code uses; a test named after a rule shows the interleaving that it answers.
+
+|  # | promise                                                                         | kept in                      |
+| -- | ------------------------------------------------------------------------------- | ---------------------------- |
+|  1 | a lease lapses by the lane's own word: the horizon that each entry carries      | core/journal, backend/ingest |
+|  2 | a lease counts from its signing until a newer layer's installation is told      | `live`, backend/allowances   |
+|  3 | a layer says how far the journal is in it, read before any of its figures       | backend/snapshots            |
+|  4 | leases that the lanes of a store share                                          | not built yet                |
+|  5 | an online sale reserves its part of the lease first, and frees what is unused   | `fund_online`, checkout      |
+|  6 | of two outcomes the lane's journaled one wins; a request after it is declined   | backend/postings, checkout   |
+|  7 | an attempt's key: (lender, lane, sale_id, attempt); a sale is approved once     | checkout, backend/holds      |
+|  8 | only signed layers grant; what is given back is an entry, ingested like a spend | backend/postings             |
+|    | a lane gives back by itself                                                     | not built yet                |
+|  9 | a reversal restores the lease of a still open epoch, never available credit     | checkout, backend/holds      |
+| 10 | no more is posted than the lease has left; people see the excess                | `post_spend`, backend/holds  |
+| 11 | a lane whose entries fork from the backend's sends nothing, stands in for none  | services/forwarding, health  |
+|    | a restored lane's head is confirmed before it stands in; a witness off its disk | not built yet                |
+| 12 | a journal entry's key is (lane, epoch, number)                                  | store, backend/ingest        |
+|    | a new epoch on a replacement device, upload alone after a certificate's end     | not built yet                |
+| 13 | a backend that forgot entries gets them again: a lane keeps all it ever wrote   | core/forwarding, store       |
+|    | such a backend grants nothing until its lanes have reported                     | not built yet                |
+| 14 | time is trusted from a nonce-bound signed time on, per lender, for a holdover   | core/trusted_time            |
+| 15 | a bounded share of an account is leased out; what is tied up is told apart      | not built yet                |
+| 16 | every figure, sequence, batch and key begins with the lender                    | store, backend/schema        |
+| 17 | a slip proves its sale to the backend, should the lane's disk be lost           | not built yet                |
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The uplink process: connects to `run`, runs its loops as long as the channel lives, and begins again when it dies.
 
-The one rule: it holds nothing that matters. Either side, the backend, or one of its loops may fail at any moment; then
-everything here is thrown away and built anew, after a pause.
+The one rule: it holds nothing that matters. When the channel ends, everything here is thrown away and built anew, after
+a pause; a loop that fails begins again alone, and the others do not notice.
 """
 
 import asyncio

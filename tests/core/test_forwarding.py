@@ -40,12 +40,6 @@ def test_each_result_of_the_backend_is_an_event_that_a_sent_entry_takes() -> Non
     assert {next_state(S.SENT, event) for event in RESULT_EVENTS.values()} == {S.ACKNOWLEDGED, S.DISPUTED, S.PARKED}
 
 
-def test_a_cursor_tells_the_state_of_each_entry() -> None:
-    cursor = Cursor(sent_through=5, acknowledged_through=3)
-    states = [cursor.state_of(number, {2: S.DISPUTED}) for number in range(1, 8)]
-    assert states == [S.ACKNOWLEDGED, S.DISPUTED, S.ACKNOWLEDGED, S.SENT, S.SENT, S.STORED, S.STORED]
-
-
 numbers = st.integers(0, 30)
 
 

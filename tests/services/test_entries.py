@@ -1,0 +1,44 @@
+"""The entries that a lane writes have exactly the fields that the journal documents: the backend reads them by name."""
+
+from agent.core.journal import BODIES, Kind
+from tests.services.lanes import CUSTOMER, STRANGER, Till, approved, declined, order
+from tests.services.test_printing import print_for
+from tests.uplink.world import run
+
+RESTORES = ("account", "lease")
+"""Besides the rest, in a reversal that restores the lease."""
+
+
+def live(till: Till) -> None:
+    """A day with every ending that a sale can have."""
+
+    def sell(number: int, account: bytes = CUSTOMER, minor: int = 100, **fields: str) -> None:
+        phone = till.phone(account, cap_minor=200)
+        run(till.checkout.sell(order(f"sale-{number:04}", minor, **fields), phone.code()))
+
+    sell(1)
+    sell(2, STRANGER)
+    sell(3, capture="later")
+    run(till.checkout.reverse("sale-0003", "customer_left"))
+    sell(4, minor=90_000)
+    run(till.checkout.sell(order("sale-0005", 100), till.phone().code(age_s=3_000)))
+    till.backend.available = True
+    till.backend.answer = approved({"amount": {"minor": 100, "currency": "CNY"}}, used_minor=100)
+    sell(6)
+    till.backend.answer = declined()
+    sell(7)
+    print_for(till, 1.0)
+    run(till.lane.settlement.close_day(till.lender.name))
+    till.lane.lenders.install_keys(till.lender.name, till.lender.key_list(2))
+
+
+def test_every_entry_has_the_fields_that_are_documented_and_no_other(till: Till) -> None:
+    live(till)
+    entries = [sealed.entry for sealed in till.entries()]
+    for entry in entries:
+        restores = RESTORES if entry.kind == Kind.REVERSAL and "lease" in entry.body else ()
+        assert set(entry.body) == {*BODIES[Kind(entry.kind)], *restores}, entry.kind
+    assert {entry.kind for entry in entries} == set(Kind) - {Kind.LEASE_RETURN}, "a lane does not give back yet"
+    assert set(BODIES) == set(Kind)
+    reasons = {entry.body["reason"] for entry in entries if entry.kind == Kind.DECLINE}
+    assert len(reasons) == 2, "declined by a rule, and before any rule was asked"
