@@ -19,6 +19,7 @@ from agent.core.journal import Draft, Kind
 from agent.core.trusted_time import ClockReading
 from agent.ports import PrintMark
 from agent.services.checkout import Checkout
+from agent.services.outcomes import Outcomes
 from agent.services.printing import Spooler
 from agent.simulation.fleet import START_S
 from agent.store.ledger import SqliteLedger
@@ -34,15 +35,15 @@ NEW_ATTEMPT: Final = 50
 
 def show_before_commit() -> AbstractContextManager[object]:
     """The answer is given first and written a moment later."""
-    record = Checkout._record_outcome
+    record = Outcomes.record
 
-    def hasty(self: Checkout, before: Hold, draft: Draft, reading: ClockReading) -> Hold:
+    def hasty(self: Outcomes, before: Hold, draft: Draft, reading: ClockReading) -> Hold:
         hold = before.apply(draft.kind, draft.body)
         asyncio.get_running_loop().call_later(WRITE_LATER_S, record, self, before, draft, reading)
         self._announce(hold)
         return hold
 
-    return mock.patch.object(Checkout, "_record_outcome", hasty)
+    return mock.patch.object(Outcomes, "record", hasty)
 
 
 def acknowledge_and_drop() -> AbstractContextManager[object]:

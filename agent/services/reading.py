@@ -1,0 +1,129 @@
+"""Reading a scanned code into a case: the pass as far as it can be trusted, and what the lane knows of its account.
+
+The one rule: nothing of a pass is believed before it is verified, and its freshness is judged once, at the moment of
+the scan, by a clock that may judge it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from agent.core import credit_pass
+from agent.core.classify import classify
+from agent.core.credit_pass import CreditPass, ParsedPass, PassRejected
+from agent.core.decision import RESPONSE_CODES
+from agent.core.policy import Policy
+from agent.core.situation import Sale
+from agent.core.snapshot_layer import SnapshotError
+from agent.core.snapshot_reader import Found
+from agent.core.trusted_time import ClockReading
+from agent.ports import Ledger
+from agent.services import entries
+from agent.services.entries import Attempt, Refusal
+from agent.services.lenders import Lender, Lenders
+from agent.services.timekeeping import LaneClock
+
+NOT_A_PASS: Final = Refusal("not_a_pass", "12")
+WALLET: Final = Refusal("wallet_online_only", "57")
+REPLAYED: Final = Refusal("proof_replayed", "94")
+SNAPSHOT_MISSING: Final = Refusal("snapshot_missing", RESPONSE_CODES["snapshot_missing"])
+DATED: Final = ("54", "91")
+"""Codes of passes that are refused for a date: the pass's own, or the key list's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """An attempt with all that is known about it before it is decided.
+
+    ``verified`` is the pass, or why it is none; ``fault`` is why its account cannot be looked up. ``judged``: the pass
+    was verified in full, by a trusted clock. Only the backend may approve one that was not.
+    """
+
+    attempt: Attempt
+    code: str
+    lender: Lender
+    reading: ClockReading
+    verified: CreditPass | Refusal
+    found: Found | None = None
+    fault: Refusal | None = None
+    judged: bool = False
+
+    def with_newest_layers(self) -> Case:
+        """The case as the layers now in force see it. While the backend was asked, a snapshot may have been installed
+        and told to it; from then on the older layer's lease may be granted to another lane (rule 2)."""
+        if self.attempt.account is None:
+            return self
+        found, fault = _lookup(self.lender, self.attempt.account)
+        return replace(self, found=found, fault=fault)
+
+
+class Reader:
+    """Opens cases for the lane's lenders."""
+
+    def __init__(self, ledger: Ledger, lenders: Lenders, clock: LaneClock) -> None:
+        self._ledger, self._lenders, self._clock = ledger, lenders, clock
+
+    def open_case(self, sale: Sale, capture: str, code: str) -> Case:
+        """The next attempt of ``sale``. A code that no known lender vouches for is the first lender's to refuse."""
+        parsed = _parsed(code)
+        known = None if isinstance(parsed, Refusal) else self._lenders.get(parsed.credential.lender)
+        lender = known or self._lenders.first
+        reading = self._clock.read(lender.lender)
+        number, digest = len(self._ledger.attempts(sale.sale_id)) + 1, entries.code_digest(code)
+        attempt = Attempt(lender.lender, sale, number, capture, digest, reading.now_s)
+        verified = parsed if isinstance(parsed, Refusal) else self._verify(parsed, reading, lender.policy)
+        if isinstance(verified, Refusal):
+            return Case(attempt, code, lender, reading, verified)
+        attempt = replace(attempt, account=verified.credential.account, cti=verified.proof.cti)
+        found, fault = _lookup(lender, verified.credential.account)
+        return Case(attempt, code, lender, reading, verified, found, fault, judged=reading.trusted)
+
+    def _verify(self, parsed: ParsedPass, reading: ClockReading, policy: Policy | None) -> CreditPass | Refusal:
+        limits = policy.limits if policy else None
+        try:
+            return credit_pass.check(
+                parsed,
+                self._lenders.trust,
+                scanned_at=reading.now_s,
+                freshness_s=limits.proof_fresh_s if limits else credit_pass.FRESHNESS_S,
+                tolerance_s=limits.proof_tolerance_s if limits else credit_pass.TOLERANCE_S,
+            )
+        except PassRejected as rejected:
+            if not reading.trusted and rejected.response_code in DATED:
+                # An untrusted clock cannot judge a date: the backend, with its own clock, still may.
+                return CreditPass(parsed.credential, parsed.proof, parsed.kid)
+            return _refusal_of(rejected)
+
+    def refused_at_sight(self, case: Case) -> Refusal | None:
+        """Refusals that need neither the backend nor a rule."""
+        kind = classify(case.code.encode()).kind
+        if kind.startswith("wallet_"):
+            return WALLET
+        if kind != "credit_pass":
+            return NOT_A_PASS
+        if isinstance(case.verified, Refusal):
+            return case.verified
+        is_used = self._ledger.proof_is_consumed(case.verified.credential.account, case.verified.proof.cti)
+        return REPLAYED if is_used else None
+
+
+def _parsed(code: str) -> ParsedPass | Refusal:
+    try:
+        return credit_pass.parse(code)
+    except PassRejected as rejected:
+        return _refusal_of(rejected)
+
+
+def _refusal_of(rejected: PassRejected) -> Refusal:
+    return Refusal(f"pass.{rejected.reason}", rejected.response_code)
+
+
+def _lookup(lender: Lender, account: bytes) -> tuple[Found | None, Refusal | None]:
+    if lender.stack is None:
+        return None, None
+    try:
+        return lender.stack.lookup(account), None
+    except SnapshotError as error:
+        lender.faults["snapshot"] = str(error)
+        return None, SNAPSHOT_MISSING

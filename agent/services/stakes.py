@@ -1,0 +1,82 @@
+"""What a sale puts at stake at this lane: the lease, the totals of the policy's windows, the snapshot behind them.
+
+The one rule: what a sale may use is net of everything that this ledger knows to be spent, or reserved by another sale.
+"""
+
+from __future__ import annotations
+
+from agent.core import leases
+from agent.core.credit_pass import CreditPass
+from agent.core.decision import Decision, decide
+from agent.core.journal import Position
+from agent.core.policy import Policy
+from agent.core.situation import Clock, Exposure, LeaseView, SnapshotView
+from agent.core.snapshot_reader import Found
+from agent.core.trusted_time import ClockReading
+from agent.ports import Ledger
+from agent.services.lenders import Lender
+from agent.services.reading import Case
+
+
+class Stakes:
+    """Figures of one lane's ledger, and what the rules say to them."""
+
+    def __init__(self, lane: str, ledger: Ledger) -> None:
+        self._lane, self._ledger = lane, ledger
+
+    def reserve(self, case: Case) -> dict[str, int] | None:
+        """Rule 5: what of the lease this online request may use, debited before it leaves."""
+        view, reading = self.lease_view(case, reserved_minor=0), case.reading
+        if view is None or not reading.trusted:
+            return None
+        horizon_s = self._ledger.head.lease_horizon
+        if not leases.is_spendable(view.valid_until_s, now_s=reading.now_s, horizon_s=horizon_s):
+            return None
+        debit = leases.debit_for_intent(case.attempt.sale.amount.minor, view.remaining_minor)
+        return {"epoch": view.epoch, "debit_minor": debit} if debit else None
+
+    def lease_view(self, case: Case, *, reserved_minor: int) -> LeaseView | None:
+        """The lease of the scanned account, net of all spends and of the open debits of other sales."""
+        if case.found is None or case.found.record.removed or case.attempt.account is None:
+            return None
+        record, manifest = case.found.record, case.found.manifest
+        applied = manifest.applied_through.get(self._lane, (0, 0))
+        spent = self._ledger.spent_after(case.attempt.lender, case.attempt.account, Position(*applied))
+        debits = self._ledger.open_debits(case.attempt.lender, case.attempt.account) - reserved_minor
+        left = leases.remaining(record.allowance_minor, spent, debits)
+        return LeaseView(manifest.lease_epoch, left, record.valid_until_s, reserved_minor)
+
+    def ask_rules(self, case: Case, lease: LeaseView | None, reading: ClockReading) -> Decision:
+        """What the lender's policy says to this case, decided alone."""
+        assert isinstance(case.verified, CreditPass), "anything else is refused at sight"
+        lender, policy, verified = case.lender, case.lender.policy, case.verified
+        clock = Clock(reading.now_s, reading.trusted, reading.source, self._ledger.head.lease_horizon)
+        exposure = self._exposure(lender, policy, verified.credential.account, lease, reading.now_s)
+        return decide(case.attempt.sale, verified, _snapshot_view(lender, case.found), exposure, policy, clock)
+
+    def _exposure(
+        self, lender: Lender, policy: Policy | None, account: bytes, lease: LeaseView | None, now_s: int
+    ) -> Exposure:
+        if policy is None:
+            return Exposure(lease)
+        limits, totals = policy.limits, self._ledger.stand_in_totals
+        return Exposure(
+            lease,
+            account=totals(lender.lender, "account", account, now_s - limits.account_window_s),
+            lane=totals(lender.lender, "lane", b"", now_s - limits.lane_window_s),
+            cap=totals(lender.lender, "cap", account, now_s - limits.cap_window_s),
+        )
+
+
+def _snapshot_view(lender: Lender, found: Found | None) -> SnapshotView | None:
+    if lender.stack is None:
+        return None
+    manifest = found.manifest if found else lender.stack.newest
+    return SnapshotView(
+        sequence=lender.stack.newest.sequence,
+        built_at=manifest.built_at,
+        soft_age_s=manifest.soft_age_s,
+        hard_age_s=manifest.hard_age_s,
+        record=found.record if found else None,
+        policy_version_min=lender.stack.newest.policy_version,
+    )
