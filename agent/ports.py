@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from agent.core.authorization import Hold
 from agent.core.forwarding import Cursor
 from agent.core.journal import Draft, Head, Position, Sealed
+from agent.core.print_job import PrintJobState
 from agent.core.situation import Totals
 from agent.core.snapshot_reader import Stack, Verify
 from agent.core.trusted_time import ClockReading
@@ -46,10 +47,10 @@ class Slip:
 
 @dataclass(frozen=True, slots=True)
 class PrintJob:
-    """A spooled slip. ``state`` is one of ``services.printing.JOB_STATES``."""
+    """A spooled slip: how far it is, how sure it is that paper came out, and why not."""
 
     job_id: int
-    state: str
+    state: PrintJobState
     slip: Slip
     rung: str | None = None
     reason: str | None = None
@@ -60,7 +61,7 @@ class PrintMark:
     """A job's new state, how sure it is that paper came out, and why not."""
 
     job_id: int
-    state: str
+    state: PrintJobState
     rung: str | None = None
     reason: str | None = None
 

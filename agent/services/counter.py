@@ -14,6 +14,7 @@ from typing import Any, Final, TypeAlias
 
 from agent.core.authorization import Hold, HoldState
 from agent.core.classify import classify
+from agent.core.print_job import PrintJobState
 from agent.core.receipt import masked
 from agent.errors import CounterfoilError, IdempotencyConflict
 from agent.ports import Ledger
@@ -211,7 +212,7 @@ class Counter:
             "authorization_code": hold.authorization_code,
             "amount": {"minor": hold.amount_minor, "currency": hold.currency},
             "print_jobs": [{"job_id": job.job_id, "state": job.state, "rung": job.rung} for job in jobs],
-            "printed": any(job.state == "printed" for job in jobs),
+            "printed": any(job.state is PrintJobState.PRINTED for job in jobs),
             "acknowledged": self._is_acknowledged(hold.sale_id),
         } | self._texts(hold.reason or "asking")
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 from agent.core.authorization import Hold, HoldState
 from agent.core.forwarding import Cursor
 from agent.core.journal import Draft, Kind, Sealed
+from agent.core.print_job import PrintJobState
 from agent.core.trusted_time import ClockReading
 from agent.ports import PrintMark, QueueException, Slip
 from agent.store.ledger import SqliteLedger
@@ -91,13 +92,14 @@ class LedgerDay:
         if job is None:
             return self._stand_in(ledger)
         body = {"job_id": job.job_id, "rung": "acknowledged", "copy": job.slip.is_copy}
-        mark = PrintMark(job.job_id, "printed", "acknowledged")
+        mark = PrintMark(job.job_id, PrintJobState.PRINTED, "acknowledged")
         return self._record(ledger, Kind.PRINT, body, job.slip.sale_id, printed=mark)
 
     def _begin_to_print(self, ledger: SqliteLedger) -> list[Sealed]:
         job = ledger.next_print_job()
         if job is not None:
-            ledger.mark_print_job(PrintMark(job.job_id, self._random.choice(("printing", "doubtful"))))
+            state = self._random.choice((PrintJobState.PRINTING, PrintJobState.DOUBTFUL))
+            ledger.mark_print_job(PrintMark(job.job_id, state))
         return []
 
     def _spool(self, ledger: SqliteLedger) -> list[Sealed]:

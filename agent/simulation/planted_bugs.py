@@ -16,6 +16,7 @@ from unittest import mock
 from agent.core import leases
 from agent.core.authorization import Hold
 from agent.core.journal import Draft, Kind
+from agent.core.print_job import PrintJobState
 from agent.core.trusted_time import ClockReading
 from agent.ports import PrintMark
 from agent.services.checkout import Checkout
@@ -113,8 +114,8 @@ def reprint_without_a_mark() -> AbstractContextManager[object]:
 
     def careless(self: Spooler) -> None:
         for job in self._ledger.print_jobs():
-            if job.state == "printing":
-                self._ledger.mark_print_job(PrintMark(job.job_id, "queued"))
+            if job.state is PrintJobState.PRINTING:
+                self._ledger.mark_print_job(PrintMark(job.job_id, PrintJobState.QUEUED))
 
     return mock.patch.object(Spooler, "_recover", careless)
 

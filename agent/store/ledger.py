@@ -18,10 +18,11 @@ from playhouse.apsw_ext import APSWDatabase
 from agent.core.authorization import Hold
 from agent.core.forwarding import Cursor
 from agent.core.journal import Draft, Head, Position, Sealed, advance, open_entry, seal
+from agent.core.print_job import UNPRINTED, PrintJobState
 from agent.core.settlement import NAMES
 from agent.core.situation import Totals
 from agent.core.trusted_time import ClockReading
-from agent.errors import LedgerUnavailable, LedgerUnknownOutcome
+from agent.errors import LedgerCorrupt, LedgerError, LedgerUnavailable, LedgerUnknownOutcome
 from agent.ports import ClosedBatch, OpenBatch, PrintJob, PrintMark, QueueException, Slip
 from agent.store import database as files
 from agent.store import fold
@@ -45,8 +46,6 @@ from drivers.document import from_json, to_json
 
 PROOFS_KEPT_S: Final = 7 * 86400
 """A pass lives at most 7 days (credit-pass profile); a proof older than that can never be fresh again."""
-
-UNPRINTED: Final = ("queued", "printing", "doubtful")
 
 _HOLDS: Final = HoldRow.select(*(getattr(HoldRow, name) for name in fold.HOLD_FIELDS))
 _SELECT_ENTRIES: Final = fold.sql(
@@ -288,7 +287,8 @@ class SqliteLedger:
         return self._jobs(JobRow.select().where(chosen).order_by(JobRow.id))
 
     def print_marks(self, sale_id: str) -> tuple[PrintMark, ...]:
-        return tuple(PrintMark(*row) for row in self._read(_SELECT_MARKS, (sale_id,)).fetchall())
+        rows = self._read(_SELECT_MARKS, (sale_id,)).fetchall()
+        return tuple(PrintMark(job_id, PrintJobState(state), *how) for job_id, state, *how in rows)
 
     def mark_print_job(self, mark: PrintMark) -> None:
         with self._transaction():
@@ -353,6 +353,13 @@ class SqliteLedger:
         if not rows:
             return Head("", 0)
         lane, epoch, number, digest, horizon = rows[0]
+        last = self._query(
+            JournalEntry.select(JournalEntry.epoch, JournalEntry.number, JournalEntry.hash)
+            .order_by(JournalEntry.epoch.desc(), JournalEntry.number.desc())
+            .limit(1)
+        )
+        if not last or (last[0][0], last[0][1], bytes(last[0][2])) != (epoch, number, bytes(digest)):
+            raise LedgerCorrupt("the journal does not end where its head says")
         return Head(lane, epoch, number, bytes(digest), horizon)
 
     def _query(self, query: Query) -> list[Any]:
@@ -375,7 +382,15 @@ class SqliteLedger:
         try:
             yield
         except (DatabaseError, apsw.Error) as error:
-            raise LedgerUnavailable(str(error)) from error
+            raise self._fault(error) from error
+
+    def _fault(self, error: Exception) -> LedgerError:
+        """A ledger that is damaged is not asked again: what it answers cannot be told from what it lost."""
+        cause = error.__cause__ or error.__context__ or error
+        if isinstance(cause, apsw.CorruptError | apsw.NotADBError):
+            self._failed = f"the ledger is damaged ({error})"
+            return LedgerCorrupt(self._failed)
+        return LedgerUnavailable(str(error))
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -386,7 +401,7 @@ class SqliteLedger:
         except BaseException as error:
             self._roll_back()
             if isinstance(error, DatabaseError | apsw.Error):
-                raise LedgerUnavailable(str(error)) from error
+                raise self._fault(error) from error
             raise
         try:
             self._run("COMMIT", ())
@@ -417,7 +432,7 @@ def _job_values(slip: Slip, now_s: int) -> tuple[Any, ...]:
         slip.sale_id,
         slip.lender,
         slip.attempt,
-        "queued",
+        PrintJobState.QUEUED,
         document,
         int(slip.is_copy),
         now_s,
@@ -428,4 +443,4 @@ def _job_values(slip: Slip, now_s: int) -> tuple[Any, ...]:
 def _job(row: tuple[Any, ...]) -> PrintJob:
     job_id, sale_id, lender, attempt, state, document, is_copy, _created_at, expires_at, rung, reason = row
     slip = Slip(from_json(document), expires_at, lender, sale_id, attempt, bool(is_copy))
-    return PrintJob(job_id, state, slip, rung, reason)
+    return PrintJob(job_id, PrintJobState(state), slip, rung, reason)

@@ -2,14 +2,16 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from agent.core.journal import Kind
+from agent.core.print_job import PrintJobState, next_state
 from agent.errors import LedgerUnavailable
 from agent.ports import PrintMark
-from agent.services.printing import AFTER_PRINTING, DOUBTS_MAX, JOB_STATES
+from agent.services.printing import DOUBTS_MAX, EVENT_OF_RUNG
+from drivers.printers.outcome import Rung
 from tests.services.lanes import Till, order
 from tests.uplink.world import run
 
@@ -141,6 +143,8 @@ def test_without_a_printer_slips_are_kept(till: Till) -> None:
 
 
 def test_every_rung_has_a_state_that_the_spool_knows(till: Till) -> None:
-    assert set(AFTER_PRINTING.values()) <= set(JOB_STATES)
-    for state in JOB_STATES:
-        till.ledger.mark_print_job(PrintMark(1, state))
+    sell(till)
+    for rung in get_args(Rung):
+        state = next_state(PrintJobState.PRINTING, EVENT_OF_RUNG[rung])
+        till.ledger.mark_print_job(PrintMark(1, state, rung))
+        assert state_of(till) == (state, rung)
