@@ -83,6 +83,18 @@ def spend(lane: str, lender: str, token: bytes, delta_minor: int) -> None:
         change(_SPEND, delta_minor, token, lender, lane)
 
 
+def has_record(lane: str, lender: str, token: bytes) -> bool:
+    """Whether the snapshot that the lane has journaled as installed has a record of the account."""
+    found = LeaseGrant.select().join(
+        Installed,
+        on=(Installed.lane == LeaseGrant.lane)
+        & (Installed.lender == LeaseGrant.lender)
+        & (Installed.sequence >= LeaseGrant.sequence),
+    )
+    mine = (LeaseGrant.lane == lane) & (LeaseGrant.lender == lender) & (LeaseGrant.account == token)
+    return bool(found.where(mine).exists())
+
+
 def grant(
     account: Account, lane: str, *, sequence: int, planned_minor: int, applied_through: Position, valid_until_s: int
 ) -> int:

@@ -83,16 +83,16 @@ def undo_online(hold: Hold) -> int:
     return undone
 
 
-def approve(hold: Hold, account: Account, amount_minor: int, delta_minor: int, *, from_available: bool) -> int:
+def approve(hold: Hold, account: Account, amount_minor: int, delta_minor: int, *, answered_minor: int) -> int:
     """Hold what the lane's journal says it approved; returns the excess that nothing covers.
 
-    ``delta_minor`` is what the lane took of its lease. ``from_available``: an online answer gave the money, so what
-    the lease does not cover any more (a smaller one was granted while the answer was on its way) comes from available
-    credit, where the answer's own hold has just gone back to.
+    ``delta_minor`` is what the lane took of its lease. ``answered_minor`` is what this backend's own answer to this
+    very attempt held of this account, just gone back to available: what the lease does not cover (any more) may come
+    from there, and from nowhere else. A lane's word alone never spends available credit.
     """
     outstanding = allowances.outstanding_at(hold.lane, account.lender, account.token)
     posted = leases.post_spend(delta_minor, outstanding).posted_minor
-    free = max(0, allowances.available(account)) if from_available else 0
+    free = min(answered_minor, max(0, allowances.available(account)))
     held = posted + min(amount_minor - posted, free)
     spent = min(delta_minor, held)
     allowances.spend(hold.lane, account.lender, account.token, spent)

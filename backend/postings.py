@@ -71,11 +71,12 @@ def post(entry: Entry, books: Books) -> Result:
 
 
 def _sale(entry: Entry, books: Books) -> Result:
-    facts = _facts(entry, books)
-    hold = holds.find(facts.key)
-    if facts.event is not HoldEvent.INTEND:
+    key, lender = _key(entry, books), _lender(entry, books)
+    if entry.kind != Kind.ONLINE_INTENT:
         # Whatever the lane decided, a request for this attempt that is still under way must not take effect.
-        holds.bury(facts.key, authorizations.tombstone(facts.lender.policy.version, books.now_s))
+        holds.bury(key, authorizations.tombstone(lender.policy.version, books.now_s))
+    facts = _facts(entry, books)
+    hold = holds.find(key)
     try:
         state = next_state(HoldState(hold.state), facts.event)
     except HoldRefused as refused:
@@ -101,17 +102,17 @@ def _approve(hold: Hold, facts: _Facts) -> Result:
         raise _Parked("account_unknown")
     if not 0 <= facts.delta_minor <= facts.amount_minor:
         raise _Parked("body_malformed")
-    was_held = holds.undo_online(hold) > 0
+    is_same_account = hold.account is not None and bytes(hold.account) == account.token
+    undone = holds.undo_online(hold)
+    answered = undone if is_same_account else 0
     account = accounts.find(account.lender, account.token)
     assert account is not None
-    if facts.is_cap and not was_held:
-        _use_cap(hold, facts, account)
-        return _judged(hold, facts, account)
-    excess = holds.approve(
-        hold, account, facts.amount_minor, facts.delta_minor, from_available=facts.is_online or was_held
-    )
+    if facts.is_cap and not answered:
+        return _use_cap(hold, facts, account)
+    excess = holds.approve(hold, account, facts.amount_minor, facts.delta_minor, answered_minor=answered)
     if excess:
-        return Result("disputed", "lease_excess", account.token, excess, "lender")
+        reason = "online_not_answered" if facts.is_online and not answered else "lease_excess"
+        return Result("disputed", reason, account.token, excess, "lender")
     return _judged(hold, facts, account)
 
 
@@ -124,7 +125,8 @@ def _judged(hold: Hold, facts: _Facts, account: Account) -> Result:
     return Result()
 
 
-def _use_cap(hold: Hold, facts: _Facts, account: Account) -> None:
+def _use_cap(hold: Hold, facts: _Facts, account: Account) -> Result:
+    """The pass's own cap: the lender's risk, counted apart. Only for an account that the lane had no record of."""
     hold.account, hold.amount_minor = account.token, facts.amount_minor
     CapUse.create(
         account=account.token,
@@ -134,6 +136,11 @@ def _use_cap(hold: Hold, facts: _Facts, account: Account) -> None:
         attempt=facts.key.attempt,
         amount_minor=facts.amount_minor,
     )
+    if allowances.has_record(facts.key.lane, facts.key.lender, account.token):
+        return Result("disputed", "cap_with_record", account.token, facts.amount_minor, "merchant")
+    if facts.amount_minor > facts.lender.policy.limits.cap_minor_max:
+        return Result("disputed", "cap_exceeded", account.token, facts.amount_minor, "merchant")
+    return _judged(hold, facts, account)
 
 
 def _decline(hold: Hold, facts: _Facts) -> Result:
@@ -174,6 +181,8 @@ def _lease_return(entry: Entry, books: Books) -> Result:
     left = allowances.outstanding_at(entry.lane, lender.lender, token)
     allowances.spend(entry.lane, lender.lender, token, min(delta, left))
     accounts.touch(account)
+    if delta > left:
+        return Result("disputed", "lease_return_excess", token, delta - left, "lender")
     return Result()
 
 
@@ -210,11 +219,15 @@ _STORED: Final = frozenset(Kind) - frozenset(_EFFECTS)
 """Known kinds that move nothing here: their bytes are the record."""
 
 
+def _key(entry: Entry, books: Books) -> Attempt:
+    if entry.sale_id is None or entry.attempt is None:
+        raise _Parked("body_malformed")
+    return Attempt(entry.lane, _lender(entry, books).lender, entry.sale_id, entry.attempt)
+
+
 def _facts(entry: Entry, books: Books) -> _Facts:
     lender = _lender(entry, books)
     body = entry.body
-    if entry.sale_id is None or entry.attempt is None:
-        raise _Parked("body_malformed")
     if entry.kind == Kind.ONLINE_OUTCOME and type(body.get("approved")) is not bool:
         raise _Parked("body_malformed")
     amount = body.get("amount_minor")
@@ -226,7 +239,7 @@ def _facts(entry: Entry, books: Books) -> _Facts:
         raise _Parked("currency_mismatch")
     cti = body.get("cti")
     return _Facts(
-        key=Attempt(entry.lane, lender.lender, entry.sale_id, entry.attempt),
+        key=_key(entry, books),
         lender=lender,
         event=event,
         amount_minor=amount,

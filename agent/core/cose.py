@@ -238,6 +238,8 @@ def _header_fields(header: Mapping[cbor.Key, cbor.Value]) -> tuple[int, bytes | 
     """alg, kid and typ; other labels are ignored unless the message calls them critical (RFC 9052 §3.1)."""
     if _CRIT in header:
         raise CoseError("header_critical", "The message demands header fields that are not known here.")
+    if any(header.get(label, 0) is None for label in (_KID, _TYP)):
+        raise CoseError("malformed", "A header field is there, but null.")
     alg, kid, typ = header.get(_ALG), header.get(_KID), header.get(_TYP)
     if type(alg) is not int:
         raise CoseError("malformed", "The protected header names no algorithm.")

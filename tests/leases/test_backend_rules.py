@@ -225,14 +225,29 @@ def test_rule_6_a_request_that_arrives_after_the_lanes_decision_is_declined(open
     assert shop.account().held_minor == held
 
 
-def test_rule_6_a_restored_backend_holds_an_online_sale_that_it_has_forgotten(opened: Opened) -> None:
+def test_rule_6_an_online_answer_that_was_never_given_spends_the_lease_and_nothing_else(opened: Opened) -> None:
+    """A lane's word alone never spends available credit: what it claims beyond its lease is for people to look at.
+
+    (A restored backend that has forgotten its answer sees the same, and must not grant until its lanes have reported.)
+    """
     shop = opened(100)
     a = with_lease(shop, "A", allowance_minor=30)
     sale = a.intend(100)
-    forgotten = {"approved": True, "response_code": "00", "reason": "approved", "lease_used_minor": 30}
-    a.note(forgotten, 100, sale)
-    assert a.upload() == ["accepted", "accepted"]
-    assert (shop.account().held_minor, shop.account().outstanding_minor) == (100, 0)
+    never_given = {"approved": True, "response_code": "00", "reason": "approved", "lease_used_minor": 30}
+    a.note(never_given, 100, sale)
+    assert a.upload() == ["accepted", "disputed"]
+    assert (shop.account().held_minor, shop.account().outstanding_minor) == (30, 0)
+
+
+def test_rule_6_a_lane_cannot_make_an_answer_larger_than_it_was(opened: Opened) -> None:
+    shop = opened(1_000)
+    a = shop.lanes["A"]
+    sale = a.intend(1)
+    answer = a.ask(a.request(1, sale))
+    a.note(answer | {"lease_used_minor": 0}, 400, sale)
+    assert answer["approved"]
+    assert a.upload() == ["accepted", "disputed"]
+    assert shop.account().held_minor == 1, "at most what was answered"
 
 
 def test_rule_7_another_attempt_is_another_key_and_a_sale_is_approved_once(opened: Opened) -> None:

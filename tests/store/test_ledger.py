@@ -186,9 +186,18 @@ def test_a_verification_finds_that(bench: Bench, what: str) -> None:
         "replace_amount", lambda data: data.replace(b"\x19\x01\x2c", b"\x19\x01\x2d")
     )
     database.execute_sql(TAMPERINGS[what])
-    ledger = bench.reopen()
-    with pytest.raises(JournalError):
-        ledger.verify()
+    with pytest.raises((JournalError, LedgerCorrupt)):  # what is wrong at its end is seen when it is opened
+        bench.reopen().verify()
+
+
+def test_a_damaged_page_ends_the_ledger_until_it_is_opened_again(bench: Bench) -> None:
+    """Promise 7: what a damaged ledger answers cannot be told from what it lost."""
+    ledger = bench.begin()
+    with pytest.raises(LedgerCorrupt), ledger._faults():
+        raise apsw.CorruptError("database disk image is malformed")
+    assert ledger.failed
+    with pytest.raises(LedgerUnavailable):
+        ledger.attempts("sale-0001")
 
 
 def test_a_ledger_before_its_first_epoch_is_whole_and_empty(bench: Bench) -> None:
