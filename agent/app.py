@@ -22,7 +22,7 @@ from agent.core.journal import Head, JournalError
 from agent.core.receipt import Seller
 from agent.errors import LedgerCorrupt, NotEnrolled
 from agent.lane import Lane, LaneDesk, LaneSettings
-from agent.local.api import Desk, create_app
+from agent.local.api import LocalServices, create_app
 from agent.local.server import make_server
 from agent.machine import MachineClock, stop_on_signals
 from agent.overview import clock_facts, lane_status, ledger_facts, lender_facts
@@ -172,7 +172,7 @@ async def _served_api(
         return await asyncio.to_thread(devices.print_test, config, printer) if printer else None
 
     app = create_app(
-        Desk(
+        LocalServices(
             counter=lane.counter,
             checkout=lane.checkout,
             settlement=lane.settlement,

@@ -62,7 +62,7 @@ class CloseDay(_Body):
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class LocalServices:
     """What the API serves: services of one lane, and its own facts."""
 
     counter: Counter
@@ -84,83 +84,93 @@ Handler = Callable[[Request], Awaitable[Response]]
 Change = Callable[[str], Awaitable[Hold | None]]
 
 
-def create_app(desk: Desk) -> Starlette:
+def create_app(services: LocalServices) -> Starlette:
     """The ASGI application. Every answer is JSON; every refusal a problem document."""
+    calls = _Calls(services)
+    routes = [
+        ("POST", "/v1/sales", calls.open_sale),
+        ("GET", "/v1/sales/{sale_id}", calls.show_sale),
+        ("POST", "/v1/sales/{sale_id}/capture", calls.capture),
+        ("POST", "/v1/sales/{sale_id}/reversal", calls.reverse),
+        ("POST", "/v1/settlements", calls.settle),
+        ("GET", "/v1/status", calls.status),
+        ("POST", "/v1/journal/verification", calls.verify),
+        ("GET", "/v1/devices", calls.devices),
+        ("POST", "/v1/print-jobs", calls.print_test),
+        ("GET", "/v1/events", calls.events),
+    ]
+    return Starlette(
+        routes=[Route(path, _guarded(call), methods=[method]) for method, path, call in routes],
+        exception_handlers={HTTPException: _not_served, Exception: _failed},
+    )
 
-    async def open_sale(request: Request) -> Response:
+
+class _Calls:
+    """One method per call of the local API."""
+
+    def __init__(self, services: LocalServices) -> None:
+        self._services = services
+
+    async def open_sale(self, request: Request) -> Response:
         body = await _read(request, OpenSale)
         amount = Money(body.amount.minor, body.amount.currency)
-        if amount.currency != desk.currency:
-            raise MoneyError(f"this lane sells in {desk.currency}, not in {amount.currency}")
-        order = Order(body.sale_id or desk.new_sale_id(), amount, body.category or desk.category, body.capture)
-        view = await desk.counter.open_sale(order, body.code)
+        if amount.currency != self._services.currency:
+            raise MoneyError(f"this lane sells in {self._services.currency}, not in {amount.currency}")
+        sale_id, category = body.sale_id or self._services.new_sale_id(), body.category or self._services.category
+        order = Order(sale_id, amount, category, body.capture)
+        view = await self._services.counter.open_sale(order, body.code)
         return JSONResponse(view, 201 if view["state"] == "waiting" else 200)
 
-    async def show_sale(request: Request) -> Response:
+    async def show_sale(self, request: Request) -> Response:
         sale_id = request.path_params["sale_id"]
-        if not desk.counter.knows(sale_id):
+        if not self._services.counter.knows(sale_id):
             return _problem(404, "sale_unknown", f"This lane knows no sale {sale_id}.")
         wait_s, after = _number(request, "wait_s", WAIT_MAX_S), int(_number(request, "after_attempt", ATTEMPTS_MAX))
         if not wait_s:
-            return JSONResponse(desk.counter.view(sale_id))
-        return JSONResponse(await desk.counter.wait(sale_id, lambda view: _is_decided(view, after), wait_s))
+            return JSONResponse(self._services.counter.view(sale_id))
+        return JSONResponse(await self._services.counter.wait(sale_id, lambda view: _is_decided(view, after), wait_s))
 
-    async def capture(request: Request) -> Response:
-        return await _changed(request, desk.checkout.capture, HoldState.CAPTURED)
+    async def capture(self, request: Request) -> Response:
+        return await self._changed(request, self._services.checkout.capture, HoldState.CAPTURED)
 
-    async def reverse(request: Request) -> Response:
+    async def reverse(self, request: Request) -> Response:
         body = await _read(request, Reversal)
-        return await _changed(request, lambda sale_id: desk.checkout.reverse(sale_id, body.reason), HoldState.REVERSED)
+        reverse = self._services.checkout.reverse
+        return await self._changed(request, lambda sale_id: reverse(sale_id, body.reason), HoldState.REVERSED)
 
-    async def _changed(request: Request, change: Change, wanted: HoldState) -> Response:
+    async def _changed(self, request: Request, change: Change, wanted: HoldState) -> Response:
         sale_id = request.path_params["sale_id"]
         hold = await change(sale_id)
         if hold is None:
             return _problem(404, "sale_unknown", f"There is no approved sale {sale_id}.")
         if hold.state is not wanted:
             return _problem(409, f"sale_{hold.state}", f"Sale {sale_id} is {hold.state}; it cannot become {wanted}.")
-        return JSONResponse(desk.counter.view(sale_id))
+        return JSONResponse(self._services.counter.view(sale_id))
 
-    async def settle(request: Request) -> Response:
+    async def settle(self, request: Request) -> Response:
         body = await _read(request, CloseDay)
-        lender = body.lender or desk.lenders()[0]
-        if lender not in desk.lenders():
+        lender = body.lender or self._services.lenders()[0]
+        if lender not in self._services.lenders():
             return _problem(404, "lender_unknown", f"{lender} is not a lender of this lane.")
-        return JSONResponse(asdict(await desk.settlement.close_day(lender)))
+        return JSONResponse(asdict(await self._services.settlement.close_day(lender)))
 
-    async def status(_: Request) -> Response:
-        return JSONResponse(desk.status())
+    async def status(self, _request: Request) -> Response:
+        return JSONResponse(self._services.status())
 
-    async def verify(_: Request) -> Response:
-        return JSONResponse(await desk.verify_journal())
+    async def verify(self, _request: Request) -> Response:
+        return JSONResponse(await self._services.verify_journal())
 
-    async def devices(_: Request) -> Response:
-        return JSONResponse(await desk.check_devices())
+    async def devices(self, _request: Request) -> Response:
+        return JSONResponse(await self._services.check_devices())
 
-    async def print_test(_: Request) -> Response:
-        result = await desk.print_test()
+    async def print_test(self, _request: Request) -> Response:
+        result = await self._services.print_test()
         if result is None:
             return _problem(409, "printer_none", "This lane has no printer.", "Set printer.address and restart.")
         return JSONResponse(asdict(result))
 
-    async def events(_: Request) -> Response:
-        return StreamingResponse(_stream(desk.events), media_type="text/event-stream")
-
-    return Starlette(
-        routes=[
-            Route("/v1/sales", _guarded(open_sale), methods=["POST"]),
-            Route("/v1/sales/{sale_id}", _guarded(show_sale), methods=["GET"]),
-            Route("/v1/sales/{sale_id}/capture", _guarded(capture), methods=["POST"]),
-            Route("/v1/sales/{sale_id}/reversal", _guarded(reverse), methods=["POST"]),
-            Route("/v1/settlements", _guarded(settle), methods=["POST"]),
-            Route("/v1/status", _guarded(status), methods=["GET"]),
-            Route("/v1/journal/verification", _guarded(verify), methods=["POST"]),
-            Route("/v1/devices", _guarded(devices), methods=["GET"]),
-            Route("/v1/print-jobs", _guarded(print_test), methods=["POST"]),
-            Route("/v1/events", events, methods=["GET"]),
-        ],
-        exception_handlers={HTTPException: _not_served, Exception: _failed},
-    )
+    async def events(self, _request: Request) -> Response:
+        return StreamingResponse(_stream(self._services.events), media_type="text/event-stream")
 
 
 def _guarded(handler: Handler) -> Handler:

@@ -10,7 +10,7 @@ from typing import Any
 from agent.core.journal import JournalError
 from agent.errors import LedgerCorrupt
 from agent.lane import LaneDesk
-from agent.local.api import Desk, create_app
+from agent.local.api import LocalServices, create_app
 from agent.local.client import LocalClient
 from agent.local.server import make_server
 from agent.overview import lane_status
@@ -42,9 +42,9 @@ class ServedLane:
                 "status": lambda: lane_status(lane, LaneDesk(lane)),
                 "verify_journal": self.verified,
             }
-            # What a desk has beside these is the devices': no test here asks for it.
-            desk = Desk(**({field.name: None for field in fields(Desk)} | given))
-            server, bound = make_server(create_app(desk), self.path)
+            # What a lane serves beside these is the devices': no test here asks for it.
+            services = LocalServices(**({field.name: None for field in fields(LocalServices)} | given))
+            server, bound = make_server(create_app(services), self.path)
             serving = asyncio.create_task(server.serve([bound]))
             try:
                 while not server.started:  # noqa: ASYNC110
