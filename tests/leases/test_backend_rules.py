@@ -235,7 +235,7 @@ def test_rule_6_an_online_answer_that_was_never_given_spends_the_lease_and_nothi
     sale = a.intend(100)
     never_given = {"approved": True, "response_code": "00", "reason": "approved", "lease_used_minor": 30}
     a.note(never_given, 100, sale)
-    assert a.upload() == ["accepted", "disputed"]
+    assert a.upload() == ["accepted", "disputed:online_not_answered"]
     assert (shop.account().held_minor, shop.account().outstanding_minor) == (30, 0)
 
 
@@ -246,7 +246,7 @@ def test_rule_6_a_lane_cannot_make_an_answer_larger_than_it_was(opened: Opened) 
     answer = a.ask(a.request(1, sale))
     a.note(answer | {"lease_used_minor": 0}, 400, sale)
     assert answer["approved"]
-    assert a.upload() == ["accepted", "disputed"]
+    assert a.upload() == ["accepted", "disputed:lease_excess"]
     assert shop.account().held_minor == 1, "at most what was answered"
 
 
