@@ -103,7 +103,7 @@ def test_a_verb_imports_no_other_verb() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     loaded = {name for name in done.stderr.split() if name.startswith("agent.cli.")}
-    assert loaded == {"agent.cli.main", "agent.cli.config_"}
+    assert loaded == {"agent.cli.main", "agent.cli.options", "agent.cli.config_"}
 
 
 def test_a_reader_that_has_enough_is_no_fault() -> None:
