@@ -202,7 +202,7 @@ class LaneDesk:
                 lender.lender,
                 cbor.encode(lender.root.to_cose_key()),
                 lender.signed_keys,
-                tuple(layer.manifest.sequence for layer in reversed(lender.stack.layers)) if lender.stack else (),
+                lender.sound_layers,
                 self._lane.clock.read(lender.lender).now_s,
             )
             for lender in self._lane.lenders.all()

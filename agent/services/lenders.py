@@ -29,7 +29,10 @@ _DOCUMENT_OF: Final = {Kind.KEYS_INSTALLED: KEYS, Kind.POLICY_INSTALLED: POLICY}
 
 @dataclass(slots=True)
 class Lender:
-    """One lender as this lane knows it. ``faults`` says per document kind why the newest one is not in force."""
+    """One lender as this lane knows it. ``faults`` says per document kind why the newest one is not in force.
+
+    ``is_damaged``: a page of the installed stack did not read back as signed; every layer is to be fetched again.
+    """
 
     lender: str
     name: str
@@ -38,7 +41,20 @@ class Lender:
     signed_keys: bytes
     policy: Policy | None = None
     stack: Stack | None = None
+    is_damaged: bool = False
     faults: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def sound_layers(self) -> tuple[int, ...]:
+        """Sequences of the installed layers, bottom first; none of a damaged stack: it is replaced as a whole."""
+        if self.stack is None or self.is_damaged:
+            return ()
+        return tuple(layer.manifest.sequence for layer in reversed(self.stack.layers))
+
+    def damaged(self, error: SnapshotError) -> None:
+        """A lookup met a page that is not the signed one."""
+        self.is_damaged = True
+        self.faults[SNAPSHOT] = str(error)
 
     @property
     def snapshot_sequence(self) -> int:
@@ -124,11 +140,15 @@ class Lenders:
         """
         lender = self._known(lender_id)
         verify = self._own_snapshots(lender)
+        fresh = set()
         try:
             for sequence, path in layers:
                 lender.stack = self._snapshots.install_ready(lender.lender, path, sequence, verify)
+                fresh.add(sequence)
         except SnapshotError as error:
             raise self._refused(lender, SNAPSHOT, error) from error
+        if lender.stack and fresh >= {layer.manifest.sequence for layer in lender.stack.layers}:
+            lender.is_damaged = False
         self._journal_snapshot(lender)
         return True
 
@@ -188,7 +208,8 @@ class Lenders:
     def _journal_snapshot(self, lender: Lender) -> None:
         """Journal the installed sequence unless it is already: a crash between file and entry is mended here."""
         known = self._ledger.document(lender.lender, SNAPSHOT)
-        lender.faults.pop(SNAPSHOT, None)
+        if not lender.is_damaged:
+            lender.faults.pop(SNAPSHOT, None)
         if lender.stack is None or (known and known[0] >= lender.snapshot_sequence) or not self._ledger.head.epoch:
             return
         newest = lender.stack.newest

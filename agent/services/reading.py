@@ -125,5 +125,5 @@ def _lookup(lender: Lender, account: bytes) -> tuple[Found | None, Refusal | Non
     try:
         return lender.stack.lookup(account), None
     except SnapshotError as error:
-        lender.faults["snapshot"] = str(error)
+        lender.damaged(error)
         return None, SNAPSHOT_MISSING

@@ -47,6 +47,7 @@ class Snapshots:
         self._poll_s = poll_s
         self._recovered = link.recovery()
         self._etags: dict[str, str | None] = {}
+        self._had: dict[str, tuple[int, ...]] = {}
 
     async def run(self) -> NoReturn:
         while True:
@@ -68,6 +69,9 @@ class Snapshots:
         return self._poll_s
 
     async def _refresh(self, state: LenderState) -> None:
+        if len(state.layers) < len(self._had.get(state.lender, ())):
+            self._etags.pop(state.lender, None)  # the lane has lost what it had: bring it again, changed or not
+        self._had[state.lender] = state.layers
         try:
             stack = await self._client.snapshot(state.lender, self._etags.get(state.lender))
         except Refused as refused:
