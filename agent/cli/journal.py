@@ -11,7 +11,7 @@ from agent.cli.options import add_config, add_json, client, load_config, show
 def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser("journal", help="check the chain of the journal, or look at its last entries")
     verbs = parser.add_subparsers(metavar="VERB", required=True)
-    verify = verbs.add_parser("verify", help="walk the chain; while the agent is stopped, also rebuild every table that follows")
+    verify = verbs.add_parser("verify", help="walk the chain; with the agent stopped, rebuild what follows from it too")
     verify.set_defaults(run=_verify)
     tail = verbs.add_parser("tail", help="the last entries (while the agent is stopped)")
     tail.add_argument("--count", type=int, default=10, metavar="N")
