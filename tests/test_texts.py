@@ -134,10 +134,19 @@ def test_every_condition_of_a_lane_has_its_text(code: str) -> None:
 
 
 @pytest.mark.parametrize("language", texts.LANGUAGES)
+def test_only_what_a_lease_pays_is_called_guaranteed(language: texts.Language) -> None:
+    """An approval under the pass's own cap is the lender's risk: the slip must not promise what nobody has leased."""
+    promise = texts.slip(language, "offline_guaranteed")
+    slip = receipt("m", "s", "l")
+    assert promise in to_text(sale_slip(replace(slip, is_guaranteed=True), language), 48)
+    assert promise not in to_text(sale_slip(replace(slip, is_guaranteed=False), language), 48)
+
+
+@pytest.mark.parametrize("language", texts.LANGUAGES)
 def test_every_label_stands_on_some_slip(language: texts.Language) -> None:
     printed = "".join(
-        to_text(sale_slip(replace(receipt("m", "s", "l"), is_online=is_online), language), 48)
-        for is_online in (True, False)
+        to_text(sale_slip(replace(receipt("m", "s", "l"), **mode), language), 48)
+        for mode in ({"is_online": True}, {"is_guaranteed": True}, {"is_guaranteed": False})
     )
     labels = texts.catalogue(language)["slip"].values()
     assert [label for label in labels if label not in printed] == []

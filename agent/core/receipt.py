@@ -27,7 +27,11 @@ class Seller:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """One approved sale. ``local_time`` is the store's, with its offset; ``entry`` its place in the lane's journal."""
+    """One approved sale. ``local_time`` is the store's, with its offset; ``entry`` its place in the lane's journal.
+
+    ``is_guaranteed``: paid by the lane's lease, so that the backend never declines it afterwards; an approval under the
+    pass's own cap is the lender's risk instead, and the slip must not say more.
+    """
 
     seller: Seller
     lender: str
@@ -38,6 +42,7 @@ class Receipt:
     authorization_code: str
     response_code: str
     is_online: bool
+    is_guaranteed: bool
     entry: Position
     code: str
 
@@ -64,6 +69,7 @@ def receipt_of(hold: Hold, *, seller: Seller, lender: str, local_time: str, entr
         authorization_code=hold.authorization_code or "",
         response_code=hold.response_code or "",
         is_online=hold.mode == "online",
+        is_guaranteed=hold.lease_minor > 0,
         entry=entry,
         code=slip_code(seller.lane, hold.sale_id),
     )

@@ -20,7 +20,8 @@ def sale_slip(receipt: Receipt, language: Language) -> Document:
         return slip(language, key)
 
     seller = receipt.seller
-    mode = label("online") if receipt.is_online else label("offline_guaranteed")
+    offline = "offline_guaranteed" if receipt.is_guaranteed else "offline"
+    mode = label("online" if receipt.is_online else offline)
     return Document(
         (
             Text(seller.merchant, align="center", bold=True),

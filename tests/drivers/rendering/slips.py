@@ -23,6 +23,7 @@ def receipt(merchant: str, store: str, lender: str) -> Receipt:
         authorization_code="A7K2Q9",
         response_code="00",
         is_online=False,
+        is_guaranteed=True,
         entry=Position(1, 1042),
         code=slip_code("lane-01", SALE_ID),
     )
