@@ -176,6 +176,7 @@ async def _served_api(
             counter=lane.counter,
             checkout=lane.checkout,
             settlement=lane.settlement,
+            leases=lane.leases,
             events=lane.events,
             category=config.merchant.category,
             currency=config.lane.currency,

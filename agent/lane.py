@@ -23,6 +23,7 @@ from agent.services.checkout import Checkout, Settings
 from agent.services.counter import Counter, Events
 from agent.services.forwarding import Forwarding
 from agent.services.health import Condition, LaneFacts, LimitFacts, conditions, ends_stand_in
+from agent.services.lease_desk import LeaseDesk
 from agent.services.lenders import EnrolledLender, Lenders
 from agent.services.printing import Spooler
 from agent.services.settlement import Settlement
@@ -78,6 +79,7 @@ class Lane:
         self.spooler = Spooler(ledger, printer, self._lane_clock)
         self.forwarding = Forwarding(ledger, journal_key, self.lenders, self.clock, changed=self._queue_changed)
         self.settlement = Settlement(ledger, backend, self.clock)
+        self.leases = LeaseDesk(settings.lane, ledger, self.lenders, self.clock, backend)
         self.checkout = Checkout(
             Settings(settings.lane, settings.store, settings.online_budget_s),
             ledger,

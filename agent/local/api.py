@@ -21,11 +21,13 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from agent.core.authorization import Hold, HoldState
-from agent.core.money import Money, MoneyError
+from agent.core.money import MINOR_MAX, Money, MoneyError
+from agent.core.pass_claims import ACCOUNT_BYTES
 from agent.errors import CounterfoilError, IdempotencyConflict, LedgerError
 from agent.ports import PrintResult
 from agent.services.checkout import Checkout, Order
 from agent.services.counter import Counter, Events
+from agent.services.lease_desk import LeaseDesk
 from agent.services.settlement import Settlement
 
 BODY_BYTES_MAX: Final = 64 * 1024
@@ -61,6 +63,13 @@ class CloseDay(_Body):
     lender: str | None = Field(default=None, max_length=16)
 
 
+class LeaseReturn(_Body):
+    """POST /v1/leases/{account}/return. Without an amount, all that is left."""
+
+    lender: str | None = Field(default=None, max_length=16)
+    amount_minor: int | None = Field(default=None, ge=1, le=MINOR_MAX)
+
+
 @dataclass(frozen=True, slots=True)
 class LocalServices:
     """What the API serves: services of one lane, and its own facts."""
@@ -68,6 +77,7 @@ class LocalServices:
     counter: Counter
     checkout: Checkout
     settlement: Settlement
+    leases: LeaseDesk
     events: Events
     category: str
     currency: str
@@ -93,6 +103,8 @@ def create_app(services: LocalServices) -> Starlette:
         ("POST", "/v1/sales/{sale_id}/capture", calls.capture),
         ("POST", "/v1/sales/{sale_id}/reversal", calls.reverse),
         ("POST", "/v1/settlements", calls.settle),
+        ("GET", "/v1/leases/{account}", calls.show_lease),
+        ("POST", "/v1/leases/{account}/return", calls.return_lease),
         ("GET", "/v1/status", calls.status),
         ("POST", "/v1/journal/verification", calls.verify),
         ("GET", "/v1/devices", calls.devices),
@@ -149,10 +161,32 @@ class _Calls:
 
     async def settle(self, request: Request) -> Response:
         body = await _read(request, CloseDay)
-        lender = body.lender or self._services.lenders()[0]
-        if lender not in self._services.lenders():
-            return _problem(404, "lender_unknown", f"{lender} is not a lender of this lane.")
+        lender = self._lender(body.lender)
         return JSONResponse(asdict(await self._services.settlement.close_day(lender)))
+
+    async def show_lease(self, request: Request) -> Response:
+        account, lender = _account(request), self._lender(request.query_params.get("lender"))
+        return self._lease(lender, account, {})
+
+    async def return_lease(self, request: Request) -> Response:
+        body = await _read(request, LeaseReturn)
+        account, lender = _account(request), self._lender(body.lender)
+        returned = self._services.leases.give_back(lender, account, body.amount_minor)
+        return self._lease(lender, account, {"returned_minor": returned})
+
+    def _lease(self, lender: str, account: bytes, more: dict[str, int]) -> Response:
+        view = self._services.leases.lease(lender, account)
+        if view is None:
+            return _problem(404, "lease_unknown", "The snapshot of this lane has no record of this account.")
+        facts = {"lender": lender, "left_minor": view.remaining_minor, "valid_until_s": view.valid_until_s}
+        return JSONResponse(facts | {"lease_epoch": view.epoch} | more)
+
+    def _lender(self, asked: str | None) -> str:
+        """The lender that was named, or the first."""
+        lenders = self._services.lenders()
+        if asked is not None and asked not in lenders:
+            raise _BadBody(404, "lender_unknown", f"{asked} is not a lender of this lane.")
+        return asked or lenders[0]
 
     async def status(self, _request: Request) -> Response:
         return JSONResponse(self._services.status())
@@ -220,6 +254,16 @@ async def _read(request: Request, shape: type[B]) -> B:
     except ValidationError as error:
         faults = [f"{'.'.join(map(str, fault['loc'])) or 'body'}: {fault['msg']}" for fault in error.errors()]
         raise _BadBody(422, "body_malformed", "; ".join(faults)) from None
+
+
+def _account(request: Request) -> bytes:
+    try:
+        account = bytes.fromhex(request.path_params["account"])
+    except ValueError:
+        account = b""
+    if len(account) != ACCOUNT_BYTES:
+        raise _BadBody(422, "account", "An account token is 32 hexadecimal digits.")
+    return account
 
 
 def _number(request: Request, name: str, largest: float) -> float:

@@ -174,3 +174,9 @@ def printed(job: PrintJob, rung: str, *, is_copy: bool) -> Draft:
     """The sale's slip is on paper; ``rung`` says how sure that is."""
     body = {"job_id": job.job_id, "rung": rung, "copy": is_copy}
     return Draft(Kind.PRINT, body, job.slip.lender, job.slip.sale_id, job.slip.attempt)
+
+
+def lease_return(lender: str, account: bytes, lease_epoch: int, amount_minor: int) -> Draft:
+    """Lease rule 8: a part of the account's lease goes back to the backend."""
+    lease = {"epoch": lease_epoch, "delta_minor": amount_minor}
+    return Draft(Kind.LEASE_RETURN, {"account": account, "lease": lease}, lender)

@@ -37,12 +37,18 @@ class Stakes:
 
     def lease_view(self, case: Case, *, reserved_minor: int) -> LeaseView | None:
         """The lease of the scanned account, net of all spends and of the open debits of other sales."""
-        if case.found is None or case.found.record.removed or case.attempt.account is None:
+        if case.found is None or case.attempt.account is None:
             return None
-        record, manifest = case.found.record, case.found.manifest
+        return self.lease_of(case.attempt.lender, case.attempt.account, case.found, reserved_minor=reserved_minor)
+
+    def lease_of(self, lender: str, account: bytes, found: Found, *, reserved_minor: int = 0) -> LeaseView | None:
+        """The lease of any account, by its record; ``reserved_minor`` of the open debits are the asker's own."""
+        record, manifest = found.record, found.manifest
+        if record.removed:
+            return None
         applied = manifest.applied_through.get(self._lane, (0, 0))
-        spent = self._ledger.spent_after(case.attempt.lender, case.attempt.account, Position(*applied))
-        debits = self._ledger.open_debits(case.attempt.lender, case.attempt.account) - reserved_minor
+        spent = self._ledger.spent_after(lender, account, Position(*applied))
+        debits = self._ledger.open_debits(lender, account) - reserved_minor
         left = leases.remaining(record.allowance_minor, spent, debits)
         return LeaseView(manifest.lease_epoch, left, record.valid_until_s, reserved_minor)
 

@@ -34,6 +34,7 @@ class ServedLane:
                 "counter": lane.counter,
                 "checkout": lane.checkout,
                 "settlement": lane.settlement,
+                "leases": lane.leases,
                 "events": lane.events,
                 "category": "5411",
                 "currency": "CNY",
