@@ -81,7 +81,7 @@ class Lane:
         self.settlement = Settlement(ledger, backend, self.clock)
         self.leases = LeaseDesk(settings.lane, ledger, self.lenders, self.clock, backend)
         self.checkout = Checkout(
-            Settings(settings.lane, settings.store, settings.online_budget_s),
+            Settings(settings.lane, settings.online_budget_s),
             ledger,
             self.lenders,
             self.clock,

@@ -53,7 +53,6 @@ class Settings:
     """``online_budget_s`` is the configured bound; the policy may only shorten it."""
 
     lane: str
-    store: str
     online_budget_s: float
 
 
