@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .DEFAULT_GOAL := help
-.PHONY: help setup system demo machine test lint types proof bench lock clean
+.PHONY: help setup system demo machine services test lint types proof bench lock clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -49,7 +49,7 @@ lint: $(READY) ## ruff: rules and format
 types: $(READY) ## mypy, strict
 	@$(BIN)/mypy
 
-proof: $(READY) machine ## the long tests: faults, fuzzing, planted bugs, simulation
+proof: $(READY) machine services ## the long tests: faults, fuzzing, planted bugs, simulation
 	@$(BIN)/pytest -m proof $(ARGS)
 
 # The proof boots a machine of its own under systemd-nspawn; where that cannot be installed, its test says so and is skipped.
@@ -58,13 +58,20 @@ machine:
 	run="apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends systemd systemd-container"
 	echo "set-up: $$run"; bash -c "$$run" >/dev/null 2>&1 || echo "set-up: systemd-container cannot be installed" >&2
 
+# What some tests use when it is there, and say that it is missing when it is not: a PostgreSQL for the backend's.
+services:
+	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || [ "$$(id -u)" != 0 ] && exit 0
+	run="apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql"
+	echo "set-up: $$run"; bash -c "$$run" >/dev/null 2>&1 || echo "set-up: postgresql cannot be installed" >&2
+
 bench: $(READY) ## figures, each beside its limit or rival measured in the same run
 	@$(BIN)/counterfoil bench $(ARGS)
 
 lock: ## renew the hash-pinned locks from pyproject.toml (needs uv; ARGS=--upgrade)
 	@$(COMPILE) $(ARGS) -o requirements.lock
-	$(COMPILE) $(ARGS) --constraints requirements.lock --extra dev --extra camera -o requirements-dev.lock
+	$(COMPILE) $(ARGS) --constraints requirements.lock --extra dev --extra camera --extra postgresql -o requirements-dev.lock
 	$(COMPILE) $(ARGS) --constraints requirements.lock --extra camera -o requirements-camera.lock
+	$(COMPILE) $(ARGS) --constraints requirements.lock --extra postgresql -o requirements-postgresql.lock
 
 clean: ## remove everything that is made here
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist demo-out *.egg-info
