@@ -233,7 +233,7 @@ class Uplink(Section):
     """How the lane brings its records to the backend and fetches what is new."""
 
     poll_s: int = _whole(15, 1, 3_600, "seconds", "Time between two looks for new policy, snapshot and keys.")
-    batch_entries_max: int = _whole(500, 1, 1_000, "entries", "Records in one upload; backends take no more than 1000.")
+    upload_entries_max: int = _whole(500, 1, 1_000, "entries", "Records in one upload; backends take 1000 at most.")
     backoff_max_s: int = _whole(60, 1, 3_600, "seconds", "Longest pause between two attempts.")
     breaker_failures: int = _whole(
         3, 1, 100, "failures", "After so many in a row a sale no longer waits for the backend, until one call succeeds."

@@ -29,7 +29,7 @@ from agent.services.printing import Spooler
 from agent.services.settlement import Settlement
 from agent.services.timekeeping import LaneClock
 from agent.texts import Language
-from agent.uplink.lane_side import Batch, DocumentKind, EntryResult, LayerFile, LenderState, LinkState, TimeRequest
+from agent.uplink.lane_side import DocumentKind, EntryResult, LayerFile, LenderState, LinkState, TimeRequest, Upload
 
 VERIFY_STEP_ENTRIES: Final = 50
 """Entries checked between two looks at what else is to do: a few milliseconds."""
@@ -210,9 +210,9 @@ class LaneDesk:
             for lender in self._lane.lenders.all()
         ]
 
-    async def next_batch(self, entries_max: int, bytes_max: int) -> Batch | None:
-        batch = self._lane.forwarding.next_batch(entries_max, bytes_max)
-        return Batch(batch.epoch, batch.first, batch.entries, batch.signature) if batch else None
+    async def next_upload(self, entries_max: int, bytes_max: int) -> Upload | None:
+        upload = self._lane.forwarding.next_upload(entries_max, bytes_max)
+        return Upload(upload.epoch, upload.first, upload.entries, upload.signature) if upload else None
 
     async def acknowledged(self, epoch: int, through: int, results: Sequence[EntryResult]) -> None:
         rows = [(result.number, result.result, result.reason) for result in results]

@@ -34,7 +34,7 @@ async def _uplink(config: Config, enrolled: Enrolled) -> int:
         spool_dir=config.lane.snapshots_dir / "spool",
         online_budget_s=config.backend.online_budget_ms / 1000,
         poll_s=config.uplink.poll_s,
-        batch_entries_max=config.uplink.batch_entries_max,
+        upload_entries_max=config.uplink.upload_entries_max,
         backoff_max_s=config.uplink.backoff_max_s,
         breaker_failures=config.uplink.breaker_failures,
         free_space_min_bytes=config.limits.free_space_min_mb * 10**6,

@@ -23,14 +23,14 @@ from backend.compose import Backend
 from backend.database import FAULTS
 from backend.holds import Attempt
 from backend.identity import LaneName
-from backend.ingest import Batch
+from backend.ingest import Upload
 from backend.problems import MEDIA_TYPE, Problem
 from backend.schema import SnapshotLayer
 from backend.wire import (
     AuthorizationRequest,
     Enrollment,
     Heartbeat,
-    JournalBatch,
+    JournalUpload,
     SettlementRequest,
     b64url,
     from_b64url,
@@ -40,7 +40,7 @@ from backend.wire import (
 
 LANE_SCOPE: Final = "counterfoil.lane"
 BODY_BYTES_MAX: Final = 8 * 1024 * 1024
-BATCH_BYTES_MAX: Final = 32 * 1024 * 1024  # decompressed
+UPLOAD_BYTES_MAX: Final = 32 * 1024 * 1024  # decompressed
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 log = logging.getLogger("counterfoil.backend")
@@ -127,11 +127,13 @@ class _Calls:
 
     async def journal(self, request: Request) -> Response:
         lane = _lane(request).lane
-        batch = read(JournalBatch, _decompressed(await _body(request), request.headers.get("content-encoding")))
-        if batch.lane != lane:
+        upload = read(JournalUpload, _decompressed(await _body(request), request.headers.get("content-encoding")))
+        if upload.lane != lane:
             raise Problem("lane_mismatch", f"the certificate is of lane {lane}")
-        entries = [from_b64url(entry) for entry in batch.entries]
-        return _json(self._backend.ingest(Batch(lane, batch.epoch, batch.first, entries, from_b64url(batch.signature))))
+        entries = [from_b64url(entry) for entry in upload.entries]
+        return _json(
+            self._backend.ingest(Upload(lane, upload.epoch, upload.first, entries, from_b64url(upload.signature)))
+        )
 
     async def settle(self, request: Request) -> Response:
         lane = _lane(request).lane
@@ -165,11 +167,11 @@ def _decompressed(body: bytes, encoding: str | None) -> bytes:
         raise Problem("malformed", f"the content encoding {encoding[:20]} is not known here")
     try:
         with zstandard.ZstdDecompressor(max_window_size=BODY_BYTES_MAX).stream_reader(body) as reader:
-            data = reader.read(BATCH_BYTES_MAX + 1)
+            data = reader.read(UPLOAD_BYTES_MAX + 1)
     except zstandard.ZstdError:
         raise Problem("malformed", "the body is not readable zstd") from None
-    if len(data) > BATCH_BYTES_MAX:
-        raise Problem("too_large", f"at most {BATCH_BYTES_MAX} bytes")
+    if len(data) > UPLOAD_BYTES_MAX:
+        raise Problem("too_large", f"at most {UPLOAD_BYTES_MAX} bytes")
     return data
 
 

@@ -14,7 +14,7 @@ from backend import authorizations, enrollment, ingest, lanes, settlement, snaps
 from backend.database import transaction
 from backend.holds import Attempt
 from backend.identity import Authority
-from backend.ingest import Batch
+from backend.ingest import Upload
 from backend.lenders import Lender, Randomness, load_all
 from backend.problems import Problem
 from backend.schema import Lane, SnapshotLayer
@@ -60,9 +60,9 @@ class Backend:
     def inquire(self, key: Attempt) -> bytes:
         return authorizations.inquire(key)
 
-    def ingest(self, batch: Batch) -> bytes:
+    def ingest(self, upload: Upload) -> bytes:
         with transaction(self.database):
-            return write(ingest.ingest(batch, lenders=self.lenders, now_s=self.clock()))
+            return write(ingest.ingest(upload, lenders=self.lenders, now_s=self.clock()))
 
     def settle(self, request: SettlementRequest, lane: str) -> bytes:
         self.lender(request.lender)

@@ -1,4 +1,4 @@
-"""Store and forward, the receiving half: journal batches of lanes.
+"""Store and forward, the receiving half: journal uploads of lanes.
 
 The one rule: an entry is stored as the exact bytes that the lane signed for, in the order of its chain, together with
 its effect, in one transaction; what is acknowledged is durable.
@@ -25,7 +25,7 @@ _STORE = inserting(JournalEntry)
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class Upload:
     """An upload as it came: ``entries`` are canonical bytes, ``first`` is the number of the first of them."""
 
     lane: str
@@ -39,17 +39,17 @@ class Batch:
         return self.first + len(self.entries) - 1
 
 
-def ingest(batch: Batch, *, lenders: Mapping[str, Lender], now_s: int) -> dict[str, Any]:
-    """Store a batch and post its entries; the answer as the wire writes it. To be called inside a transaction.
+def ingest(upload: Upload, *, lenders: Mapping[str, Lender], now_s: int) -> dict[str, Any]:
+    """Store an upload and post its entries; the answer as the wire writes it. To be called inside a transaction.
 
-    Raises Problem: lane_unknown, epoch_unknown, journal_gap, journal_fork, journal_malformed, batch_signature.
+    Raises Problem: lane_unknown, epoch_unknown, journal_gap, journal_fork, journal_malformed, upload_signature.
     """
-    lane = lanes.of_epoch(batch.lane, batch.epoch)
-    if batch.first > lane.number + 1:
-        raise Problem("journal_gap", f"expected number {lane.number + 1}, not {batch.first}", expected=lane.number + 1)
-    known = _known(batch, lane)
-    fresh = _follow(lane, batch.entries[len(known) :])
-    _check_signature(batch, lane)
+    lane = lanes.of_epoch(upload.lane, upload.epoch)
+    if upload.first > lane.number + 1:
+        raise Problem("journal_gap", f"expected number {lane.number + 1}, not {upload.first}", expected=lane.number + 1)
+    known = _known(upload, lane)
+    fresh = _follow(lane, upload.entries[len(known) :])
+    _check_signature(upload, lane)
     books = Books(lenders, lane.lease_epoch, now_s)
     results = [*known, *(_store(sealed, books) for sealed in fresh)]
     if fresh:
@@ -72,20 +72,20 @@ def entries_between(lane: str, epoch: int, first: int, last: int) -> Iterator[by
     return (bytes(data) for (data,) in query.tuples().iterator())
 
 
-def _known(batch: Batch, lane: Lane) -> list[dict[str, Any]]:
+def _known(upload: Upload, lane: Lane) -> list[dict[str, Any]]:
     """Answers for the entries that are stored already. The lane may have missed the first answer, so a dispute is
     told again. Other bytes under a known number are a fork."""
     query = (
         JournalEntry.select(JournalEntry.number, JournalEntry.data, JournalEntry.result, JournalEntry.reason)
         .where(
-            JournalEntry.lane == batch.lane,
-            JournalEntry.epoch == batch.epoch,
-            JournalEntry.number.between(batch.first, batch.last),
+            JournalEntry.lane == upload.lane,
+            JournalEntry.epoch == upload.epoch,
+            JournalEntry.number.between(upload.first, upload.last),
         )
         .order_by(JournalEntry.number)
     )
     answers = []
-    for (number, data, result, reason), sent in zip(rows(query), batch.entries, strict=False):
+    for (number, data, result, reason), sent in zip(rows(query), upload.entries, strict=False):
         if bytes(data) != sent:
             raise _fork(lane, f"entry {number} is stored with other content")
         answers.append(_answer(number, Result("duplicate" if result == "accepted" else result, reason)))
@@ -105,15 +105,15 @@ def _fork(lane: Lane, detail: str) -> Problem:
     return Problem("journal_fork", detail, expected=lane.number + 1, head=b64url(bytes(lane.hash)))
 
 
-def _check_signature(batch: Batch, lane: Lane) -> None:
-    end = Head(batch.lane, batch.epoch, batch.last, journal.digest(batch.entries[-1]))
+def _check_signature(upload: Upload, lane: Lane) -> None:
+    end = Head(upload.lane, upload.epoch, upload.last, journal.digest(upload.entries[-1]))
     try:
         key = PublicKey.from_cose_key(cbor.decode(bytes(lane.journal_key)))
-        signed = cose.verify1(batch.signature, key, typ=journal.BATCH_TYP)
+        signed = cose.verify1(upload.signature, key, typ=journal.UPLOAD_TYP)
     except CoseError as error:
-        raise Problem("batch_signature", str(error)) from None
-    if signed.payload != journal.batch_statement(end, batch.first, len(batch.entries)):
-        raise Problem("batch_signature", "The signature is for other entries.")
+        raise Problem("upload_signature", str(error)) from None
+    if signed.payload != journal.upload_statement(end, upload.first, len(upload.entries)):
+        raise Problem("upload_signature", "The signature is for other entries.")
 
 
 def _store(sealed: Sealed, books: Books) -> dict[str, Any]:

@@ -18,7 +18,7 @@ PROBLEMS: Final[dict[str, tuple[int, str]]] = {
     "code_refused": (403, "The enrollment code is unknown or has expired"),
     "lane_mismatch": (403, "The certificate belongs to another lane"),
     "lane_unknown": (403, "This lane is not enrolled here"),
-    "batch_signature": (403, "The batch is not signed by the lane's journal key"),
+    "upload_signature": (403, "The upload is not signed by the lane's journal key"),
     "not_found": (404, "There is nothing here"),
     "lender_unknown": (404, "This backend does not serve the lender"),
     "snapshot_none": (404, "No snapshot has been built for this lane"),

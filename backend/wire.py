@@ -92,7 +92,7 @@ class Heartbeat(Body):
     nonce: Annotated[Binary, Field(min_length=22, max_length=22)]  # 16 bytes
 
 
-class JournalBatch(Body):
+class JournalUpload(Body):
     lane: Name
     epoch: Positive
     first: Positive

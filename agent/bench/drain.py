@@ -30,17 +30,17 @@ from agent.demo.stage import Stage
 from agent.lane import Lane, LaneDesk
 from agent.machine import MachineClock
 from agent.services.checkout import Order
-from agent.services.forwarding import SignedBatch
+from agent.services.forwarding import SignedUpload
 from agent.store.ledger import SqliteLedger
 from agent.store.snapshot_files import SnapshotFiles
 from agent.uplink.identity import load_identity, load_journal_key
-from agent.uplink.lane_side import BATCH_BYTES_MAX
+from agent.uplink.lane_side import UPLOAD_BYTES_MAX
 from agent.uplink.remote import RemoteBackend
 from agent.uplink.unix_channel import serve_unix
 from backend.compose import Backend, compose
 from backend.database import inserting, open_database
 from backend.identity import Authority
-from backend.ingest import Batch
+from backend.ingest import Upload
 from backend.schema import JournalEntry
 from backend.snapshots import Plan
 
@@ -186,11 +186,11 @@ async def _decisions_us(shop: Shop, times: int | None) -> list[float]:
     return taken
 
 
-def _batches(shop: Shop) -> Iterator[SignedBatch]:
+def _batches(shop: Shop) -> Iterator[SignedUpload]:
     """The backlog as it would leave, without the cursor being moved for good."""
     epoch, forwarding = shop.ledger.head.epoch, shop.lane.forwarding
     kept = shop.ledger.cursor(epoch)
-    while batch := forwarding.next_batch(BATCH_ENTRIES, BATCH_BYTES_MAX):
+    while batch := forwarding.next_upload(BATCH_ENTRIES, UPLOAD_BYTES_MAX):
         yield batch
         forwarding.acknowledged(epoch, batch.first + len(batch.entries) - 1, ())
     shop.ledger.move_cursor(epoch, kept)
@@ -207,7 +207,7 @@ def _ingest_per_s(directory: Path, shop: Shop) -> float:
     )
     spent_s, entries = 0.0, 0
     for batch in _batches(shop):
-        upload = Batch(shop.lane.settings.lane, batch.epoch, batch.first, list(batch.entries), batch.signature)
+        upload = Upload(shop.lane.settings.lane, batch.epoch, batch.first, list(batch.entries), batch.signature)
         began = time.perf_counter()
         _ingest(backend, upload)
         spent_s += time.perf_counter() - began
@@ -216,7 +216,7 @@ def _ingest_per_s(directory: Path, shop: Shop) -> float:
     return entries / spent_s
 
 
-def _ingest(backend: Backend, upload: Batch) -> None:
+def _ingest(backend: Backend, upload: Upload) -> None:
     assert b"accepted" in backend.ingest(upload)
 
 

@@ -22,7 +22,7 @@ from agent.core import cbor
 VERSION: Final = 1
 GENESIS_HASH: Final = bytes(32)
 ENTRY_BYTES_MAX: Final = 64 * 1024
-BATCH_TYP: Final = "counterfoil-batch"
+UPLOAD_TYP: Final = "counterfoil-upload"
 INT_END: Final = 2**53
 """Numbers and times stay exact wherever they are kept: SQLite, JSON, a spreadsheet."""
 
@@ -215,10 +215,10 @@ def open_entry(data: bytes) -> Sealed:
     return Sealed(Entry(*fields), bytes(data), digest(data))
 
 
-def follow(head: Head, batch: Iterable[bytes]) -> Iterator[Sealed]:
-    """Yield the entries of ``batch`` as long as each follows the one before. Raises JournalError
+def follow(head: Head, upload: Iterable[bytes]) -> Iterator[Sealed]:
+    """Yield the entries of ``upload`` as long as each follows the one before. Raises JournalError
     (``malformed``, ``version``, ``other_lane``, ``gap``, ``fork``, ``horizon``) at the first that does not."""
-    for data in batch:
+    for data in upload:
         sealed = open_entry(data)
         entry = sealed.entry
         if (entry.lane, entry.epoch) != (head.lane, head.epoch):
@@ -233,7 +233,7 @@ def follow(head: Head, batch: Iterable[bytes]) -> Iterator[Sealed]:
         yield sealed
 
 
-def batch_statement(head: Head, first: int, count: int) -> bytes:
+def upload_statement(head: Head, first: int, count: int) -> bytes:
     """What the lane's journal key signs for an upload: (lane, epoch, first number, count, hash of the last entry)."""
     return cbor.encode([head.lane, head.epoch, first, count, head.hash])
 

@@ -13,7 +13,7 @@ from typing import Final
 
 from agent.core import cose
 from agent.core.forwarding import RESULT_EVENTS, EntryState, ForwardingRefused, next_state
-from agent.core.journal import BATCH_TYP, Position, advance, batch_statement, open_entry
+from agent.core.journal import UPLOAD_TYP, Position, advance, open_entry, upload_statement
 from agent.ports import Ledger, QueueException
 from agent.services.lenders import Lenders
 from agent.services.timekeeping import LaneClock
@@ -24,7 +24,7 @@ FORKED: Final = "forked"
 
 
 @dataclass(frozen=True, slots=True)
-class SignedBatch:
+class SignedUpload:
     """Entries to upload: the stored bytes and the journal key's signature over where they end."""
 
     epoch: int
@@ -63,7 +63,7 @@ class Forwarding:
         """Entries that the backend disputed or parked; a fork is no entry and has a condition of its own."""
         return sum(item.state != FORKED for item in self._ledger.queue_exceptions())
 
-    def next_batch(self, entries_max: int, bytes_max: int) -> SignedBatch | None:
+    def next_upload(self, entries_max: int, bytes_max: int) -> SignedUpload | None:
         """The first entries that are not acknowledged, marked as sent before they leave."""
         head = self._ledger.head
         if self.fork is not None or head.epoch == 0:
@@ -77,9 +77,9 @@ class Forwarding:
         if end.entry.number > cursor.sent_through:
             self._ledger.move_cursor(head.epoch, cursor.sent(end.entry.number))
         first = end.entry.number - len(chosen) + 1
-        statement = batch_statement(advance(head, end), first, len(chosen))
-        signature = cose.sign1(statement, self._journal_key, typ=BATCH_TYP)
-        return SignedBatch(head.epoch, first, tuple(chosen), signature)
+        statement = upload_statement(advance(head, end), first, len(chosen))
+        signature = cose.sign1(statement, self._journal_key, typ=UPLOAD_TYP)
+        return SignedUpload(head.epoch, first, tuple(chosen), signature)
 
     def acknowledged(self, epoch: int, through: int, results: Iterable[tuple[int, str, str | None]]) -> None:
         """The backend has these durably. What it could not simply accept becomes a visible exception."""

@@ -18,7 +18,7 @@ from agent.uplink import answers
 from agent.uplink.answers import decode_base64url, encode_base64url, encode_json
 from agent.uplink.faults import NoAnswer, NotReached
 from agent.uplink.http_answer import LIBRARY_FAULTS, Answer, bounded, checked, fault_of, media_type, plain, refusal
-from agent.uplink.lane_side import Batch, EntryResult
+from agent.uplink.lane_side import EntryResult, Upload
 
 ANSWER_BYTES_MAX: Final = 4 << 20
 DOCUMENT_BYTES_MAX: Final = 512 << 10
@@ -55,7 +55,7 @@ class StackRef:
 
 @dataclass(frozen=True, slots=True)
 class Uploaded:
-    """What the backend says about a batch: durable up to `through`, and a result per entry."""
+    """What the backend says about an upload: durable up to `through`, and a result per entry."""
 
     through: int
     results: tuple[EntryResult, ...]
@@ -106,10 +106,10 @@ class BackendClient:
         answer = await self._ask("POST", "/v1/enroll", self._transfer_timeout_s, headers=_JSON, content=content)
         return checked(answer, answers.enrollment)
 
-    async def journal(self, lane: str, batch: Batch) -> Uploaded:
+    async def journal(self, lane: str, upload: Upload) -> Uploaded:
         """POST /v1/journal, compressed."""
         headers = {**_JSON, "Content-Encoding": "zstd"}
-        content = zstandard.compress(_journal_body(lane, batch), ZSTD_LEVEL)
+        content = zstandard.compress(_journal_body(lane, upload), ZSTD_LEVEL)
         answer = await self._ask("POST", "/v1/journal", self._transfer_timeout_s, headers=headers, content=content)
         fields = checked(answer, answers.journal)
         results = [EntryResult(row["number"], row["result"], row.get("reason")) for row in fields["results"]]
@@ -207,13 +207,13 @@ class BackendClient:
             raise fault_of(error) from error
 
 
-def _journal_body(lane: str, batch: Batch) -> bytes:
+def _journal_body(lane: str, upload: Upload) -> bytes:
     return encode_json(
         {
             "lane": lane,
-            "epoch": batch.epoch,
-            "first": batch.first,
-            "entries": [encode_base64url(entry) for entry in batch.entries],
-            "signature": encode_base64url(batch.signature),
+            "epoch": upload.epoch,
+            "first": upload.first,
+            "entries": [encode_base64url(entry) for entry in upload.entries],
+            "signature": encode_base64url(upload.signature),
         }
     )

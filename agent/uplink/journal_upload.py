@@ -1,6 +1,6 @@
 """Store and forward, the forwarding half: one loop that brings the lane's entries to the backend, in order.
 
-The one rule: the uplink remembers nothing. Each batch is asked of `run`, which knows what is acknowledged; so a lost
+The one rule: the uplink remembers nothing. Each upload is asked of `run`, which knows what is acknowledged; so a lost
 answer, a crash of either side or a restart only makes it send the same bytes again, and the backend calls them
 duplicates. Nothing is ever skipped.
 """
@@ -13,7 +13,7 @@ from agent.uplink.answers import Shapeless, decode_base64url
 from agent.uplink.backoff import Backoff
 from agent.uplink.client import BackendClient, Uploaded
 from agent.uplink.faults import BackendFault, Busy, Refused
-from agent.uplink.lane_side import BATCH_BYTES_MAX, Batch, LaneSide
+from agent.uplink.lane_side import UPLOAD_BYTES_MAX, LaneSide, Upload
 from agent.uplink.link import Link, woken
 
 REFUSED_PAUSE_S: Final = 30.0
@@ -52,47 +52,47 @@ class JournalUpload:
     async def run(self) -> NoReturn:
         while True:
             self._poked.clear()  # before asking: an entry committed after the answer pokes again
-            batch = await self._lane.next_batch(self._entries_max, BATCH_BYTES_MAX)
-            if batch is None:
+            upload = await self._lane.next_upload(self._entries_max, UPLOAD_BYTES_MAX)
+            if upload is None:
                 await woken(self._poked, self._poll_s)
-            elif pause_s := await self._bring(batch):
+            elif pause_s := await self._bring(upload):
                 await woken(self._recovered, pause_s)
 
-    async def _bring(self, batch: Batch) -> float:
-        """Send one batch; returns the seconds to pause before the next."""
+    async def _bring(self, upload: Upload) -> float:
+        """Send one upload; returns the seconds to pause before the next."""
         try:
-            uploaded = await self._client.journal(self._lane_id, batch)
+            uploaded = await self._client.journal(self._lane_id, upload)
         except Refused as refused:
-            return await self._refused(batch, refused)
+            return await self._refused(upload, refused)
         except BackendFault as fault:
             self._link.untimed(fault)
             return self._pace.next_s(fault.retry_after_s if isinstance(fault, Busy) else None)
         self._link.untimed(None)
-        return await self._acknowledge(batch, uploaded)
+        return await self._acknowledge(upload, uploaded)
 
-    async def _acknowledge(self, batch: Batch, uploaded: Uploaded) -> float:
-        if uploaded.through < batch.first:
-            _log.warning("the backend took a batch and acknowledged nothing", extra={"number": uploaded.through})
+    async def _acknowledge(self, upload: Upload, uploaded: Uploaded) -> float:
+        if uploaded.through < upload.first:
+            _log.warning("the backend took an upload and acknowledged nothing", extra={"number": uploaded.through})
             return self._pace.next_s()
-        await self._lane.acknowledged(batch.epoch, uploaded.through, uploaded.results)
+        await self._lane.acknowledged(upload.epoch, uploaded.through, uploaded.results)
         self._pace.reset()
         return 0.0
 
-    async def _refused(self, batch: Batch, refused: Refused) -> float:
+    async def _refused(self, upload: Upload, refused: Refused) -> float:
         expected = refused.fields.get("expected")
         number = expected if type(expected) is int and expected >= 1 else None
-        _log.warning("journal refused", extra={"reason": refused.problem, "epoch": batch.epoch, "number": number})
-        if refused.problem == "journal_gap" and number is not None and await self._lane.rewind(batch.epoch, number):
+        _log.warning("journal refused", extra={"reason": refused.problem, "epoch": upload.epoch, "number": number})
+        if refused.problem == "journal_gap" and number is not None and await self._lane.rewind(upload.epoch, number):
             return self._pace.next_s()
         if refused.problem in ("journal_gap", "journal_fork"):
-            await self._forked(batch, number, refused)
+            await self._forked(upload, number, refused)
             return 0.0
         return self._pace.next_s(REFUSED_PAUSE_S)
 
-    async def _forked(self, batch: Batch, expected: int | None, refused: Refused) -> None:
+    async def _forked(self, upload: Upload, expected: int | None, refused: Refused) -> None:
         """Somebody else used this lane's numbers: people decide, and `run` says when to go on."""
         self._resumed.clear()
-        await self._lane.fork(batch.epoch, expected, _head(refused))
+        await self._lane.fork(upload.epoch, expected, _head(refused))
         await self._resumed.wait()
 
 

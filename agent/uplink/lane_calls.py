@@ -11,7 +11,6 @@ from agent.core.cbor import Value
 from agent.errors import UplinkError
 from agent.uplink.channel import Channel, Handler
 from agent.uplink.lane_side import (
-    Batch,
     DocumentKind,
     EntryResult,
     LaneSide,
@@ -19,6 +18,7 @@ from agent.uplink.lane_side import (
     LenderState,
     LinkState,
     TimeRequest,
+    Upload,
 )
 
 LANE_CALL_TIMEOUT_S: Final = 30.0
@@ -37,7 +37,7 @@ def lane_handlers(lane: LaneSide) -> Mapping[str, Handler]:
     calls = _LaneHandlers(lane)
     return {
         "lenders": calls.lenders,
-        "next_batch": calls.next_batch,
+        "next_upload": calls.next_upload,
         "acknowledged": calls.acknowledged,
         "rewind": calls.rewind,
         "fork": calls.fork,
@@ -59,14 +59,14 @@ class _LaneHandlers:
         states = await self._lane.lenders()
         return [[state.lender, state.root, state.keys, list(state.layers), state.now_s] for state in states]
 
-    async def next_batch(self, body: Value) -> Value:
+    async def next_upload(self, body: Value) -> Value:
         match body:
             case [int(entries_max), int(bytes_max)]:
-                batch = await self._lane.next_batch(entries_max, bytes_max)
-                if batch is None:
+                upload = await self._lane.next_upload(entries_max, bytes_max)
+                if upload is None:
                     return None
-                return [batch.epoch, batch.first, list(batch.entries), batch.signature]
-        raise Misunderstood("next_batch")
+                return [upload.epoch, upload.first, list(upload.entries), upload.signature]
+        raise Misunderstood("next_upload")
 
     async def acknowledged(self, body: Value) -> Value:
         match body:
@@ -145,14 +145,14 @@ class RemoteLane:
             raise Misunderstood("lenders")
         return [_lender_state(state) for state in states]
 
-    async def next_batch(self, entries_max: int, bytes_max: int) -> Batch | None:
-        match await self._call("next_batch", [entries_max, bytes_max]):
+    async def next_upload(self, entries_max: int, bytes_max: int) -> Upload | None:
+        match await self._call("next_upload", [entries_max, bytes_max]):
             case None:
                 return None
             case [int(epoch), int(first), list(entries), bytes(signature)]:
                 if entries:
-                    return Batch(epoch, first, tuple(map(_bytes, entries)), signature)
-        raise Misunderstood("next_batch")
+                    return Upload(epoch, first, tuple(map(_bytes, entries)), signature)
+        raise Misunderstood("next_upload")
 
     async def acknowledged(self, epoch: int, through: int, results: Sequence[EntryResult]) -> None:
         rows: list[Value] = [[result.number, result.result, result.reason] for result in results]

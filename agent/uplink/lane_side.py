@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Protocol
 
-BATCH_BYTES_MAX: Final = 4 << 20
-"""Entries of one batch in all; base64 makes a third more of them, and a message of the channel holds 8 MiB."""
+UPLOAD_BYTES_MAX: Final = 4 << 20
+"""Entries of one upload in all; base64 makes a third more of them, and a message of the channel holds 8 MiB."""
 
 
 class LinkState(StrEnum):
@@ -44,7 +44,7 @@ class LenderState:
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class Upload:
     """Entries `first` .. of `epoch` that are not acknowledged yet, with the journal key's COSE_Sign1 over their end."""
 
     epoch: int
@@ -89,7 +89,7 @@ class LaneSide(Protocol):
     async def lenders(self) -> Sequence[LenderState]:
         """All lenders of this lane."""
 
-    async def next_batch(self, entries_max: int, bytes_max: int) -> Batch | None:
+    async def next_upload(self, entries_max: int, bytes_max: int) -> Upload | None:
         """The first entries after the last acknowledged one; None: all are. One entry is given whatever its size."""
 
     async def acknowledged(self, epoch: int, through: int, results: Sequence[EntryResult]) -> None:

@@ -50,7 +50,7 @@ class UplinkSettings:
     spool_dir: Path
     online_budget_s: float = 1.5
     poll_s: float = 15.0
-    batch_entries_max: int = 500
+    upload_entries_max: int = 500
     backoff_max_s: float = 60.0
     breaker_failures: int = 3
     free_space_min_bytes: int = 200_000_000
@@ -124,7 +124,7 @@ class _Session:
             Heartbeat(lane, client, link, self._pace(poll_s), budget_s=settings.online_budget_s, poll_s=poll_s),
             JournalUpload(
                 lane, client, link, self._pace(),
-                lane_id=settings.lane, entries_max=settings.batch_entries_max, poll_s=poll_s,
+                lane_id=settings.lane, entries_max=settings.upload_entries_max, poll_s=poll_s,
                 poked=self._poked, resumed=self._resumed,
             ),
             Documents(lane, client, link, self._pace(), poll_s=poll_s),

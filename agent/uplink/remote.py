@@ -40,7 +40,7 @@ class RemoteBackend:
         self.handlers: Mapping[str, Handler] = {
             **self._lane_handlers,
             "link": self._on_link,
-            "next_batch": self._on_next_batch,
+            "next_upload": self._on_next_upload,
         }
         self._channel: Channel | None = None
         self._link = LinkState.DOWN
@@ -120,9 +120,9 @@ class RemoteBackend:
                 self._link = LinkState(state)
         return await self._lane_handlers["link"](body)
 
-    async def _on_next_batch(self, body: Value) -> Value:
+    async def _on_next_upload(self, body: Value) -> Value:
         self._poked = False
-        return await self._lane_handlers["next_batch"](body)
+        return await self._lane_handlers["next_upload"](body)
 
 
 def _opened(outcome: Value) -> Value:

@@ -1,7 +1,7 @@
 """A shop to try the backend with: a clock that is set by hand, a demo lender, and paper lanes.
 
 A paper lane is the smallest honest lane: it keeps a real journal, spends a lease by the rules of `agent.core.leases`,
-and sends signed batches. What the backend believes of it is compared with what it would really still spend.
+and sends signed uploads. What the backend believes of it is compared with what it would really still spend.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from backend.compose import Backend
 from backend.database import open_database, transaction
 from backend.demo_data import DEMO_LENDER, Phone, compose_demo
 from backend.identity import Authority, LaneName
-from backend.ingest import Batch
+from backend.ingest import Upload
 from backend.schema import Account, SnapshotLayer
 from backend.snapshots import Plan
 from backend.wire import AuthorizationRequest, read
@@ -242,19 +242,19 @@ class PaperLane:
         used = answer["lease_used_minor"]
         self.write("online_outcome", body | {"lease": {"epoch": 1, "delta_minor": used} if used else None}, sale_id)
 
-    def batch(self, first: int | None = None, count: int = 500) -> Batch:
+    def signed_upload(self, first: int | None = None, count: int = 500) -> Upload:
         first = self.sent + 1 if first is None else first
         entries = self.entries[first - 1 : first - 1 + count]
         last = Head(self.name, 1, entries[-1].entry.number, entries[-1].hash)
-        statement = journal.batch_statement(last, first, len(entries))
-        signature = cose.sign1(statement, self.key, typ=journal.BATCH_TYP)
-        return Batch(self.name, 1, first, [sealed.data for sealed in entries], signature)
+        statement = journal.upload_statement(last, first, len(entries))
+        signature = cose.sign1(statement, self.key, typ=journal.UPLOAD_TYP)
+        return Upload(self.name, 1, first, [sealed.data for sealed in entries], signature)
 
     def upload(self, count: int = 500) -> list[str]:
         """Send what is not acknowledged yet; the results, disputes and parked ones with their reason."""
         if self.sent == self.head.number:
             return []
-        answer = json.loads(self.shop.backend.ingest(self.batch(count=count)))
+        answer = json.loads(self.shop.backend.ingest(self.signed_upload(count=count)))
         self.sent = answer["acknowledged_through"]
         return [":".join(filter(None, (r["result"], r.get("reason")))) for r in answer["results"]]
 

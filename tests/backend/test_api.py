@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from agent.core import trust
 from agent.core.policy import verify_policy
 from agent.core.snapshot_reader import open_layer, trusting
-from backend.ingest import Batch
+from backend.ingest import Upload
 from backend.wire import b64url, from_b64url
 from tests.backend.lanes import LENDER, PaperLane, Shop
 
@@ -27,10 +27,10 @@ def ask(call: Call, lane: PaperLane, raw: bytes, **headers: str) -> httpx.Respon
     return call("POST", "/v1/authorizations", raw, lane=lane.name, **{"idempotency_key": key} | headers)
 
 
-def to_wire(batch: Batch, **other: Any) -> dict[str, Any]:
-    entries = [b64url(entry) for entry in batch.entries]
-    body = {"lane": batch.lane, "epoch": batch.epoch, "first": batch.first, "entries": entries}
-    return body | {"signature": b64url(batch.signature)} | other
+def to_wire(upload: Upload, **other: Any) -> dict[str, Any]:
+    entries = [b64url(entry) for entry in upload.entries]
+    body = {"lane": upload.lane, "epoch": upload.epoch, "first": upload.first, "entries": entries}
+    return body | {"signature": b64url(upload.signature)} | other
 
 
 def problem(response: httpx.Response) -> tuple[int, str]:
@@ -128,12 +128,12 @@ def test_a_large_sale_wants_the_phones_user_and_then_goes_through_as_a_new_attem
 
 
 # --- journal ---------------------------------------------------------------------------------------------------
-def test_a_batch_is_acknowledged_and_a_repeated_one_changes_nothing(shop: Shop, call: Call) -> None:
+def test_an_upload_is_acknowledged_and_a_repeated_one_changes_nothing(shop: Shop, call: Call) -> None:
     lane = shop.lanes["A"]
     lane.stand_in(70, funding="cap")
     lane.write("print", {"job_id": 1, "rung": "confirmed", "copy": False})
     lane.write("teleport", {"to": "moon"})
-    body = zstandard.compress(json.dumps(to_wire(lane.batch())).encode(), 3)
+    body = zstandard.compress(json.dumps(to_wire(lane.signed_upload())).encode(), 3)
     results = [{"number": 1, "result": "accepted"}, {"number": 2, "result": "accepted"}]
     parked = {"number": 3, "result": "parked", "reason": "kind_unknown"}
     answer = call("POST", "/v1/journal", body, content_encoding="zstd")
@@ -143,12 +143,12 @@ def test_a_batch_is_acknowledged_and_a_repeated_one_changes_nothing(shop: Shop, 
     assert shop.account().cap_minor == 70
 
 
-def test_a_batch_may_overlap_what_is_there(shop: Shop, call: Call) -> None:
+def test_an_upload_may_overlap_what_is_there(shop: Shop, call: Call) -> None:
     lane = shop.lanes["A"]
     for _ in range(4):
         lane.stand_in(10, funding="cap")
-    call("POST", "/v1/journal", to_wire(lane.batch(1, 2)))
-    answer = call("POST", "/v1/journal", to_wire(lane.batch(1, 4))).json()
+    call("POST", "/v1/journal", to_wire(lane.signed_upload(1, 2)))
+    answer = call("POST", "/v1/journal", to_wire(lane.signed_upload(1, 4))).json()
     assert answer["acknowledged_through"] == 4
     assert [row["result"] for row in answer["results"]] == ["duplicate", "duplicate", "accepted", "accepted"]
 
@@ -157,7 +157,7 @@ def test_a_gap_names_the_number_that_is_expected(shop: Shop, call: Call) -> None
     lane = shop.lanes["A"]
     for _ in range(3):
         lane.stand_in(10, funding="cap")
-    gap = call("POST", "/v1/journal", to_wire(lane.batch(3)))
+    gap = call("POST", "/v1/journal", to_wire(lane.signed_upload(3)))
     assert problem(gap) == (409, "journal_gap")
     assert gap.json()["expected"] == 1
 
@@ -168,17 +168,17 @@ def test_a_fork_names_the_head_that_is_stored(shop: Shop, call: Call) -> None:
     lane.stand_in(10, funding="cap")
     start = lane.head
     lane.stand_in(20, funding="cap")
-    call("POST", "/v1/journal", to_wire(lane.batch()))
+    call("POST", "/v1/journal", to_wire(lane.signed_upload()))
     stored = lane.head.hash
     lane.head = start
     lane.entries.pop()
     lane.stand_in(99, funding="cap")
     for first in (1, 2):
-        fork = call("POST", "/v1/journal", to_wire(lane.batch(first)))
+        fork = call("POST", "/v1/journal", to_wire(lane.signed_upload(first)))
         assert problem(fork) == (409, "journal_fork")
         assert (fork.json()["expected"], fork.json()["head"]) == (3, b64url(stored))
     lane.stand_in(98, funding="cap")
-    assert problem(call("POST", "/v1/journal", to_wire(lane.batch(3)))) == (409, "journal_fork")
+    assert problem(call("POST", "/v1/journal", to_wire(lane.signed_upload(3)))) == (409, "journal_fork")
     assert shop.account().cap_minor == 30
 
 
@@ -190,28 +190,28 @@ def test_one_entry_that_cannot_be_posted_does_not_stop_the_rest(shop: Shop, call
     lane.write("online_outcome", {"amount_minor": 5, "currency": "CNY"}, "sale-none-4")
     lane.stand_in(5, token=bytes(16))
     lane.stand_in(70, funding="cap")
-    results = call("POST", "/v1/journal", to_wire(lane.batch())).json()["results"]
+    results = call("POST", "/v1/journal", to_wire(lane.signed_upload())).json()["results"]
     assert [row.get("reason") for row in results] == [
         "hold_none", "body_malformed", "currency_mismatch", "body_malformed", "account_unknown", None,
     ]  # fmt: skip
 
 
-REFUSED_BATCHES: list[tuple[str, Callable[[PaperLane], dict[str, Any]], tuple[int, str]]] = [
-    ("lane", lambda lane: to_wire(lane.batch(), lane="B"), (403, "lane_mismatch")),
-    ("epoch", lambda lane: to_wire(lane.batch(), epoch=2), (409, "epoch_unknown")),
-    ("signature", lambda lane: to_wire(lane.batch(), signature=b64url(b"x")), (403, "batch_signature")),
-    ("other count", lambda lane: to_wire(lane.batch(1, 1), entries=to_wire(lane.batch())["entries"]),
-     (403, "batch_signature")),
-    ("entry", lambda lane: to_wire(lane.batch(), entries=[b64url(b"\x80")]), (422, "journal_malformed")),
-    ("order", lambda lane: to_wire(lane.batch(), entries=to_wire(lane.batch())["entries"][::-1]),
+REFUSED_UPLOADS: list[tuple[str, Callable[[PaperLane], dict[str, Any]], tuple[int, str]]] = [
+    ("lane", lambda lane: to_wire(lane.signed_upload(), lane="B"), (403, "lane_mismatch")),
+    ("epoch", lambda lane: to_wire(lane.signed_upload(), epoch=2), (409, "epoch_unknown")),
+    ("signature", lambda lane: to_wire(lane.signed_upload(), signature=b64url(b"x")), (403, "upload_signature")),
+    ("other count", lambda lane: to_wire(lane.signed_upload(1, 1), entries=to_wire(lane.signed_upload())["entries"]),
+     (403, "upload_signature")),
+    ("entry", lambda lane: to_wire(lane.signed_upload(), entries=[b64url(b"\x80")]), (422, "journal_malformed")),
+    ("order", lambda lane: to_wire(lane.signed_upload(), entries=to_wire(lane.signed_upload())["entries"][::-1]),
      (422, "journal_malformed")),
-    ("none", lambda lane: to_wire(lane.batch(), entries=[]), (400, "malformed")),
-    ("base64", lambda lane: to_wire(lane.batch(), entries=["%%%"]), (400, "malformed")),
+    ("none", lambda lane: to_wire(lane.signed_upload(), entries=[]), (400, "malformed")),
+    ("base64", lambda lane: to_wire(lane.signed_upload(), entries=["%%%"]), (400, "malformed")),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "make", "expected"), REFUSED_BATCHES, ids=[row[0] for row in REFUSED_BATCHES])
-def test_a_batch_that_is_not_this_lanes_is_refused_whole(
+@pytest.mark.parametrize(("name", "make", "expected"), REFUSED_UPLOADS, ids=[row[0] for row in REFUSED_UPLOADS])
+def test_an_upload_that_is_not_this_lanes_is_refused_whole(
     shop: Shop, call: Call, name: str, make: Callable[[PaperLane], dict[str, Any]], expected: tuple[int, str]
 ) -> None:
     lane = shop.lanes["A"]
@@ -404,7 +404,7 @@ def test_no_body_makes_the_backend_fail(shop: Shop, call: Call, path: str, edits
     lane = shop.lanes["A"]
     if not lane.entries:
         lane.stand_in(10, funding="cap")
-    valid = json.loads(lane.request(100, "sale-0001")) | to_wire(lane.batch(1)) | settlement(lane)
+    valid = json.loads(lane.request(100, "sale-0001")) | to_wire(lane.signed_upload(1)) | settlement(lane)
     valid |= {"nonce": b64url(bytes(16)), "code": "AAAA", "csr": "x", "journal_key": "AA"}
     key = f"{LENDER}/A/sale-0001/1"
     response = call("POST", f"/v1/{path}", valid | edits, idempotency_key=key)

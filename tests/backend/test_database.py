@@ -60,7 +60,7 @@ def test_a_simulator_puts_its_own_file_system_under_the_database(tmp_path: Path)
     assert counted.opened > 0
 
 
-def test_a_batch_that_fails_in_the_middle_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_upload_that_fails_in_the_middle_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from backend import ingest
 
     shop = Shop.open(tmp_path, 1_000, lanes="A")

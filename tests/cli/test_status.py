@@ -18,7 +18,7 @@ def status(served: ServedLane, config: Path, *words: str) -> Any:
 
 
 def acknowledge(till: Till) -> None:
-    till.lane.forwarding.next_batch(1_000, 10**6)
+    till.lane.forwarding.next_upload(1_000, 10**6)
     till.lane.forwarding.acknowledged(1, till.ledger.head.number, [])
 
 

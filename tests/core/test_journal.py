@@ -18,11 +18,11 @@ from agent.core.journal import (
     Kind,
     Sealed,
     advance,
-    batch_statement,
     digest,
     follow,
     open_entry,
     seal,
+    upload_statement,
 )
 
 HEAD = Head("lane-01", 1)
@@ -45,9 +45,9 @@ def chain(count: int, head: Head = HEAD, *, horizon: int = 0) -> list[Sealed]:
     return links
 
 
-def refusal(head: Head, batch: list[bytes]) -> str:
+def refusal(head: Head, upload: list[bytes]) -> str:
     with pytest.raises(JournalError) as refused:
-        list(follow(head, batch))
+        list(follow(head, upload))
     return refused.value.reason
 
 
@@ -105,8 +105,8 @@ BREAKS = {
 
 @pytest.mark.parametrize("name", BREAKS)
 def test_a_chain_is_refused_where(name: str) -> None:
-    reason, batch = BREAKS[name]
-    assert refusal(HEAD, batch(chain(3, horizon=500))) == reason
+    reason, upload = BREAKS[name]
+    assert refusal(HEAD, upload(chain(3, horizon=500))) == reason
 
 
 def test_what_came_before_a_broken_link_is_still_given() -> None:
@@ -182,8 +182,8 @@ def test_an_entry_of_more_bytes_than_any_lane_writes_is_refused_unread() -> None
         open_entry(bytes(ENTRY_BYTES_MAX + 1))
 
 
-def test_the_statement_of_a_batch_names_where_it_ends() -> None:
+def test_the_statement_of_an_upload_names_where_it_ends() -> None:
     links = chain(3)
     head = advance(replace(HEAD, number=2), links[2])
-    assert cbor.decode(batch_statement(head, 1, 3)) == ["lane-01", 1, 1, 3, links[2].hash]
-    assert batch_statement(head, 1, 3) != batch_statement(replace(head, hash=links[1].hash), 1, 3)
+    assert cbor.decode(upload_statement(head, 1, 3)) == ["lane-01", 1, 1, 3, links[2].hash]
+    assert upload_statement(head, 1, 3) != upload_statement(replace(head, hash=links[1].hash), 1, 3)

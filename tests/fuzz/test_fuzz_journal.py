@@ -19,7 +19,7 @@ from agent.core.journal import Draft, Head, JournalError, Kind, advance, follow,
 from backend.api import LANE_SCOPE, create_app
 from backend.database import transaction
 from backend.identity import LaneName
-from backend.ingest import Batch, ingest
+from backend.ingest import Upload, ingest
 from tests.backend.lanes import PaperLane, Shop
 from tests.fuzz.test_fuzz_pass import mutant
 
@@ -127,19 +127,19 @@ class MadLane:
             chain.append(sealed.data)
         return chain
 
-    def batch(self, entries: list[bytes]) -> Batch:
+    def upload(self, entries: list[bytes]) -> Upload:
         last = Head("A", 1, len(entries), journal.digest(entries[-1]))
-        statement = journal.batch_statement(last, 1, len(entries))
-        return Batch("A", 1, 1, entries, cose.sign1(statement, self.lane.key, typ=journal.BATCH_TYP))
+        statement = journal.upload_statement(last, 1, len(entries))
+        return Upload("A", 1, 1, entries, cose.sign1(statement, self.lane.key, typ=journal.UPLOAD_TYP))
 
-    def body(self, batch: Batch) -> dict[str, Any]:
-        """The batch as it is sent."""
-        texts = [b64(entry) for entry in batch.entries]
-        return {"lane": "A", "epoch": 1, "first": 1, "entries": texts, "signature": b64(batch.signature)}
+    def body(self, upload: Upload) -> dict[str, Any]:
+        """The upload as it is sent."""
+        texts = [b64(entry) for entry in upload.entries]
+        return {"lane": "A", "epoch": 1, "first": 1, "entries": texts, "signature": b64(upload.signature)}
 
     def request(self) -> tuple[bytes, dict[str, str]]:
         """A body and its headers, mutated as bytes, JSON value, compression, signed entries, or not at all."""
-        rng, body = self.rng, self.body(self.batch(self.entries()))
+        rng, body = self.rng, self.body(self.upload(self.entries()))
         match rng.randrange(5):
             case 0:
                 return mutant(rng, json.dumps(body).encode()), {}
@@ -148,7 +148,7 @@ class MadLane:
             case 2:
                 return mutant(rng, zstandard.compress(json.dumps(body).encode())), {"content-encoding": "zstd"}
             case 3:
-                body = self.body(self.batch([mutant(rng, entry) for entry in self.entries()]))
+                body = self.body(self.upload([mutant(rng, entry) for entry in self.entries()]))
         return json.dumps(body).encode(), {}
 
 
@@ -158,11 +158,11 @@ def test_whatever_a_lane_has_signed_is_posted_parked_or_disputed_and_the_books_s
     mad = MadLane(rng)
     backend, results = mad.shop.backend, Counter[str]()
     for number in range(CASES // 8):
-        batch = mad.batch(mad.entries())
+        upload = mad.upload(mad.entries())
         with contextlib.suppress(Undo), transaction(backend.database):
-            answer = ingest(batch, lenders=backend.lenders, now_s=mad.shop.clock.now_s)
+            answer = ingest(upload, lenders=backend.lenders, now_s=mad.shop.clock.now_s)
             results.update(row["result"] for row in answer["results"])
-            assert answer["acknowledged_through"] == len(batch.entries)
+            assert answer["acknowledged_through"] == len(upload.entries)
             assert number % 50 or mad.shop.findings() == []
             raise Undo
     mad.shop.close()

@@ -1,7 +1,7 @@
 """The way to the backend: stored bytes in order, signed for their end, moved on by acknowledgements alone."""
 
 from agent.core import cose
-from agent.core.journal import BATCH_TYP, Head, Kind, Position, batch_statement, digest, follow
+from agent.core.journal import UPLOAD_TYP, Head, Kind, Position, digest, follow, upload_statement
 from tests.services.lanes import Till, key, order
 from tests.uplink.world import run
 
@@ -11,35 +11,35 @@ def sell(till: Till, count: int) -> None:
         run(till.checkout.sell(order(f"sale-{len(till.entries()):04}-{number}", 1), till.phone().code()))
 
 
-def test_a_batch_is_the_stored_bytes_in_order_under_a_signature_of_where_they_end(till: Till) -> None:
+def test_an_upload_is_the_stored_bytes_in_order_under_a_signature_of_where_they_end(till: Till) -> None:
     sell(till, 3)
-    batch = till.lane.forwarding.next_batch(100, 10**6)
-    assert batch is not None
-    assert list(batch.entries) == [sealed.data for sealed in till.entries()]
-    assert len(list(follow(Head("lane-01", 1), batch.entries))) == till.ledger.head.number
-    signed = cose.verify1(batch.signature, key("journal").public, typ=BATCH_TYP)
-    end = Head("lane-01", 1, till.ledger.head.number, digest(batch.entries[-1]))
-    assert signed.payload == batch_statement(end, 1, len(batch.entries))
+    upload = till.lane.forwarding.next_upload(100, 10**6)
+    assert upload is not None
+    assert list(upload.entries) == [sealed.data for sealed in till.entries()]
+    assert len(list(follow(Head("lane-01", 1), upload.entries))) == till.ledger.head.number
+    signed = cose.verify1(upload.signature, key("journal").public, typ=UPLOAD_TYP)
+    end = Head("lane-01", 1, till.ledger.head.number, digest(upload.entries[-1]))
+    assert signed.payload == upload_statement(end, 1, len(upload.entries))
 
 
-def test_batches_are_bounded_and_one_large_entry_goes_alone(till: Till) -> None:
+def test_uploads_are_bounded_and_one_large_entry_goes_alone(till: Till) -> None:
     sell(till, 3)
     forwarding, total = till.lane.forwarding, till.ledger.head.number
-    assert len(forwarding.next_batch(2, 10**6).entries) == 2  # type: ignore[union-attr]
-    assert len(forwarding.next_batch(100, 1).entries) == 1  # type: ignore[union-attr]
+    assert len(forwarding.next_upload(2, 10**6).entries) == 2  # type: ignore[union-attr]
+    assert len(forwarding.next_upload(100, 1).entries) == 1  # type: ignore[union-attr]
     assert total > 3
 
 
-def test_only_an_acknowledgement_moves_on_and_the_same_batch_is_given_until_then(till: Till) -> None:
+def test_only_an_acknowledgement_moves_on_and_the_same_upload_is_given_until_then(till: Till) -> None:
     sell(till, 2)
     forwarding = till.lane.forwarding
-    first = forwarding.next_batch(2, 10**6)
-    assert forwarding.next_batch(2, 10**6) == first
+    first = forwarding.next_upload(2, 10**6)
+    assert forwarding.next_upload(2, 10**6) == first
     till.restart()
     forwarding = till.lane.forwarding
-    assert forwarding.next_batch(2, 10**6) == first
+    assert forwarding.next_upload(2, 10**6) == first
     forwarding.acknowledged(1, 2, [])
-    assert forwarding.next_batch(2, 10**6).first == 3  # type: ignore[union-attr]
+    assert forwarding.next_upload(2, 10**6).first == 3  # type: ignore[union-attr]
     assert forwarding.depth == till.ledger.head.number - 2
     forwarding.acknowledged(1, till.ledger.head.number, [])
     assert forwarding.depth == till.ledger.head.number - 2, "what was never sent is not acknowledged"
@@ -48,9 +48,9 @@ def test_only_an_acknowledgement_moves_on_and_the_same_batch_is_given_until_then
 def test_what_the_backend_could_not_simply_accept_is_shown_and_does_not_hold_up_the_rest(till: Till) -> None:
     sell(till, 2)
     forwarding = till.lane.forwarding
-    batch = forwarding.next_batch(100, 10**6)
-    assert batch is not None
-    last = batch.first + len(batch.entries) - 1
+    upload = forwarding.next_upload(100, 10**6)
+    assert upload is not None
+    last = upload.first + len(upload.entries) - 1
     results = [(number, "accepted", None) for number in range(1, last - 1)]
     forwarding.acknowledged(1, last, [*results, (last - 1, "disputed", "over_limit"), (last, "parked", None)])
     found = {(item.position, item.state, item.reason) for item in till.ledger.queue_exceptions()}
@@ -58,25 +58,25 @@ def test_what_the_backend_could_not_simply_accept_is_shown_and_does_not_hold_up_
         (Position(1, last - 1), "disputed", "over_limit"),
         (Position(1, last), "parked", "parked"),
     }
-    assert forwarding.next_batch(100, 10**6) is None
+    assert forwarding.next_upload(100, 10**6) is None
     assert "queue_exceptions" in {condition.code for condition in till.lane.conditions()}
 
 
 def test_rule_13_a_restored_backend_gets_again_what_it_forgot(till: Till) -> None:
     sell(till, 2)
     forwarding = till.lane.forwarding
-    forwarding.next_batch(100, 10**6)
+    forwarding.next_upload(100, 10**6)
     head = till.ledger.head.number
     forwarding.acknowledged(1, head, [])
     assert forwarding.rewind(1, 3)
-    assert forwarding.next_batch(100, 10**6).first == 3  # type: ignore[union-attr]
+    assert forwarding.next_upload(100, 10**6).first == 3  # type: ignore[union-attr]
     assert not forwarding.rewind(1, head + 2), "somebody else used this lane's numbers"
 
 
 def test_rule_11_after_a_fork_nothing_is_sent_and_nobody_stands_in_not_even_after_a_restart(till: Till) -> None:
     till.lane.forwarding.forked(1, 2)
     for _ in range(2):
-        assert till.lane.forwarding.next_batch(100, 10**6) is None
+        assert till.lane.forwarding.next_upload(100, 10**6) is None
         assert run(till.checkout.sell(order(f"sale-{till.ledger.head.number:05}"), till.phone().code())).reason == (
             "journal_fork"
         )

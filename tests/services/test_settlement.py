@@ -16,7 +16,7 @@ def sell(till: Till, minor: int, sale_id: str, **fields: Any) -> None:
 
 
 def acknowledge(till: Till) -> None:
-    till.lane.forwarding.next_batch(10_000, 10**7)
+    till.lane.forwarding.next_upload(10_000, 10**7)
     till.lane.forwarding.acknowledged(1, till.ledger.head.number, [])
 
 

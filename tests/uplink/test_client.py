@@ -16,7 +16,7 @@ from agent.uplink import answers, client
 from agent.uplink.answers import Shapeless
 from agent.uplink.faults import RETRY_AFTER_MAX_S, BackendFault, Busy, NoAnswer, NotReached, Refused, Torn
 from agent.uplink.http_answer import fault_of
-from agent.uplink.lane_side import Batch
+from agent.uplink.lane_side import Upload
 from tests.uplink.world import APPROVAL, URL, client_of, problem, run
 
 ASK: Callable[[client.BackendClient], Any] = lambda c: c.authorize("shoplend/lane-1/sale-0001/1", b"{}", 1.5)  # noqa: E731
@@ -237,9 +237,9 @@ JOURNAL = {
 
 @pytest.mark.parametrize("body", JOURNAL.values(), ids=JOURNAL.keys())
 def test_an_upload_is_acknowledged_in_words_that_this_version_knows_or_not_at_all(body: object) -> None:
-    batch = Batch(1, 1, (b"entry",), b"signature")
+    upload = Upload(1, 1, (b"entry",), b"signature")
     assert isinstance(
-        outcome(answering(httpx.Response(200, json=body)), lambda c: c.journal("lane-1", batch)), NoAnswer
+        outcome(answering(httpx.Response(200, json=body)), lambda c: c.journal("lane-1", upload)), NoAnswer
     )
 
 

@@ -97,7 +97,7 @@ def test_a_lost_answer_is_followed_by_the_same_bytes_which_the_backend_calls_dup
     run(test())
 
 
-def test_what_the_backend_did_not_acknowledge_is_sent_again_though_it_took_the_batch() -> None:
+def test_what_the_backend_did_not_acknowledge_is_sent_again_though_it_took_the_upload() -> None:
     async def test() -> None:
         world = Forwarding(5)
         rows = [{"number": number, "result": "accepted"} for number in (1, 2)]
@@ -123,7 +123,7 @@ def test_a_poke_sends_a_new_entry_at_once_and_not_at_the_next_look() -> None:
     run(test())
 
 
-def test_an_entry_recorded_while_a_batch_is_on_its_way_is_sent_right_after_it() -> None:
+def test_an_entry_recorded_while_an_upload_is_on_its_way_is_sent_right_after_it() -> None:
     async def test() -> None:
         world = Forwarding(1, poll_s=1000)
 

@@ -18,13 +18,13 @@ from agent.uplink.backoff import Backoff
 from agent.uplink.channel import Channel, Handler, memory_pair
 from agent.uplink.client import BackendClient
 from agent.uplink.lane_side import (
-    Batch,
     DocumentKind,
     EntryResult,
     LayerFile,
     LenderState,
     LinkState,
     TimeRequest,
+    Upload,
 )
 
 Result = TypeVar("Result")
@@ -234,13 +234,13 @@ class Lane:
     async def lenders(self) -> Sequence[LenderState]:
         return [LenderState(LENDER, self.root, self.keys, self.layers, NOW_S)]
 
-    async def next_batch(self, entries_max: int, bytes_max: int) -> Batch | None:
+    async def next_upload(self, entries_max: int, bytes_max: int) -> Upload | None:
         first = self.cursor.acknowledged_through + 1
         entries = tuple(self.entries[first - 1 : first - 1 + entries_max])
         if not entries:
             return None
         self.cursor = self.cursor.sent(first + len(entries) - 1)
-        return Batch(1, first, entries, b"signature")
+        return Upload(1, first, entries, b"signature")
 
     async def acknowledged(self, epoch: int, through: int, results: Sequence[EntryResult]) -> None:
         self.cursor = self.cursor.acknowledged(through)
