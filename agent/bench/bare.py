@@ -18,9 +18,9 @@ PAGE_BYTES: Final = 4096
 SEAL: Final = ("locking_mode=EXCLUSIVE", "journal_mode=WAL", "synchronous=FULL", "wal_autocheckpoint=0")
 
 
-def sealed(path: Path) -> apsw.Connection:
+def sealed(path: Path, vfs: str | None = None) -> apsw.Connection:
     """An empty database whose commits are durable, with its write-ahead log grown once and recycled."""
-    database = apsw.Connection(str(path))
+    database = apsw.Connection(str(path), vfs=vfs)
     for pragma in SEAL:
         database.execute(f"PRAGMA {pragma}").fetchall()
     database.execute("CREATE TABLE grow (page BLOB)")
@@ -32,8 +32,8 @@ def sealed(path: Path) -> apsw.Connection:
 class BareCommit:
     """One row of 300 bytes, inserted and committed: the least that a durable decision can cost."""
 
-    def __init__(self, path: Path) -> None:
-        self._database = sealed(path)
+    def __init__(self, path: Path, vfs: str | None = None) -> None:
+        self._database = sealed(path, vfs)
         self._database.execute("CREATE TABLE entry (number INTEGER PRIMARY KEY, data BLOB)")
         self._data, self._numbers = bytes(300), count(1)
         self.recycle()

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from agent.bench.bare import BareCommit
-from agent.bench.flush_counter import FlushCounter
+from agent.bench.flushes import SHOP_FLUSH_S, FlushCounter, ShopDisk
 from agent.bench.measure import Figure, Size, Timing, compare
 from agent.bench.parts import two_checks
 from agent.bench.props import LENDER, RULES_COUNT, Till
@@ -22,6 +22,7 @@ from agent.core.journal import Draft
 
 THINKING_MAX_US: Final = 300
 RATIO_MAX: Final = 1.3
+SHOP_RUNS: Final = 10
 
 
 class Recorder:
@@ -44,7 +45,11 @@ class Recorder:
 def decisions(directory: Path, size: Size) -> list[Figure]:
     """Every figure of a decision. Each whole one is a task of an event loop, as in the daemon."""
     with contextlib.closing(asyncio.new_event_loop()) as loop:
-        return [*_decisions(directory, size, loop), *flushes(directory, size.runs, loop)]
+        return [
+            *_decisions(directory, size, loop),
+            *_on_a_shops_disk(directory, Size(size.blocks, min(size.runs, SHOP_RUNS)), loop),
+            *flushes(directory, size.runs, loop),
+        ]
 
 
 def _decisions(directory: Path, size: Size, loop: asyncio.AbstractEventLoop) -> Iterator[Figure]:
@@ -112,6 +117,27 @@ def _figures(bare: Timing, record: Timing, whole: Timing, checks: Timing) -> Ite
         "processor time without the record: pass, lookup, rules, slip, announcement",
     )
     yield Figure("stand-in decision, p99", whole.p99_us, "us", whole.p99_us / bare.p99_us, "bare commit, p99")
+
+
+def _on_a_shops_disk(directory: Path, size: Size, loop: asyncio.AbstractEventLoop) -> Iterator[Figure]:
+    """The same record where a flush costs what it costs at a lane: there the disk decides, not Python."""
+    vfs = ShopDisk()
+    (directory / "shop").mkdir()
+    till, bare = Till(directory / "shop", vfs=vfs.name), BareCommit(directory / "shop" / "bare.db", vfs=vfs.name)
+    recorder = Recorder(till, loop)
+
+    def between() -> None:
+        till.maintain()
+        bare.recycle()
+
+    commit, record = compare(size, bare.commit, recorder.record, between=between)
+    till.close()
+    bare.close()
+    flush = f"with a flush of {SHOP_FLUSH_S * 1000:g} ms"
+    yield Figure(f"bare one-row commit, {flush}", commit.median_us, "us")
+    yield Figure(
+        f"durable decision: record, {flush}", record.median_us, "us", record.ratio, "bare commit", f"<= {RATIO_MAX}"
+    )
 
 
 def flushes(directory: Path, runs: int, loop: asyncio.AbstractEventLoop) -> Iterator[Figure]:

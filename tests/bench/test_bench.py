@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from agent.bench.bare import BareCommit
 from agent.bench.decisions import flushes
+from agent.bench.flushes import SHOP_FLUSH_S, ShopDisk
 from agent.bench.measure import Figure, Size, compare
 from agent.store.ledger import SqliteLedger
 
@@ -21,6 +23,13 @@ PARTS += ("rules", "slip built", "scan to decision", "run: start to ready", "dra
 def test_a_decision_costs_exactly_one_flush_the_first_after_upkeep_too(tmp_path: Path) -> None:
     with contextlib.closing(asyncio.new_event_loop()) as loop:
         assert [figure.value for figure in flushes(tmp_path, 20, loop)] == [1, 1]
+
+
+def test_a_shops_disk_is_slow_where_sqlite_syncs_and_nowhere_else(tmp_path: Path) -> None:
+    bare = BareCommit(tmp_path / "bare.db", vfs=(disk := ShopDisk()).name)
+    fast, slow = compare(Size(3, 3), lambda: None, bare.commit)
+    bare.close()
+    assert disk.name and slow.median_us - fast.median_us > SHOP_FLUSH_S * 1e6 > slow.thread_us
 
 
 def test_no_table_of_the_ledger_but_the_journal_keeps_a_hidden_index_that_a_sale_would_write(tmp_path: Path) -> None:
