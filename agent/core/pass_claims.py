@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import NoReturn
 
 from agent.core import cbor
+from agent.core.cbor_claims import read_claims
 from agent.core.cose import CoseError, PublicKey
 from agent.core.trust import LENDER_CHARS_MAX
 
@@ -18,6 +19,8 @@ ACCOUNT_BYTES, CTI_BYTES, BINDING_BYTES = 16, 8, 8
 _ISS, _SUB, _EXP, _NBF, _IAT, _CTI, _CNF = 1, 2, 4, 5, 6, 7, 8  # CWT claims: RFC 8392 §4, RFC 8747 §3.1
 _CNF_COSE_KEY = 1  # RFC 8747 §3.1
 _CAP, _TIER, _CH, _UV, _CTR = "cap", "tier", "ch", "uv", "ctr"  # this profile's own claims
+_OF_CREDENTIAL: frozenset[cbor.Key] = frozenset({_ISS, _SUB, _EXP, _NBF, _CNF, _CAP, _TIER})
+_OF_PROOF: frozenset[cbor.Key] = frozenset({_IAT, _CTI, _CH, _UV, _CTR})
 
 Claims = dict[cbor.Key, cbor.Value]
 
@@ -147,8 +150,8 @@ def proof_payload(proof: Proof, binding: bytes) -> bytes:
 
 
 def read_credential(payload: bytes) -> Credential:
-    """The credential in a payload; unknown claims are ignored. Raises PassRejected("malformed")."""
-    claims = _claims(payload)
+    """The credential in a payload; unknown claims are ignored, whatever they hold. Raises PassRejected("malformed")."""
+    claims = _claims(payload, _OF_CREDENTIAL)
     confirmation = claims.get(_CNF)
     if not isinstance(confirmation, dict):
         malformed("The credential names no key of a phone.")
@@ -168,8 +171,11 @@ def read_credential(payload: bytes) -> Credential:
 
 
 def read_proof(payload: bytes) -> tuple[Proof, bytes]:
-    """The proof in a payload and its binding to a credential (8 bytes). Raises PassRejected("malformed")."""
-    claims = _claims(payload)
+    """The proof in a payload and its binding to a credential (8 bytes); unknown claims are ignored, whatever they hold.
+
+    Raises PassRejected("malformed").
+    """
+    claims = _claims(payload, _OF_PROOF)
     binding = _bytes(claims, _CH)
     _demand(len(binding) == BINDING_BYTES, "The binding of the proof is not 8 bytes long.")
     user_verified = claims.get(_UV, False)
@@ -184,14 +190,11 @@ def read_proof(payload: bytes) -> tuple[Proof, bytes]:
     return proof, binding
 
 
-def _claims(payload: bytes) -> Claims:
+def _claims(payload: bytes, names: frozenset[cbor.Key]) -> Claims:
     try:
-        claims = cbor.decode(payload, deterministic=False)
+        return read_claims(payload, names)
     except cbor.CborError as error:
         malformed(f"The claims are not readable CBOR: {error}.")
-    if not isinstance(claims, dict):
-        malformed("The claims are not a CBOR map.")
-    return claims
 
 
 def _integer(claims: Claims, name: cbor.Key) -> int:

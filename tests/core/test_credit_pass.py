@@ -184,6 +184,29 @@ def test_a_proof_is_fresh_for_60_s_with_30_s_for_the_clock_of_the_phone(age_s: i
         assert reason_of(code) == expected
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("score", 1.5),
+        (99, cbor2.CBORTag(1, NOW)),
+        (-65_537, {b"key": b"value"}),
+        (b"bytes", None),
+        ("x", [cbor2.undefined]),
+    ],
+)
+def test_a_claim_that_nobody_here_knows_is_ignored_whatever_it_holds(name: object, value: object) -> None:
+    df01 = cose.sign1(
+        cbor2.dumps({name: value, **cbor2.loads(cose.parse1(DF01).payload)}), LENDER, kid=LENDER.public.kid
+    )
+    df02 = cose.sign1(cbor2.dumps({6: PROOF.issued_at, 7: PROOF.cti, "ch": binding(df01), name: value}), PHONE)
+    code = foreign_code(df01, df02)
+    verified = credit_pass.verify(code, TRUST, scanned_at=NOW)
+    assert (verified.credential, verified.proof) == (CREDENTIAL, Proof(PROOF.issued_at, PROOF.cti))
+    if value == 1.5:  # it is signed all the same
+        changed = base64.b64decode(code).replace(cbor2.dumps(1.5), cbor2.dumps(2.5), 1)
+        assert reason_of(base64.b64encode(changed).decode()) == Reason.BAD_SIGNATURE
+
+
 def test_freshness_and_tolerance_are_the_callers() -> None:
     credit_pass.verify(CODE, TRUST, scanned_at=NOW, freshness_s=5, tolerance_s=0)
     with pytest.raises(PassRejected, match="proof_stale"):

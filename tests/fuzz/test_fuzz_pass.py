@@ -7,6 +7,7 @@ import random
 import pytest
 
 from agent.core import cbor, cose, credit_pass
+from agent.core.cbor_claims import read_claims
 from agent.core.credit_pass import CreditPass, PassRejected
 from tests.core.passes import DF01, LENDER, NOW, PASS, PHONE, RAW, TRUST, binding, element, foreign_code
 
@@ -65,6 +66,22 @@ def test_claims_mutated_before_signing_are_read_or_refused() -> None:
     rng = random.Random(SEED + 1)
     read = sum(verified(signed_mutant(rng)) is not None for _ in range(CASES // 20))
     assert 0 < read < CASES // 20  # the mutator reaches both sides
+
+
+def test_unknown_claims_that_are_mutated_are_skipped_or_refused_and_the_known_stay_what_they_are() -> None:
+    rng = random.Random(SEED + 3)
+    known = {1: "huabei", "cap": [1, None]}
+    # A claim "s" with a map of a float, undefined, a tag, an array and a map of no known length.
+    strange = bytes.fromhex("6173a44101fb3ff199999999999af7c11a65000000f59f01ff20bf00f97e00ff")
+    read = 0
+    for _ in range(CASES):
+        data = b"\xa3" + cbor.encode(known)[1:] + mutant(rng, strange)
+        try:
+            assert read_claims(data, frozenset(known)) == known
+        except cbor.CborError:
+            continue
+        read += 1
+    assert CASES // 100 < read < CASES
 
 
 def test_mutants_of_cbor_are_refused_or_encode_to_themselves() -> None:
