@@ -1,9 +1,11 @@
 """The trust chain of a lender: a pinned offline root signs a key list, the keys of the list sign everything else.
 
 The one rule: a key signs only what its role is for, only while it is valid, and an older list never replaces a newer.
+A list also says how the lender's root changed, each change signed by the root before it; so whoever pinned an older
+root walks from there to the one that signs the list.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
@@ -16,6 +18,7 @@ ROOT_CHANGE_TYPE = "counterfoil-root"
 AID_DEFAULT = bytes.fromhex("F043464F494C01")  # proprietary, category F of ISO/IEC 7816-5, then "CFOIL" and 1
 LENDER_CHARS_MAX = 16
 KEYS_MAX = 64
+ROOT_CHANGES_MAX = 32  # at 160 bytes each; a root lasts for years
 
 
 class Role(StrEnum):
@@ -55,7 +58,8 @@ class KeyEntry:
 class KeyList:
     """What a lender's root vouches for: its keys, its currency (ISO 4217) and the AID of its passes.
 
-    `version` grows with each list; from `expires_at` on (seconds UTC) none of its keys counts.
+    `version` grows with each list; from `expires_at` on (seconds UTC) none of its keys counts. `succession` are the
+    signed changes of the root up to now, oldest first (`sign_root_change`).
     """
 
     lender: str
@@ -65,6 +69,7 @@ class KeyList:
     keys: tuple[KeyEntry, ...]
     currency: str
     aid: bytes = AID_DEFAULT
+    succession: tuple[bytes, ...] = ()
 
     def find(self, kid: bytes, role: Role | str, at: int) -> PublicKey:
         """The key `kid` if it may sign as `role` at `at`.
@@ -89,37 +94,29 @@ class KeyList:
 
 def sign_key_list(keys: KeyList, root: Signer) -> bytes:
     """The signed list as a COSE_Sign1 of type counterfoil-keys. Raises TrustError for a list no lane would take."""
-    payload = cbor.encode(
-        {
-            "lender": keys.lender,
-            "version": keys.version,
-            "issued_at": keys.issued_at,
-            "expires_at": keys.expires_at,
-            "currency": keys.currency,
-            "aid": keys.aid,
-            "keys": [
-                {
-                    "kid": entry.kid,
-                    "key": entry.key.to_cose_key(),
-                    "role": str(entry.role),
-                    "nbf_at": entry.nbf_at,
-                    "exp_at": entry.exp_at,
-                    "revoked": entry.revoked,
-                }
-                for entry in keys.keys
-            ],
-        }
-    )
-    _key_list(payload)
-    return cose.sign1(payload, root, kid=root.public.kid, typ=KEY_LIST_TYPE)
+    fields: dict[cbor.Key, cbor.Value] = {
+        "lender": keys.lender,
+        "version": keys.version,
+        "issued_at": keys.issued_at,
+        "expires_at": keys.expires_at,
+        "currency": keys.currency,
+        "aid": keys.aid,
+        "keys": [_entry_to_cbor(entry) for entry in keys.keys],
+    }
+    if keys.succession:
+        fields["succession"] = list(keys.succession)
+    _key_list(fields)
+    return cose.sign1(cbor.encode(fields), root, kid=root.public.kid, typ=KEY_LIST_TYPE)
 
 
 def verify_key_list(data: bytes, root: PublicKey, *, version_min: int) -> KeyList:
-    """The list that the pinned root signed; refuses versions below `version_min`.
+    """The list that the pinned root, or the root that followed it, signed; refuses versions below `version_min`.
 
-    Raises TrustError: malformed, bad_signature, version_rolled_back. Expiry is judged where a key is used.
+    Raises TrustError: malformed, bad_signature, other_lender, version_rolled_back. Expiry is judged where a key is
+    used. Which root signed, and is to be pinned from now on, says `root_of`.
     """
-    keys = _key_list(_verified(data, root, KEY_LIST_TYPE).payload)
+    root_of(data, root)
+    keys = _key_list(_map(cose.parse1(data).payload))
     if keys.version < version_min:
         raise TrustError(
             "version_rolled_back", f"The key list has version {keys.version}, but {version_min} is already known."
@@ -127,25 +124,28 @@ def verify_key_list(data: bytes, root: PublicKey, *, version_min: int) -> KeyLis
     return keys
 
 
-def sign_root_change(lender: str, old: Signer, new: Signer) -> bytes:
-    """The document by which a lender changes its root: signed by the new root inside, by the old one outside."""
-    payload = cbor.encode({"lender": lender, "root": new.public.to_cose_key()})
-    inner = cose.sign1(payload, new, kid=new.public.kid, typ=ROOT_CHANGE_TYPE)
-    return cose.sign1(inner, old, kid=old.public.kid, typ=ROOT_CHANGE_TYPE)
+def root_of(data: bytes, pinned: PublicKey) -> PublicKey:
+    """The root that signed a key list: the pinned one, or its successor by the list's own succession.
 
-
-def verify_root_change(data: bytes, pinned: PublicKey, *, lender: str) -> PublicKey:
-    """The new root to pin for `lender`. Raises TrustError: malformed, bad_signature, other_lender."""
-    inner = _verified(data, pinned, ROOT_CHANGE_TYPE).payload
+    Raises TrustError: malformed, bad_signature, other_lender.
+    """
     try:
-        fields = _map(cose.parse1(inner).payload)
-        root = PublicKey.from_cose_key(fields.get("root"))
+        signed = cose.parse1(data)
     except CoseError as error:
-        raise TrustError("malformed", f"The change of root is not readable: {error}") from error
-    _verified(inner, root, ROOT_CHANGE_TYPE)
-    if fields.get("lender") != lender:
-        raise TrustError("other_lender", f"The change of root is not for the lender {lender}.")
+        raise TrustError("malformed", f"The key list is not readable: {error}") from error
+    fields = _map(signed.payload)
+    root = _follow(_succession(fields), pinned, fields.get("lender"))
+    try:
+        cose.check1(signed, root, typ=KEY_LIST_TYPE)
+    except CoseError as error:
+        raise TrustError("bad_signature", str(error)) from error
     return root
+
+
+def sign_root_change(lender: str, version: int, old: Signer, new: PublicKey) -> bytes:
+    """One step of a succession: the root `old` of `lender` hands over to `new`, its root of number `version` (> 1)."""
+    payload = cbor.encode({"lender": lender, "version": version, "root": new.to_cose_key()})
+    return cose.sign1(payload, old, kid=old.public.kid, typ=ROOT_CHANGE_TYPE)
 
 
 def sign_document(payload: Mapping[str, object], key: Signer, typ: str) -> bytes:
@@ -193,13 +193,47 @@ Field = TypeVar("Field", int, str, bytes, bool, list[cbor.Value])
 def _field(fields: dict[cbor.Key, cbor.Value], name: str, kind: type[Field]) -> Field:
     value = fields.get(name)
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise TrustError("malformed", f"The field {name} of the key list is missing or of the wrong type.")
+        raise TrustError("malformed", f"The field {name} is missing or of the wrong type.")
     return value
 
 
-def _key_list(payload: bytes) -> KeyList:
+def _follow(succession: Iterable[bytes], pinned: PublicKey, lender: cbor.Value) -> PublicKey:
+    """Walk from the pinned root to the newest; what lies before the pinned one is passed over, never believed."""
+    root, version = pinned, 0
+    for change in succession:
+        if _kid_of(change) != root.kid:
+            continue
+        fields = _map(_verified(change, root, ROOT_CHANGE_TYPE).payload)
+        if fields.get("lender") != lender:
+            raise TrustError("other_lender", "A change of root is for another lender.")
+        if (changed := _field(fields, "version", int)) <= version:
+            raise TrustError("malformed", "The changes of root are not in order.")
+        try:
+            root, version = PublicKey.from_cose_key(fields.get("root")), changed
+        except CoseError as error:
+            raise TrustError("malformed", f"The change of root is not readable: {error}") from error
+    return root
+
+
+def _kid_of(change: bytes) -> bytes | None:
+    try:
+        return cose.parse1(change).kid
+    except CoseError as error:
+        raise TrustError("malformed", f"A change of root is not readable: {error}") from error
+
+
+def _succession(fields: dict[cbor.Key, cbor.Value]) -> tuple[bytes, ...]:
+    changes = fields.get("succession", [])
+    if not isinstance(changes, list) or len(changes) > ROOT_CHANGES_MAX:
+        raise TrustError("malformed", "The succession of roots is no list, or too long.")
+    found = tuple(change for change in changes if isinstance(change, bytes))
+    if len(found) != len(changes):
+        raise TrustError("malformed", "A change of root is not a byte string.")
+    return found
+
+
+def _key_list(fields: dict[cbor.Key, cbor.Value]) -> KeyList:
     """Read and check a key list; the only door by which one comes into being from bytes."""
-    fields = _map(payload)
     keys = KeyList(
         lender=_field(fields, "lender", str),
         version=_field(fields, "version", int),
@@ -208,9 +242,21 @@ def _key_list(payload: bytes) -> KeyList:
         keys=tuple(_entry(entry) for entry in _field(fields, "keys", list)),
         currency=_field(fields, "currency", str),
         aid=_field(fields, "aid", bytes),
+        succession=_succession(fields),
     )
     _check_list(keys)
     return keys
+
+
+def _entry_to_cbor(entry: KeyEntry) -> cbor.Value:
+    return {
+        "kid": entry.kid,
+        "key": entry.key.to_cose_key(),
+        "role": str(entry.role),
+        "nbf_at": entry.nbf_at,
+        "exp_at": entry.exp_at,
+        "revoked": entry.revoked,
+    }
 
 
 def _entry(fields: cbor.Value) -> KeyEntry:

@@ -1,6 +1,7 @@
 """The trust chain: a root vouches for keys, each key signs in its role, in its time, and never an older list."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -12,15 +13,17 @@ from agent.core.trust import (
     KeyList,
     Role,
     TrustError,
+    root_of,
     sign_document,
     sign_key_list,
     sign_root_change,
     verify_document,
     verify_key_list,
-    verify_root_change,
 )
 
-ROOT, OTHER, POLICY, CREDENTIAL, REVOKED = (SigningKey.from_seed("ed25519", bytes([n]) * 32) for n in range(1, 6))
+ROOT, OTHER, THIRD, POLICY, CREDENTIAL, REVOKED = (
+    SigningKey.from_seed("ed25519", bytes([n]) * 32) for n in range(1, 7)
+)
 
 
 def entry(key: SigningKey, role: Role, *, revoked: bool = False) -> KeyEntry:
@@ -145,13 +148,64 @@ def test_a_document_of_another_type_without_key_id_or_content_is_refused() -> No
         assert reason_of(verify_document, document, KEYS, role="policy", typ="t", at=1_500) == reason
 
 
-def test_a_new_root_counts_only_if_the_old_and_the_new_one_signed_it_for_this_lender() -> None:
-    change = sign_root_change("huabei", old=ROOT, new=OTHER)
-    assert verify_root_change(change, ROOT.public, lender="huabei") == OTHER.public
-    assert reason_of(verify_root_change, change, ROOT.public, lender="baitiao") == "other_lender"
-    assert reason_of(verify_root_change, change, OTHER.public, lender="huabei") == "bad_signature"
-    unwilling = cose.sign1(
-        cbor.encode({"lender": "huabei", "root": OTHER.public.to_cose_key()}), POLICY, typ="counterfoil-root"
+# --- the succession of roots ---------------------------------------------------------------------------------------
+def handing_over(*roots: SigningKey, lender: str = "huabei") -> tuple[bytes, ...]:
+    """The signed changes from the first of ``roots`` to the last."""
+    return tuple(
+        sign_root_change(lender, version, old, new.public) for version, (old, new) in enumerate(pairwise(roots), 2)
     )
-    forced = cose.sign1(unwilling, ROOT, typ="counterfoil-root")
-    assert reason_of(verify_root_change, forced, ROOT.public, lender="huabei") == "bad_signature"
+
+
+def signed_by(root: SigningKey, *changes: bytes) -> bytes:
+    return sign_key_list(replace(KEYS, succession=changes), root)
+
+
+def change_to(root: object, signer: SigningKey = ROOT, typ: str = "counterfoil-root") -> tuple[bytes]:
+    """A change that says it is signed by ROOT."""
+    payload = cbor.encode({"lender": "huabei", "version": 2, "root": root})
+    return (cose.sign1(payload, signer, kid=ROOT.public.kid, typ=typ),)
+
+
+@pytest.mark.parametrize("pinned", [ROOT, OTHER, THIRD], ids=["two changes ago", "one change ago", "the newest"])
+def test_a_lane_that_slept_through_changes_of_the_root_walks_from_the_one_it_pinned(pinned: SigningKey) -> None:
+    data = signed_by(THIRD, *handing_over(ROOT, OTHER, THIRD))
+    assert verify_key_list(data, pinned.public, version_min=7).version == 7
+    assert root_of(data, pinned.public) == THIRD.public
+
+
+def test_after_a_change_the_old_root_signs_nothing_for_those_who_walked_on() -> None:
+    changes = handing_over(ROOT, OTHER)
+    pinned = root_of(signed_by(OTHER, *changes), ROOT.public)
+    assert reason_of(verify_key_list, signed_by(ROOT), pinned, version_min=0) == "bad_signature"
+    assert reason_of(verify_key_list, signed_by(ROOT, *changes), ROOT.public, version_min=0) == "bad_signature"
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        (handing_over(ROOT, OTHER, lender="baitiao"), "other_lender"),
+        (handing_over(OTHER, THIRD), "bad_signature"),
+        (handing_over(ROOT, OTHER, THIRD)[1:], "bad_signature"),
+        (tuple(reversed(handing_over(ROOT, OTHER, THIRD))), "bad_signature"),
+        (handing_over(ROOT, OTHER) + handing_over(OTHER, THIRD), "malformed"),
+        (change_to(THIRD.public.to_cose_key(), typ="counterfoil-policy"), "bad_signature"),
+        (change_to({}), "malformed"),
+        (change_to(THIRD.public.to_cose_key(), POLICY), "bad_signature"),
+        ((b"junk",), "malformed"),
+        (handing_over(ROOT, OTHER) * 33, "malformed"),
+    ],
+    ids=["for another lender", "by a stranger", "with a step missing", "out of order", "of one version twice",
+         "of another type", "to no key", "not signed by the root it names", "unreadable", "too many"],
+)  # fmt: skip
+def test_a_root_that_the_pinned_one_did_not_hand_over_to_is_nobody(changes: tuple[bytes, ...], reason: str) -> None:
+    fields = cbor.decode(cose.parse1(sign_key_list(KEYS, THIRD)).payload)
+    assert isinstance(fields, dict)
+    data = cose.sign1(cbor.encode({**fields, "succession": list(changes)}), THIRD, typ=KEY_LIST_TYPE)
+    assert reason_of(verify_key_list, data, ROOT.public, version_min=0) == reason
+
+
+@pytest.mark.parametrize("succession", [{}, 5, ["text"], None])
+def test_a_succession_of_another_shape_is_malformed(succession: object) -> None:
+    fields = cbor.decode(cose.parse1(sign_key_list(KEYS, ROOT)).payload)
+    data = cose.sign1(cbor.encode({**fields, "succession": succession}), ROOT, typ=KEY_LIST_TYPE)  # type: ignore[dict-item]
+    assert reason_of(verify_key_list, data, ROOT.public, version_min=0) == "malformed"
