@@ -13,7 +13,7 @@ from typing import Final
 
 from agent.core import cbor, cose
 from agent.core.authorization import Hold
-from agent.core.journal import Draft, Head, JournalError, Kind, Position, advance, follow
+from agent.core.journal import Draft, Head, Kind, Position, check_end, walk
 from agent.core.receipt import Seller, receipt_of
 from agent.core.trusted_time import ClockReading
 from agent.errors import LedgerCorrupt
@@ -133,11 +133,9 @@ class Lane:
             entries = self.ledger.entry_bytes_after(end.epoch, head.number, step)
             if not entries:
                 break
-            for sealed in follow(head, entries):
-                head = advance(head, sealed)
+            head = walk(head, entries)
             await asyncio.sleep(0)
-        if (head.number, head.hash) != (end.number, end.hash):
-            raise JournalError("head", f"the journal ends at entry {head.number}, its head is entry {end.number}")
+        check_end(head, end)
         return head
 
     def facts(self) -> LaneFacts:

@@ -233,6 +233,19 @@ def follow(head: Head, upload: Iterable[bytes]) -> Iterator[Sealed]:
         yield sealed
 
 
+def walk(head: Head, entries: Iterable[bytes]) -> Head:
+    """Follow every link from ``head`` on; returns the head that ``entries`` lead to. Raises JournalError as follow."""
+    for sealed in follow(head, entries):
+        head = advance(head, sealed)
+    return head
+
+
+def check_end(reached: Head, head: Head) -> None:
+    """Whether a walk ended where the journal says that it does. Raises JournalError (``head``)."""
+    if (reached.position, reached.hash) != (head.position, head.hash):
+        raise JournalError("head", f"the journal ends at {tuple(reached.position)}, its head is {tuple(head.position)}")
+
+
 def upload_statement(head: Head, first: int, count: int) -> bytes:
     """What the lane's journal key signs for an upload: (lane, epoch, first number, count, hash of the last entry)."""
     return cbor.encode([head.lane, head.epoch, first, count, head.hash])

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from agent.core.journal import Head, JournalError, advance, follow
+from agent.core.journal import Head, JournalError, check_end, walk
 from agent.diagnosis.case import WALK_S, Case
 from agent.diagnosis.examination import Finding, failed, ok, warning
 from agent.errors import CounterfoilError, LedgerError, NotEnrolled
@@ -57,10 +57,8 @@ def _walked(ledger: SqliteLedger) -> dict[str, Any]:
     end = ledger.head
     head = Head(end.lane, end.epoch)
     while batch := ledger.entry_bytes_after(end.epoch, head.number, STEP_ENTRIES):
-        for sealed in follow(head, batch):
-            head = advance(head, sealed)
-    if head.hash != end.hash:
-        raise JournalError("head", f"the journal ends at entry {head.number}, its head is entry {end.number}")
+        head = walk(head, batch)
+    check_end(head, end)
     return {"number": head.number}
 
 

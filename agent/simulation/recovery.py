@@ -16,7 +16,7 @@ from typing import Any, Final
 import apsw
 
 from agent.core.authorization import HoldRefused
-from agent.core.journal import Head, JournalError, follow, open_entry
+from agent.core.journal import Head, JournalError, open_entry, walk
 from agent.errors import LedgerError
 from agent.simulation.disk import Disk, DiskVfs
 from agent.store.ledger import SqliteLedger
@@ -121,9 +121,7 @@ def _walk(journal: tuple[bytes, ...]) -> Head:
     entries = (open_entry(data) for data in journal)
     for epoch, chain in groupby(entries, key=lambda sealed: (sealed.entry.lane, sealed.entry.epoch)):
         head = Head(*epoch, lease_horizon=head.lease_horizon)
-        for sealed in follow(head, [link.data for link in chain]):
-            entry = sealed.entry
-            head = Head(entry.lane, entry.epoch, entry.number, sealed.hash, entry.lease_horizon)
+        head = walk(head, [link.data for link in chain])
     return head
 
 

@@ -16,7 +16,7 @@ from typing import Any, Final, TypeAlias
 from peewee import EXCLUDED, SQL, Database, Query, fn
 
 from agent.core.authorization import Hold, HoldState, event_of
-from agent.core.journal import Head, JournalError, Kind, Sealed, advance, follow, open_entry
+from agent.core.journal import Head, Kind, Sealed, check_end, open_entry, walk
 from agent.core.settlement import tally
 from agent.store.schema import (
     FOLD,
@@ -166,20 +166,18 @@ def _fold_batch(run: Run, sealed: Sealed) -> None:
         run(INSERT_BATCH, (entry.lender, batch + 1, entry.epoch, entry.number, None))
 
 
-def walk(database: Database, head: Head) -> None:
+def walk_all(database: Database, head: Head) -> None:
     """Follow every link of every epoch's chain, up to ``head``. Raises JournalError at the first that does not hold."""
     reached = Head(head.lane, 0)
     for epoch, rows in groupby(_entries(database), key=lambda row: row[0]):
-        reached = Head(head.lane, epoch, lease_horizon=reached.lease_horizon)
-        for sealed in follow(reached, (bytes(data) for _, data in rows)):
-            reached = advance(reached, sealed)
-    if reached != head:
-        raise JournalError("head", f"the journal ends at {tuple(reached.position)}, its head is {tuple(head.position)}")
+        begins = Head(head.lane, epoch, lease_horizon=reached.lease_horizon)
+        reached = walk(begins, (bytes(data) for _, data in rows))
+    check_end(reached, head)
 
 
 def rebuild(database: Database, head: Head) -> None:
     """Empty every cache and fold the whole journal in again. Raises JournalError where the chain is broken."""
-    walk(database, head)
+    walk_all(database, head)
     with database.atomic("IMMEDIATE"):
         for model in FOLD:
             if model is not ChainHead:

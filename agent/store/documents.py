@@ -1,0 +1,43 @@
+"""What the lane was given and must not forget: signed documents, the floor of time.
+
+The one rule: the newest is kept, as it was signed; whether it may come into force is decided elsewhere.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from agent.store import fold
+from agent.store.connection import LedgerConnection
+from agent.store.schema import SignedDocument, TimeFloor
+
+_SELECT_TIME_FLOOR: Final = fold.sql(
+    TimeFloor.select(TimeFloor.floor_s, TimeFloor.last_signed_s).where(TimeFloor.lender == "")
+)
+
+
+class Documents(LedgerConnection):
+    """The part of ``ports.Ledger`` about documents and time."""
+
+    def document(self, lender: str, kind: str) -> tuple[int, bytes] | None:
+        query = SignedDocument.select(SignedDocument.version, SignedDocument.data).where(
+            SignedDocument.lender == lender, SignedDocument.kind == kind
+        )
+        rows = self._query(query)
+        return (rows[0][0], bytes(rows[0][1])) if rows else None
+
+    def store_document(self, lender: str, kind: str, version: int, data: bytes) -> None:
+        with self._transaction():
+            self._db.execute(
+                SignedDocument.insert(lender=lender, kind=kind, version=version, data=data).on_conflict_replace()
+            )
+
+    def time_floor(self, lender: str) -> tuple[int, int | None]:
+        row = self._read(_SELECT_TIME_FLOOR, (lender,)).fetchone()
+        return (row[0], row[1]) if row else (0, None)
+
+    def set_time_floor(self, lender: str, floor_s: int, last_signed_s: int | None) -> None:
+        with self._transaction():
+            self._db.execute(
+                TimeFloor.insert(lender=lender, floor_s=floor_s, last_signed_s=last_signed_s).on_conflict_replace()
+            )
