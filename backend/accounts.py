@@ -13,10 +13,11 @@ from backend.schema import Account
 # Compiled once: these two are on the path of every sale and every entry.
 _FIND = selecting(Account, Account.token == b"", Account.lender == "")
 _MOVE = compiled(
-    Account.update(used_minor=0, held_minor=0, revision=0).where(
+    Account.update(used_minor=0, held_minor=0, revision=0, edition=Account.edition + 1).where(
         Account.token == b"", Account.lender == "", Account.revision == 0
     )
 )
+_GUARD = compiled(Account.update(revision=0).where(Account.token == b"", Account.lender == "", Account.revision == 0))
 
 
 class AccountContended(Exception):
@@ -55,14 +56,22 @@ def move(account: Account, *, held_minor: int = 0, used_minor: int = 0) -> None:
     held, used = account.held_minor + held_minor, account.used_minor + used_minor
     assert held >= 0 and used >= 0, f"account {account.token.hex()} would hold {held} and use {used}"
     seen = account.revision
-    if change(_MOVE, used, held, seen + 1, account.token, account.lender, seen) != 1:
+    if change(_MOVE, used, held, seen + 1, 1, account.token, account.lender, seen) != 1:
         raise AccountContended(account.token.hex())
     account.used_minor, account.held_minor, account.revision = used, held, seen + 1
+    account.edition += 1
 
 
 def touch(account: Account) -> None:
     """Have the account in the next layer of every lane although its own figures did not change."""
     _set(account)
+
+
+def guard(account: Account) -> None:
+    """Make sure that nobody changed the account since it was read, without a change that lanes should hear of."""
+    if change(_GUARD, account.revision + 1, account.token, account.lender, account.revision) != 1:
+        raise AccountContended(account.token.hex())
+    account.revision += 1
 
 
 def set_blocked(account: Account, blocked: bool) -> None:
@@ -77,7 +86,7 @@ def set_limit(account: Account, limit_minor: int, *, outstanding_minor: int) -> 
 
 def _set(account: Account, **figures: int | bool) -> None:
     changed = (
-        Account.update(**figures, revision=account.revision + 1)
+        Account.update(**figures, revision=account.revision + 1, edition=account.edition + 1)
         .where(Account.token == account.token, Account.lender == account.lender, Account.revision == account.revision)
         .execute()
     )
@@ -85,4 +94,4 @@ def _set(account: Account, **figures: int | bool) -> None:
         raise AccountContended(account.token.hex())
     for name, value in figures.items():
         setattr(account, name, value)
-    account.revision += 1
+    account.revision, account.edition = account.revision + 1, account.edition + 1

@@ -13,137 +13,164 @@ from peewee import JOIN, fn
 
 from agent.core import leases
 from agent.core.journal import Position
-from backend.database import change, compiled, fetch
-from backend.schema import Account, Hold, Installed, Lane, LeaseGrant
+from backend import accounts
+from backend.database import change, compiled, fetch, inserting, put
+from backend.lanes import WRITTEN_OFF
+from backend.schema import Account, Hold, Installed, Journal, LeaseGrant
 
 # On the path of every sale and every entry, so compiled once; peewee builds a query in the time that SQLite runs ten.
 _GRANTS: Final = compiled(
     LeaseGrant.select(
-        LeaseGrant.lane, LeaseGrant.sequence, LeaseGrant.granted_minor, LeaseGrant.applied_epoch,
-        LeaseGrant.applied_number, LeaseGrant.valid_until_s, LeaseGrant.spent_minor,
-        Installed.sequence, Lane.lease_horizon,
+        LeaseGrant.lane, LeaseGrant.epoch, LeaseGrant.sequence, LeaseGrant.granted_minor, LeaseGrant.applied_number,
+        LeaseGrant.valid_until_s, LeaseGrant.spent_minor, Installed.sequence, Journal.lease_horizon,
     )
-    .join(Lane, on=Lane.lane == LeaseGrant.lane)
+    .join(Journal, on=(Journal.lane == LeaseGrant.lane) & (Journal.epoch == LeaseGrant.epoch))
     .join(
         Installed,
         JOIN.LEFT_OUTER,
-        on=(Installed.lane == LeaseGrant.lane) & (Installed.lender == LeaseGrant.lender),
+        on=(Installed.lane == LeaseGrant.lane)
+        & (Installed.epoch == LeaseGrant.epoch)
+        & (Installed.lender == LeaseGrant.lender),
     )
-    .where(LeaseGrant.account == b"", LeaseGrant.lender == "")
+    .where(LeaseGrant.account == b"", LeaseGrant.lender == "", Journal.state != WRITTEN_OFF)
 )  # fmt: skip
 
+Life = tuple[str, int]
+"""Lane and epoch: what a lease belongs to."""
+
 _ONLINE_USE: Final = compiled(
-    Hold.select(Hold.lane, fn.SUM(Hold.online_use_minor))
+    Hold.select(Hold.lane, Hold.lease_epoch, fn.SUM(Hold.online_use_minor))
     .where(Hold.account == b"", Hold.lender == "", Hold.online_use_minor > 0)
-    .group_by(Hold.lane)
+    .group_by(Hold.lane, Hold.lease_epoch)
 )
 
+
+_INSTALL: Final = inserting(Installed, "REPLACE")
 
 _SPEND: Final = compiled(
     LeaseGrant.update(spent_minor=LeaseGrant.spent_minor + 0).where(
-        LeaseGrant.account == b"", LeaseGrant.lender == "", LeaseGrant.lane == ""
+        LeaseGrant.account == b"", LeaseGrant.lender == "", LeaseGrant.lane == "", LeaseGrant.epoch == 0
     )
 )
 
 
-def outstanding_by_lane(lender: str, token: bytes) -> dict[str, int]:
-    """What each lane might still spend of the account's leases, in minor units; lanes without a grant are absent."""
-    grants: dict[str, list[leases.Counted]] = defaultdict(list)
-    ends: dict[str, tuple[int, int]] = {}
-    for lane, sequence, granted, epoch, number, valid_until_s, spent, installed, horizon_s in fetch(
-        _GRANTS, token, lender
+def outstanding_by_journal(lender: str, token: bytes) -> dict[Life, int]:
+    """What might still be spent of the account's leases under each lane's journal of each epoch, in minor units.
+
+    Those without a grant, or written off, are absent.
+    """
+    grants: dict[Life, list[leases.Counted]] = defaultdict(list)
+    ends: dict[Life, tuple[int, int]] = {}
+    for lane, epoch, sequence, granted, number, valid_until_s, spent, installed, horizon_s in fetch(
+        _GRANTS, token, lender, WRITTEN_OFF
     ):
         grant = leases.Grant(sequence, granted, Position(epoch, number), valid_until_s)
-        grants[lane].append(leases.Counted(grant, spent))
-        ends[lane] = (installed or 0, horizon_s)
+        grants[lane, epoch].append(leases.Counted(grant, spent))
+        ends[lane, epoch] = (installed or 0, horizon_s)
     in_use = _online_use(lender, token)
     return {
-        lane: leases.outstanding(
-            leases.live(counted, installed_sequence=ends[lane][0], horizon_s=ends[lane][1]), in_use.get(lane, 0)
+        life: leases.outstanding(
+            leases.live(counted, installed_sequence=ends[life][0], horizon_s=ends[life][1]), in_use.get(life, 0)
         )
-        for lane, counted in grants.items()
+        for life, counted in grants.items()
     }
 
 
-def outstanding_at(lane: str, lender: str, token: bytes) -> int:
-    """What this lane might still spend of the account's lease."""
-    return outstanding_by_lane(lender, token).get(lane, 0)
+def outstanding_by_lane(lender: str, token: bytes) -> dict[str, int]:
+    """What each lane might still spend of the account's leases, all its epochs together."""
+    by_lane: dict[str, int] = defaultdict(int)
+    for (lane, _epoch), minor in outstanding_by_journal(lender, token).items():
+        by_lane[lane] += minor
+    return dict(by_lane)
+
+
+def outstanding_at(lane: str, epoch: int, lender: str, token: bytes) -> int:
+    """What this lane might still spend of the account's lease of this epoch."""
+    return outstanding_by_journal(lender, token).get((lane, epoch), 0)
 
 
 def available(account: Account) -> int:
     """limit - used - held - what any lane might still spend; negative after the limit was cut."""
-    promised = sum(outstanding_by_lane(account.lender, account.token).values())
+    promised = sum(outstanding_by_journal(account.lender, account.token).values())
     figure: int = account.limit_minor - account.used_minor - account.held_minor - promised
     return figure
 
 
-def spend(lane: str, lender: str, token: bytes, delta_minor: int) -> None:
-    """Count a spend (or with a minus a restored one) against every kept grant of the account at the lane."""
+def spend(lane: str, epoch: int, lender: str, token: bytes, delta_minor: int) -> None:
+    """Count a spend (or with a minus a restored one) against every kept grant of the account in this epoch."""
     if delta_minor:
-        change(_SPEND, delta_minor, token, lender, lane)
+        change(_SPEND, delta_minor, token, lender, lane, epoch)
 
 
-def has_record(lane: str, lender: str, token: bytes) -> bool:
+def has_record(lane: str, epoch: int, lender: str, token: bytes) -> bool:
     """Whether the snapshot that the lane has journaled as installed has a record of the account."""
     found = LeaseGrant.select().join(
         Installed,
         on=(Installed.lane == LeaseGrant.lane)
+        & (Installed.epoch == LeaseGrant.epoch)
         & (Installed.lender == LeaseGrant.lender)
         & (Installed.sequence >= LeaseGrant.sequence),
     )
-    mine = (LeaseGrant.lane == lane) & (LeaseGrant.lender == lender) & (LeaseGrant.account == token)
-    return bool(found.where(mine).exists())
+    mine = (LeaseGrant.lane == lane) & (LeaseGrant.epoch == epoch)
+    return bool(found.where(mine, LeaseGrant.lender == lender, LeaseGrant.account == token).exists())
 
 
 def grant(
-    account: Account, lane: str, *, sequence: int, planned_minor: int, applied_through: Position, valid_until_s: int
+    account: Account,
+    lane: str,
+    epoch: int,
+    *,
+    sequence: int,
+    planned_minor: int,
+    applied_number: int,
+    valid_until_s: int,
 ) -> int:
     """Write a grant of at most ``planned_minor``, and of 0 if need be: an absent row would leave the older one.
 
-    It may be as high as what this lane holds already and what is free, because the lane will use one of its
-    snapshots, not all. What an open online approval takes from the lease is in held *and* will be told as a spend
-    after ``applied_through``; so the grant is stated before it.
+    It may be as high as what this lane holds already in this epoch and what is free, because the lane will use one of
+    its snapshots, not all. What an open online approval takes from the lease is in held *and* will be told as a spend
+    after ``applied_number``; so the grant is stated before it. Raises AccountContended.
     """
-    elsewhere = outstanding_by_lane(account.lender, account.token)
-    elsewhere.pop(lane, None)
-    held = account.held_minor - _online_use(account.lender, account.token).get(lane, 0)
+    elsewhere = outstanding_by_journal(account.lender, account.token)
+    elsewhere.pop((lane, epoch), None)
+    held = account.held_minor - _online_use(account.lender, account.token).get((lane, epoch), 0)
     most = leases.grantable(account.limit_minor, account.used_minor, held, sum(elsewhere.values()))
     granted = 0 if account.blocked else min(planned_minor, most)
     LeaseGrant.create(
         account=account.token,
         lender=account.lender,
         lane=lane,
+        epoch=epoch,
         sequence=sequence,
         granted_minor=granted,
-        applied_epoch=applied_through.epoch,
-        applied_number=applied_through.number,
+        applied_number=applied_number,
         valid_until_s=valid_until_s,
-        revision=account.revision,
+        edition=account.edition,
     )
+    accounts.guard(account)
+    _forget(account, lane, epoch)
     return granted
 
 
-def installed(lane: str, lender: str, sequence: int) -> None:
-    """The lane has journaled that it uses ``sequence``: what a newer grant replaces can be forgotten."""
-    known = Installed.get_or_none(Installed.lane == lane, Installed.lender == lender)
-    if known is not None and known.sequence >= sequence:
-        return
-    Installed.insert(lane=lane, lender=lender, sequence=sequence).on_conflict("REPLACE").execute()
-    newer = LeaseGrant.alias()
-    LeaseGrant.delete().where(
-        LeaseGrant.lane == lane,
-        LeaseGrant.lender == lender,
-        fn.EXISTS(
-            newer.select().where(
-                newer.lane == lane,
-                newer.lender == lender,
-                newer.account == LeaseGrant.account,
-                newer.sequence > LeaseGrant.sequence,
-                newer.sequence <= sequence,
-            )
-        ),
-    ).execute()
+def installed(lane: str, epoch: int, lender: str, sequence: int) -> None:
+    """The lane has journaled that it uses ``sequence``: what a newer grant replaces counts no more."""
+    known = Installed.get_or_none(Installed.lane == lane, Installed.epoch == epoch, Installed.lender == lender)
+    if known is None or known.sequence < sequence:
+        row = {"lane": lane, "epoch": epoch, "lender": lender, "sequence": sequence}
+        put(Installed, _INSTALL, row)
 
 
-def _online_use(lender: str, token: bytes) -> dict[str, int]:
-    return {lane: int(used) for lane, used in fetch(_ONLINE_USE, token, lender, 0)}
+def _forget(account: Account, lane: str, epoch: int) -> None:
+    """Delete the account's grants that the lane's installed snapshot has replaced; ``live`` skips them anyway."""
+    mine = (LeaseGrant.account == account.token) & (LeaseGrant.lender == account.lender)
+    mine &= (LeaseGrant.lane == lane) & (LeaseGrant.epoch == epoch)
+    told = Installed.select(Installed.sequence).where(
+        Installed.lane == lane, Installed.epoch == epoch, Installed.lender == account.lender
+    )
+    in_use = LeaseGrant.select(fn.MAX(LeaseGrant.sequence)).where(mine, LeaseGrant.sequence <= told).scalar()
+    if in_use is not None:
+        LeaseGrant.delete().where(mine, LeaseGrant.sequence < in_use).execute()
+
+
+def _online_use(lender: str, token: bytes) -> dict[Life, int]:
+    return {(lane, epoch): int(used) for lane, epoch, used in fetch(_ONLINE_USE, token, lender, 0)}

@@ -14,7 +14,7 @@ from agent.core.authorization import HoldState
 from agent.core.journal import Head, JournalError, follow
 from backend import accounts, allowances, ingest
 from backend.lenders import Lender
-from backend.schema import Account, CapUse, Dispute, Hold, Lane
+from backend.schema import Account, CapUse, Dispute, Hold, Journal
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ def account_findings(lenders: Mapping[str, Lender]) -> Iterator[str]:
 
 def chain_findings() -> Iterator[str]:
     """Promise 2: the journal of every lane chains from its first entry to its head."""
-    for lane in Lane.select():
+    for lane in Journal.select():
         yield from _chain(lane)
 
 
@@ -92,7 +92,7 @@ def _account(account: Account) -> Iterator[str]:
         yield f"{name}: a hold that has ended still holds money"
 
 
-def _chain(lane: Lane) -> Iterator[str]:
+def _chain(lane: Journal) -> Iterator[str]:
     """The stored bytes must chain from the first entry to the head that the lane's row states."""
     head = Head(lane.lane, lane.epoch)
     number, last = 0, head.hash

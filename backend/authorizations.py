@@ -74,14 +74,13 @@ def authorize(
     lane: str,
     *,
     lender: Lender,
-    lease_epoch: int,
     now_s: int,
     randomness: Randomness,
 ) -> bytes:
     """The answer's bytes. To be called inside a transaction. Raises Problem("idempotency_conflict").
 
-    ``raw`` is the request's body: "same request" means the same bytes. ``lease_epoch`` is the lane's open one: a debit
-    of another epoch counts for nothing.
+    ``raw`` is the request's body: "same request" means the same bytes. Its epoch is the lane's current one: a debit
+    of a lease of another epoch counts for nothing.
     """
     key = Attempt(lane, request.lender, request.sale_id, request.attempt)
     request_hash = hashlib.sha256(raw).digest()
@@ -90,7 +89,7 @@ def authorize(
         if stored.request_hash not in (holds.TOMBSTONE, request_hash):
             raise Problem("idempotency_conflict", f"attempt {request.attempt} of {request.sale_id}")
         return bytes(stored.answer)
-    verdict = _decide(request, key, lender, lease_epoch, now_s)
+    verdict = _decide(request, key, lender, now_s)
     answer = _answer(verdict, lender, now_s, request.amount, randomness)
     put(OnlineAnswer, _ANSWER, asdict(key) | {"request_hash": request_hash, "answer": answer})
     return answer
@@ -113,14 +112,14 @@ def _declined(reason: str) -> Verdict:
     return Verdict(DECLINES[reason], reason)
 
 
-def _decide(request: AuthorizationRequest, key: Attempt, lender: Lender, lease_epoch: int, now_s: int) -> Verdict:
+def _decide(request: AuthorizationRequest, key: Attempt, lender: Lender, now_s: int) -> Verdict:
     try:
         account = _checked(request, key, lender, now_s)
     except _Declined as declined:
         return declined.verdict
     lease = request.lease
-    debit = lease.debit_minor if lease and lease.epoch == lease_epoch else 0
-    funding = holds.hold_online(holds.find(key), account, request.amount.minor, debit)
+    debit = lease.debit_minor if lease and lease.epoch == request.epoch else 0
+    funding = holds.hold_online(holds.find(key), account, request.amount.minor, debit, epoch=request.epoch)
     if not funding.approved:
         return _declined("limit_exceeded")
     return Verdict(APPROVED, "approved", lease_used_minor=funding.from_lease_minor)

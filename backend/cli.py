@@ -19,13 +19,13 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from backend import accounts, allowances, audit, demo_data, enrollment, lenders
+from backend import accounts, allowances, audit, demo_data, enrollment, lanes, lenders
 from backend.accounts import AccountRefused
 from backend.compose import Backend, compose
 from backend.database import DatabaseUnavailable, open_database, transaction
 from backend.identity import Authority, IdentityError
 from backend.problems import Problem
-from backend.schema import Account, Hold, Lane
+from backend.schema import Account, Hold
 from backend.snapshots import Plan
 
 _HOLD_COLUMNS = ("lender", "sale_id", "attempt", "state", "amount_minor")
@@ -145,9 +145,7 @@ def _pass_issue(args: argparse.Namespace) -> int:
 
 def _lane_show(args: argparse.Namespace) -> int:
     with closing(_open(args)):
-        lane = Lane.get_or_none(Lane.lane == args.lane)
-        if lane is None:
-            raise UsageError(f"there is no lane {args.lane}")
+        lane = lanes.journal(args.lane, lanes.find(args.lane).epoch)
         holds = Hold.select().where(Hold.lane == args.lane).order_by(Hold.sale_id, Hold.attempt)
         sales = [{name: getattr(hold, name) for name in _HOLD_COLUMNS} for hold in holds]
         _show(args, {"epoch": lane.epoch, "number": lane.number, "head": bytes(lane.hash).hex(), "sales": sales})

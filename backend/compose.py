@@ -46,13 +46,12 @@ class Backend:
     def authorize(self, request: AuthorizationRequest, raw: bytes, lane: str) -> bytes:
         lender = self.lender(request.lender)
         with transaction(self.database):
-            row = lanes.of_epoch(lane, request.epoch)
+            lanes.of_epoch(lane, request.epoch)
             return authorizations.authorize(
                 request,
                 raw,
                 lane,
                 lender=lender,
-                lease_epoch=row.lease_epoch,
                 now_s=self.clock(),
                 randomness=self.randomness,
             )

@@ -142,6 +142,8 @@ def _create(database: APSWDatabase) -> None:
     if found > VERSION:
         raise DatabaseUnavailable(f"the database was written by a newer version ({found}, this one knows {VERSION})")
     database.bind(TABLES, bind_refs=False, bind_backrefs=False)
+    for table in TABLES:
+        table._meta.without_rowid = True  # not inherited; a hidden row id would be a sequence that all lanes share
     if found == 0:
         with transaction(database):
             database.create_tables(TABLES)

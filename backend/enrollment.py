@@ -14,7 +14,7 @@ from typing import Final
 
 from agent.core import cbor
 from agent.core.cose import CoseError, PublicKey
-from agent.core.journal import GENESIS_HASH
+from backend import lanes
 from backend.identity import SECRET_BYTES, Authority, IdentityError, LaneName, code_text, secret_hash
 from backend.lenders import Lender, Randomness
 from backend.problems import Problem
@@ -66,13 +66,8 @@ def enroll(request: Enrollment, authority: Authority, lenders: Mapping[str, Lend
 
 def register(name: LaneName, journal_key: PublicKey) -> None:
     """Make the lane known, with an empty journal of epoch 1 that is signed by ``journal_key``."""
-    Lane.create(
-        lane=name.lane,
-        store=name.store,
-        merchant=name.merchant,
-        journal_key=cbor.encode(journal_key.to_cose_key()),
-        hash=GENESIS_HASH,
-    )
+    Lane.create(lane=name.lane, store=name.store, merchant=name.merchant)
+    lanes.open_journal(name.lane, 1, journal_key)
 
 
 def _code(text: str) -> EnrollmentCode:

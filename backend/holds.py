@@ -54,9 +54,12 @@ def is_sold_otherwise(key: Attempt) -> bool:
     return any(state in APPROVED for (state,) in others)
 
 
-def hold_online(hold: Hold, account: Account, amount_minor: int, debit_minor: int) -> leases.OnlineFunding:
-    """Lease rule 5: hold the amount of an online sale if the lane's debit and what is available pay for it."""
-    outstanding = allowances.outstanding_at(hold.lane, account.lender, account.token)
+def hold_online(
+    hold: Hold, account: Account, amount_minor: int, debit_minor: int, *, epoch: int
+) -> leases.OnlineFunding:
+    """Lease rule 5: hold the amount of an online sale if what is available and the lane's debit, of its lease of
+    ``epoch``, pay for it."""
+    outstanding = allowances.outstanding_at(hold.lane, epoch, account.lender, account.token)
     funding = leases.fund_online(
         amount_minor,
         # After a cut the account stands above its limit; a sale paid by its lease alone does not raise that.
@@ -68,6 +71,7 @@ def hold_online(hold: Hold, account: Account, amount_minor: int, debit_minor: in
         accounts.move(account, held_minor=amount_minor)
         hold.account, hold.amount_minor, hold.held_minor = account.token, amount_minor, amount_minor
         hold.online_minor, hold.online_use_minor = amount_minor, funding.from_lease_minor
+        hold.lease_epoch = epoch
         save(hold)
     return funding
 
@@ -83,21 +87,24 @@ def undo_online(hold: Hold) -> int:
     return undone
 
 
-def approve(hold: Hold, account: Account, amount_minor: int, delta_minor: int, *, answered_minor: int) -> int:
+def approve(
+    hold: Hold, account: Account, amount_minor: int, delta_minor: int, *, epoch: int, answered_minor: int
+) -> int:
     """Hold what the lane's journal says it approved; returns the excess that nothing covers.
 
-    ``delta_minor`` is what the lane took of its lease. ``answered_minor`` is what this backend's own answer to this
-    very attempt held of this account, just gone back to available: what the lease does not cover (any more) may come
-    from there, and from nowhere else. A lane's word alone never spends available credit.
+    ``delta_minor`` is what the lane took of its lease of ``epoch``. ``answered_minor`` is what this backend's own
+    answer to this very attempt held of this account, just gone back to available: what the lease does not cover (any
+    more) may come from there, and from nowhere else. A lane's word alone never spends available credit.
     """
-    outstanding = allowances.outstanding_at(hold.lane, account.lender, account.token)
+    outstanding = allowances.outstanding_at(hold.lane, epoch, account.lender, account.token)
     posted = leases.post_spend(delta_minor, outstanding).posted_minor
     free = min(answered_minor, max(0, allowances.available(account)))
     held = posted + min(amount_minor - posted, free)
     spent = min(delta_minor, held)
-    allowances.spend(hold.lane, account.lender, account.token, spent)
+    allowances.spend(hold.lane, epoch, account.lender, account.token, spent)
     accounts.move(account, held_minor=held)
-    hold.account, hold.amount_minor, hold.held_minor, hold.lease_minor = account.token, amount_minor, held, spent
+    hold.account, hold.amount_minor, hold.held_minor = account.token, amount_minor, held
+    hold.lease_minor, hold.lease_epoch = spent, epoch
     return amount_minor - held
 
 
@@ -124,7 +131,7 @@ def _release(hold: Hold, debt_minor: int, restored_minor: int) -> int:
     account = _account(hold)
     restorable = min(restored_minor, hold.lease_minor, hold.held_minor - debt_minor)
     accounts.move(account, held_minor=-hold.held_minor, used_minor=debt_minor)
-    allowances.spend(hold.lane, hold.lender, account.token, -restorable)
+    allowances.spend(hold.lane, hold.lease_epoch, hold.lender, account.token, -restorable)
     hold.lease_minor -= restorable
     hold.held_minor = 0
     return restored_minor - restorable

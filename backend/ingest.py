@@ -18,7 +18,7 @@ from backend.database import inserting, put, rows
 from backend.lenders import Lender
 from backend.postings import Books, Result
 from backend.problems import Problem
-from backend.schema import Dispute, JournalEntry, Lane
+from backend.schema import Dispute, Journal, JournalEntry
 from backend.wire import b64url
 
 _STORE = inserting(JournalEntry)
@@ -44,22 +44,17 @@ def ingest(upload: Upload, *, lenders: Mapping[str, Lender], now_s: int) -> dict
 
     Raises Problem: lane_unknown, epoch_unknown, journal_gap, journal_fork, journal_malformed, upload_signature.
     """
-    lane = lanes.of_epoch(upload.lane, upload.epoch)
+    lane = lanes.journal(upload.lane, upload.epoch)
     if upload.first > lane.number + 1:
         raise Problem("journal_gap", f"expected number {lane.number + 1}, not {upload.first}", expected=lane.number + 1)
     known = _known(upload, lane)
     fresh = _follow(lane, upload.entries[len(known) :])
     _check_signature(upload, lane)
-    books = Books(lenders, lane.lease_epoch, now_s)
+    books = Books(lenders, now_s)
     results = [*known, *(_store(sealed, books) for sealed in fresh)]
     if fresh:
         _advance(lane, fresh[-1])
-    return {"acknowledged_through": lane.number, "results": results}
-
-
-def head_of(lane: Lane) -> Head:
-    """The end of the lane's chain as stored here."""
-    return Head(lane.lane, lane.epoch, lane.number, bytes(lane.hash), lane.lease_horizon)
+    return {"acknowledged_through": lane.number, "posted_through": lane.posted_number, "results": results}
 
 
 def entries_between(lane: str, epoch: int, first: int, last: int) -> Iterator[bytes]:
@@ -72,7 +67,7 @@ def entries_between(lane: str, epoch: int, first: int, last: int) -> Iterator[by
     return (bytes(data) for (data,) in query.tuples().iterator())
 
 
-def _known(upload: Upload, lane: Lane) -> list[dict[str, Any]]:
+def _known(upload: Upload, lane: Journal) -> list[dict[str, Any]]:
     """Answers for the entries that are stored already. The lane may have missed the first answer, so a dispute is
     told again. Other bytes under a known number are a fork."""
     query = (
@@ -92,20 +87,20 @@ def _known(upload: Upload, lane: Lane) -> list[dict[str, Any]]:
     return answers
 
 
-def _follow(lane: Lane, entries: Sequence[bytes]) -> list[Sealed]:
+def _follow(lane: Journal, entries: Sequence[bytes]) -> list[Sealed]:
     try:
-        return list(journal.follow(head_of(lane), entries))
+        return list(journal.follow(lanes.head_of(lane), entries))
     except JournalError as error:
         if error.reason == "fork":
             raise _fork(lane, str(error)) from None
         raise Problem("journal_malformed", str(error), reason=error.reason) from None
 
 
-def _fork(lane: Lane, detail: str) -> Problem:
+def _fork(lane: Journal, detail: str) -> Problem:
     return Problem("journal_fork", detail, expected=lane.number + 1, head=b64url(bytes(lane.hash)))
 
 
-def _check_signature(upload: Upload, lane: Lane) -> None:
+def _check_signature(upload: Upload, lane: Journal) -> None:
     end = Head(upload.lane, upload.epoch, upload.last, journal.digest(upload.entries[-1]))
     try:
         key = PublicKey.from_cose_key(cbor.decode(bytes(lane.journal_key)))
@@ -133,20 +128,24 @@ def _dispute(sealed: Sealed, result: Result, reason: str) -> None:
         lane=entry.lane,
         epoch=entry.epoch,
         number=entry.number,
-        lender=entry.lender,
-        account=result.account,
+        sequence=Dispute.select().where(Dispute.lane == entry.lane).count() + 1,
+        result=result.result,
         reason=reason,
-        amount_minor=result.minor,
         bearer=result.bearer,
+        lender=entry.lender,
+        sale_id=entry.sale_id,
+        account=result.account,
+        amount_minor=result.minor,
     )
 
 
-def _advance(lane: Lane, last: Sealed) -> None:
+def _advance(lane: Journal, last: Sealed) -> None:
     """The head moves, and with it the horizon by which leases lapse (lease rule 1): only by the lane's own word."""
-    Lane.update(number=last.entry.number, hash=last.hash, lease_horizon=last.entry.lease_horizon).where(
-        Lane.lane == lane.lane
-    ).execute()
-    lane.number = last.entry.number
+    number, horizon_s = last.entry.number, last.entry.lease_horizon
+    Journal.update(
+        number=number, hash=last.hash, horizon=horizon_s, posted_number=number, lease_horizon=horizon_s
+    ).where(Journal.lane == lane.lane, Journal.epoch == lane.epoch).execute()
+    lane.number = lane.posted_number = number
 
 
 def _answer(number: int, result: Result) -> dict[str, Any]:

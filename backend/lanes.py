@@ -1,19 +1,38 @@
-"""Lanes as the backend knows them.
+"""Lanes and their journals as the backend knows them.
 
-The one rule: a lane that is not enrolled gets nothing, whatever its certificate says.
+The one rule: a lane that is not enrolled gets nothing, whatever its certificate says; and a lease belongs to the
+journal of one epoch, which alone can end it.
 """
 
 from __future__ import annotations
 
+from typing import Final
+
+from agent.core import cbor
+from agent.core.cose import PublicKey
+from agent.core.journal import GENESIS_HASH, Head
 from backend.database import load, selecting
 from backend.problems import Problem
-from backend.schema import Lane
+from backend.schema import Journal, Lane
 
-_FIND = selecting(Lane, Lane.lane == "")  # compiled once: it is on the path of every request
+OPEN: Final = "open"
+"""Of the lane's present device."""
+DRAINING: Final = "draining"
+"""Of a device that was replaced: it sends what it still has, and takes effect."""
+QUARANTINED: Final = "quarantined"
+"""What still comes is kept and shown, and moves no money."""
+CLOSED: Final = "closed"
+"""Ended: nothing comes any more."""
+WRITTEN_OFF: Final = "written_off"
+"""Given up: its leases are counted no more, what still surfaces is the lender's risk (lease rule 1)."""
+
+# Compiled once: they are on the path of every request.
+_FIND: Final = selecting(Lane, Lane.lane == "")
+_JOURNAL: Final = selecting(Journal, Journal.lane == "", Journal.epoch == 0)
 
 
 def find(lane: str) -> Lane:
-    """The lane and the head of its journal. Raises Problem("lane_unknown")."""
+    """Raises Problem("lane_unknown")."""
     row = load(Lane, _FIND, lane)
     if row is None:
         raise Problem("lane_unknown", lane)
@@ -21,8 +40,35 @@ def find(lane: str) -> Lane:
 
 
 def of_epoch(lane: str, epoch: int) -> Lane:
-    """The lane, if ``epoch`` is the one that its journal is in. Raises Problem: lane_unknown, epoch_unknown."""
+    """The lane, if ``epoch`` is its current one. Raises Problem: lane_unknown, epoch_unknown."""
     row = find(lane)
     if row.epoch != epoch:
         raise Problem("epoch_unknown", f"epoch {epoch}, this lane writes epoch {row.epoch}", epoch=row.epoch)
     return row
+
+
+def journal(lane: str, epoch: int) -> Journal:
+    """The journal of that epoch, current or not. Raises Problem: lane_unknown, epoch_unknown."""
+    row = load(Journal, _JOURNAL, lane, epoch)
+    if row is None:
+        current = find(lane).epoch
+        raise Problem("epoch_unknown", f"epoch {epoch}, this lane writes epoch {current}", epoch=current)
+    return row
+
+
+def open_journal(lane: str, epoch: int, key: PublicKey) -> Journal:
+    """An empty journal, signed for by ``key``, that becomes the lane's current one. What becomes of the one before
+    is the caller's to say (``set_state``). To be called inside a transaction."""
+    Lane.update(epoch=epoch).where(Lane.lane == lane).execute()
+    return Journal.create(
+        lane=lane, epoch=epoch, journal_key=cbor.encode(key.to_cose_key()), hash=GENESIS_HASH, state=OPEN
+    )
+
+
+def set_state(lane: str, epoch: int, state: str) -> None:
+    Journal.update(state=state).where(Journal.lane == lane, Journal.epoch == epoch).execute()
+
+
+def head_of(row: Journal) -> Head:
+    """The end of a journal's chain as stored here."""
+    return Head(row.lane, row.epoch, row.number, bytes(row.hash), row.horizon)

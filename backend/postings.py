@@ -36,10 +36,9 @@ class _Parked(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """What posting needs besides the rows: the lenders, the lane's open lease epoch, the time in UTC seconds."""
+    """What posting needs besides the rows: the lenders, and the time in UTC seconds."""
 
     lenders: Mapping[str, Lender]
-    lease_epoch: int
     now_s: int
 
 
@@ -48,6 +47,7 @@ class _Facts:
     """The body of an entry of a sale, every field checked."""
 
     key: Attempt
+    epoch: int
     lender: Lender
     event: HoldEvent
     amount_minor: int
@@ -109,7 +109,9 @@ def _approve(hold: Hold, facts: _Facts) -> Result:
     assert account is not None
     if facts.is_cap and not answered:
         return _use_cap(hold, facts, account)
-    excess = holds.approve(hold, account, facts.amount_minor, facts.delta_minor, answered_minor=answered)
+    excess = holds.approve(
+        hold, account, facts.amount_minor, facts.delta_minor, epoch=facts.epoch, answered_minor=answered
+    )
     if excess:
         reason = "online_not_answered" if facts.is_online and not answered else "lease_excess"
         return Result("disputed", reason, account.token, excess, "lender")
@@ -136,7 +138,7 @@ def _use_cap(hold: Hold, facts: _Facts, account: Account) -> Result:
         attempt=facts.key.attempt,
         amount_minor=facts.amount_minor,
     )
-    if allowances.has_record(facts.key.lane, facts.key.lender, account.token):
+    if allowances.has_record(facts.key.lane, facts.epoch, facts.key.lender, account.token):
         return Result("disputed", "cap_with_record", account.token, facts.amount_minor, "merchant")
     if facts.amount_minor > facts.lender.policy.limits.cap_minor_max:
         return Result("disputed", "cap_exceeded", account.token, facts.amount_minor, "merchant")
@@ -172,14 +174,14 @@ def _restored(hold: Hold, not_restored_minor: int) -> Result:
 def _lease_return(entry: Entry, books: Books) -> Result:
     """Lease rule 8: what the lane gives back is subtracted like a spend."""
     lender = _lender(entry, books)
-    token, delta = _account_of(entry), _delta(entry, books)
+    token, delta = _account_of(entry), _delta(entry)
     if token is None or delta <= 0:
         raise _Parked("body_malformed")
     account = accounts.find(lender.lender, token)
     if account is None:
         raise _Parked("account_unknown")
-    left = allowances.outstanding_at(entry.lane, lender.lender, token)
-    allowances.spend(entry.lane, lender.lender, token, min(delta, left))
+    left = allowances.outstanding_at(entry.lane, entry.epoch, lender.lender, token)
+    allowances.spend(entry.lane, entry.epoch, lender.lender, token, min(delta, left))
     accounts.touch(account)
     if delta > left:
         return Result("disputed", "lease_return_excess", token, delta - left, "lender")
@@ -192,7 +194,7 @@ def _snapshot_installed(entry: Entry, books: Books) -> Result:
     sequence = entry.body.get("sequence")
     if type(sequence) is not int or not snapshots.exists(entry.lane, lender.lender, sequence):
         raise _Parked("snapshot_unknown")
-    allowances.installed(entry.lane, lender.lender, sequence)
+    allowances.installed(entry.lane, entry.epoch, lender.lender, sequence)
     return Result()
 
 
@@ -240,10 +242,11 @@ def _facts(entry: Entry, books: Books) -> _Facts:
     cti = body.get("cti")
     return _Facts(
         key=_key(entry, books),
+        epoch=entry.epoch,
         lender=lender,
         event=event,
         amount_minor=amount,
-        delta_minor=0 if event is HoldEvent.INTEND else _delta(entry, books),
+        delta_minor=0 if event is HoldEvent.INTEND else _delta(entry),
         account=_account_of(entry),
         cti=cti if isinstance(cti, bytes) and len(cti) == 8 else None,
         is_online=entry.kind == Kind.ONLINE_OUTCOME,
@@ -258,14 +261,14 @@ def _lender(entry: Entry, books: Books) -> Lender:
     return lender
 
 
-def _delta(entry: Entry, books: Books) -> int:
-    """What the entry took from the lease of the open lease epoch; 0 if it says nothing of a lease."""
+def _delta(entry: Entry) -> int:
+    """What the entry took from the lease of its own epoch; 0 if it says nothing of a lease."""
     lease = entry.body.get("lease")
     if lease is None:
         return 0
     if not isinstance(lease, dict) or type(lease.get("delta_minor")) is not int:
         raise _Parked("body_malformed")
-    if lease.get("epoch") != books.lease_epoch:
+    if lease.get("epoch") != entry.epoch:
         raise _Parked("lease_epoch_closed")
     delta: int = lease["delta_minor"]
     if abs(delta) > MINOR_MAX:

@@ -1,7 +1,8 @@
 """The tables of the backend.
 
 The one rule: every key begins with lane or account, so that the tables shard by one of them, and no row is counted
-from a sequence that all lanes share. ``lender`` is in every key that concerns money.
+from a sequence that all lanes share. ``lender`` is in every key that concerns money. Amounts, numbers and times are
+64 bits wide everywhere.
 
 Opening a database binds these tables to it: a process works on one database at a time.
 """
@@ -10,28 +11,29 @@ from __future__ import annotations
 
 from typing import Any
 
-from peewee import BlobField, BooleanField, CompositeKey, IntegerField, Model, TextField
+from peewee import BigIntegerField, BlobField, BooleanField, CompositeKey, Model, TextField
 from playhouse.apsw_ext import APSWDatabase
 
-VERSION = 1
-"""``user_version`` of this schema."""
+VERSION = 2
+"""The version of this schema, kept in the database."""
 
 
 class _Row(Model):
     class Meta:
         legacy_table_names = False
-        without_rowid = True
-        database = APSWDatabase(None)  # gives the dialect; `database.open_database` binds the real one
+        database = APSWDatabase(None)  # `database.open_database` binds the real one
 
 
 class Lender(_Row):
-    """Who gives the credit. ``key_list`` and ``policy`` are the signed documents in force."""
+    """Who gives the credit. ``key_list`` and ``policy`` are the signed documents in force; ``fee_basis_points`` is what
+    a merchant pays of each captured amount, in hundredths of a percent."""
 
     lender = TextField(primary_key=True)
     name = TextField()
     currency = TextField()
     key_list = BlobField()
     policy = BlobField()
+    fee_basis_points = BigIntegerField(default=60)
 
 
 class LenderKey(_Row):
@@ -46,20 +48,22 @@ class LenderKey(_Row):
 
 
 class Account(_Row):
-    """A credit account. ``held_minor`` and ``used_minor`` change only together with ``revision`` (compare and set).
+    """A credit account. Whatever changes its money changes its ``revision`` (compare and set), a grant too.
 
+    ``edition`` counts the changes that lanes should hear of: a lane's record of an older one is out of date.
     ``limit_cut``: the limit was set below what was already promised; the account may then stand above its limit.
     """
 
     token = BlobField()
     lender = TextField()
-    limit_minor = IntegerField()
-    used_minor = IntegerField(default=0)
-    held_minor = IntegerField(default=0)
+    limit_minor = BigIntegerField()
+    used_minor = BigIntegerField(default=0)
+    held_minor = BigIntegerField(default=0)
     blocked = BooleanField(default=False)
     step_up = BooleanField(default=False)
-    tier = IntegerField(default=1)
-    revision = IntegerField(default=1)
+    tier = BigIntegerField(default=1)
+    revision = BigIntegerField(default=1)
+    edition = BigIntegerField(default=1)
     limit_cut = BooleanField(default=False)
 
     class Meta:
@@ -67,64 +71,104 @@ class Account(_Row):
         indexes = ((("lender", "token"), True),)
 
 
+class Posting(_Row):
+    """One movement of an account's money, both halves of it: ``minor`` is taken from ``credit`` and put to ``debit``.
+
+    One row, so that neither half can be there without the other. The sides are ``accounts.Side``; ``revision`` is the
+    account's after the movement, ``cause`` what moved it.
+    """
+
+    account = BlobField()
+    lender = TextField()
+    revision = BigIntegerField()
+    debit = TextField()
+    credit = TextField()
+    minor = BigIntegerField()
+    cause = TextField()
+
+    class Meta:
+        primary_key = CompositeKey("account", "lender", "revision", "debit")
+
+
 class Lane(_Row):
-    """A lane and the head of its journal. ``lease_horizon`` is that of the last entry ingested (lease rule 1)."""
+    """A lane; ``epoch`` is that of its current journal, and so of the leases that it may still be granted."""
 
     lane = TextField(primary_key=True)
     store = TextField()
     merchant = TextField()
+    epoch = BigIntegerField(default=1)
+
+
+class Journal(_Row):
+    """One life of a lane's journal. ``number``, ``hash`` and ``horizon`` are its head as stored here;
+    ``posted_number`` and ``lease_horizon`` (lease rule 1) how far its entries have taken effect.
+
+    ``state``: ``lanes.OPEN`` and its fellows. Written off, its leases count no more.
+    """
+
+    lane = TextField()
+    epoch = BigIntegerField()
     journal_key = BlobField()
-    epoch = IntegerField(default=1)
-    lease_epoch = IntegerField(default=1)
-    number = IntegerField(default=0)
+    number = BigIntegerField(default=0)
     hash = BlobField()
-    lease_horizon = IntegerField(default=0)
+    horizon = BigIntegerField(default=0)
+    posted_number = BigIntegerField(default=0)
+    lease_horizon = BigIntegerField(default=0)
+    state = TextField()
+
+    class Meta:
+        primary_key = CompositeKey("lane", "epoch")
 
 
 class Installed(_Row):
-    """The newest snapshot that a lane has journaled as installed."""
+    """The newest snapshot that a journal has told as installed."""
 
     lane = TextField()
+    epoch = BigIntegerField()
     lender = TextField()
-    sequence = IntegerField()
+    sequence = BigIntegerField()
 
     class Meta:
-        primary_key = CompositeKey("lane", "lender")
+        primary_key = CompositeKey("lane", "epoch", "lender")
 
 
 class LeaseGrant(_Row):
-    """What a signed layer lets a lane spend of an account; ``spent_minor`` was ingested after ``applied_*``.
+    """What a signed layer lets a lane spend of an account, told in the journal of ``epoch``.
 
-    ``revision`` is the account's when the layer was cut: a later one means that the lane's record is old.
+    ``spent_minor`` was posted after ``applied_number``. ``edition`` is the account's when the layer was cut.
     """
 
     account = BlobField()
     lender = TextField()
     lane = TextField()
-    sequence = IntegerField()
-    granted_minor = IntegerField()
-    applied_epoch = IntegerField()
-    applied_number = IntegerField()
-    valid_until_s = IntegerField()
-    spent_minor = IntegerField(default=0)
-    revision = IntegerField()
+    epoch = BigIntegerField()
+    sequence = BigIntegerField()
+    granted_minor = BigIntegerField()
+    applied_number = BigIntegerField()
+    valid_until_s = BigIntegerField()
+    spent_minor = BigIntegerField(default=0)
+    edition = BigIntegerField()
 
     class Meta:
-        primary_key = CompositeKey("account", "lender", "lane", "sequence")
-        indexes = ((("lane", "lender", "account", "sequence"), True),)
+        primary_key = CompositeKey("account", "lender", "lane", "epoch", "sequence")
+        indexes = ((("lane", "epoch", "lender", "account", "sequence"), True),)
 
 
 class SnapshotLayer(_Row):
-    """A signed layer for one lane. ``digest`` identifies it for the layer above, ``sha256`` is of the whole file."""
+    """A signed layer for one lane. ``digest`` identifies it for the layer above, ``sha256`` is of the whole file.
+
+    Sequences go on from epoch to epoch; a stack is of one epoch.
+    """
 
     lane = TextField()
     lender = TextField()
-    sequence = IntegerField()
-    base_sequence = IntegerField()
-    built_at = IntegerField()
+    sequence = BigIntegerField()
+    epoch = BigIntegerField()
+    base_sequence = BigIntegerField()
+    built_at = BigIntegerField()
     digest = BlobField()
     sha256 = BlobField()
-    size = IntegerField()
+    size = BigIntegerField()
     data = BlobField()
 
     class Meta:
@@ -132,14 +176,17 @@ class SnapshotLayer(_Row):
 
 
 class JournalEntry(_Row):
-    """The lane's half of the tally: the exact bytes that it signed for, and what became of them here."""
+    """The lane's half of the tally: the exact bytes that it signed for, and what became of them here.
+
+    ``result`` is null from storing to posting; ``reason`` is null for what was accepted.
+    """
 
     lane = TextField()
-    epoch = IntegerField()
-    number = IntegerField()
+    epoch = BigIntegerField()
+    number = BigIntegerField()
     kind = TextField()
     lender = TextField(null=True)
-    result = TextField()
+    result = TextField(null=True)
     reason = TextField(null=True)
     data = BlobField()
 
@@ -152,19 +199,24 @@ class Hold(_Row):
 
     ``held_minor``: its part of the account's held. ``online_minor``: the part of that which an online answer holds and
     the lane has not confirmed yet; ``online_use_minor``: how much of it comes from the lane's lease (lease rule 5).
+    ``lease_minor`` was spent of the lease of ``lease_epoch``. ``captured_minor`` became debt, ``refunded_minor`` of
+    that is no debt any more.
     """
 
     lane = TextField()
     lender = TextField()
     sale_id = TextField()
-    attempt = IntegerField()
+    attempt = BigIntegerField()
     state = TextField()
     account = BlobField(null=True)
-    amount_minor = IntegerField(default=0)
-    held_minor = IntegerField(default=0)
-    online_minor = IntegerField(default=0)
-    online_use_minor = IntegerField(default=0)
-    lease_minor = IntegerField(default=0)
+    amount_minor = BigIntegerField(default=0)
+    held_minor = BigIntegerField(default=0)
+    online_minor = BigIntegerField(default=0)
+    online_use_minor = BigIntegerField(default=0)
+    lease_minor = BigIntegerField(default=0)
+    lease_epoch = BigIntegerField(default=0)
+    captured_minor = BigIntegerField(default=0)
+    refunded_minor = BigIntegerField(default=0)
 
     class Meta:
         primary_key = CompositeKey("lane", "lender", "sale_id", "attempt")
@@ -177,7 +229,7 @@ class OnlineAnswer(_Row):
     lane = TextField()
     lender = TextField()
     sale_id = TextField()
-    attempt = IntegerField()
+    attempt = BigIntegerField()
     request_hash = BlobField()
     answer = BlobField()
 
@@ -205,27 +257,32 @@ class CapUse(_Row):
     lender = TextField()
     lane = TextField()
     sale_id = TextField()
-    attempt = IntegerField()
-    amount_minor = IntegerField()
+    attempt = BigIntegerField()
+    amount_minor = BigIntegerField()
 
     class Meta:
         primary_key = CompositeKey("account", "lender", "lane", "sale_id", "attempt")
 
 
 class Dispute(_Row):
-    """An entry that people must look at: why, how much, and who bears it (lender, merchant or operator)."""
+    """An entry that people must look at: what became of it, why, how much, and who bears it (lender, merchant or
+    operator). ``sequence`` counts the lane's disputes in the order in which they were found."""
 
     lane = TextField()
-    epoch = IntegerField()
-    number = IntegerField()
-    lender = TextField(null=True)
-    account = BlobField(null=True)
+    epoch = BigIntegerField()
+    number = BigIntegerField()
+    sequence = BigIntegerField()
+    result = TextField()
     reason = TextField()
-    amount_minor = IntegerField()
     bearer = TextField()
+    lender = TextField(null=True)
+    sale_id = TextField(null=True)
+    account = BlobField(null=True)
+    amount_minor = BigIntegerField()
 
     class Meta:
         primary_key = CompositeKey("lane", "epoch", "number")
+        indexes = ((("lane", "sequence"), True),)
 
 
 class Settlement(_Row):
@@ -233,8 +290,8 @@ class Settlement(_Row):
 
     lane = TextField()
     lender = TextField()
-    epoch = IntegerField()
-    batch = IntegerField()
+    epoch = BigIntegerField()
+    batch = BigIntegerField()
     request_hash = BlobField()
     answer = BlobField()
 
@@ -252,12 +309,12 @@ class EnrollmentCode(_Row):
     merchant_name = TextField()
     category = TextField()
     currency = TextField()
-    expires_at = IntegerField()
+    expires_at = BigIntegerField()
     request_hash = BlobField(null=True)
     answer = BlobField(null=True)
 
 
 TABLES: tuple[Any, ...] = (
-    Lender, LenderKey, Account, Lane, Installed, LeaseGrant, SnapshotLayer, JournalEntry, Hold, OnlineAnswer,
-    UsedProof, CapUse, Dispute, Settlement, EnrollmentCode,
+    Lender, LenderKey, Account, Posting, Lane, Journal, Installed, LeaseGrant, SnapshotLayer, JournalEntry, Hold,
+    OnlineAnswer, UsedProof, CapUse, Dispute, Settlement, EnrollmentCode,
 )  # fmt: skip

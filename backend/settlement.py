@@ -43,7 +43,7 @@ def settle(request: SettlementRequest, lane: str) -> bytes:
 
 
 def _check_received(request: SettlementRequest, lane: str) -> None:
-    row = lanes.of_epoch(lane, request.epoch)
+    row = lanes.journal(lane, request.epoch)
     if request.last_number > row.number:
         raise Problem("journal_behind", f"received through {row.number}", acknowledged_through=row.number)
 

@@ -14,7 +14,6 @@ from typing import Any, Final
 
 from peewee import ModelSelect, fn
 
-from agent.core.journal import Position
 from agent.core.snapshot_builder import VALID_UNIT_S, build_layer
 from agent.core.snapshot_layer import ALLOWANCE_MAX_MINOR, Record
 from agent.core.snapshot_manifest import Manifest
@@ -61,7 +60,7 @@ class Cut:
     lender: Lender
     sequence: int
     below: SnapshotLayer | None
-    applied_through: Position
+    applied_number: int
     now_s: int
 
 
@@ -85,10 +84,10 @@ def build(lane: str, lender: Lender, plan: Plan, *, is_base: bool, now_s: int) -
 def begin(lane: str, lender: Lender, *, is_base: bool, now_s: int) -> Cut:
     """Lease rule 3: note how far the journal is included, before any figure is read."""
     row = lanes.find(lane)
+    applied_number = lanes.journal(lane, row.epoch).posted_number
     layers = stack(lane, lender.lender)
     below = layers[-1] if layers and not is_base else None
-    sequence = layers[-1].sequence + 1 if layers else 1
-    return Cut(row, lender, sequence, below, Position(row.epoch, row.number), now_s)
+    return Cut(row, lender, _newest(lane, lender.lender) + 1, below, applied_number, now_s)
 
 
 def fill(cut: Cut, plan: Plan) -> SnapshotLayer:
@@ -105,6 +104,7 @@ def fill(cut: Cut, plan: Plan) -> SnapshotLayer:
         lane=lane,
         lender=lender,
         sequence=cut.sequence,
+        epoch=cut.lane.epoch,
         base_sequence=manifest.base_sequence,
         built_at=cut.now_s,
         digest=digest,
@@ -115,8 +115,9 @@ def fill(cut: Cut, plan: Plan) -> SnapshotLayer:
 
 
 def stack(lane: str, lender: str) -> list[SnapshotLayer]:
-    """The layers that the lane should have, bottom first, without their data."""
-    mine = (SnapshotLayer.lane == lane) & (SnapshotLayer.lender == lender)
+    """The layers that the lane should have in its current epoch, bottom first, without their data."""
+    epoch = Lane.select(Lane.epoch).where(Lane.lane == lane)
+    mine = (SnapshotLayer.lane == lane) & (SnapshotLayer.lender == lender) & (SnapshotLayer.epoch == epoch)
     base = SnapshotLayer.select(fn.MAX(SnapshotLayer.base_sequence)).where(mine).scalar()
     fields = [field for name, field in SnapshotLayer._meta.fields.items() if name != "data"]
     return list(
@@ -129,6 +130,12 @@ def stack(lane: str, lender: str) -> list[SnapshotLayer]:
 def exists(lane: str, lender: str, sequence: int) -> bool:
     """Whether this layer was ever cut for the lane."""
     return 0 < sequence < 2**53 and _find(lane, lender, sequence) is not None
+
+
+def _newest(lane: str, lender: str) -> int:
+    """The highest sequence ever used, in whatever epoch; 0 if none."""
+    mine = (SnapshotLayer.lane == lane) & (SnapshotLayer.lender == lender)
+    return SnapshotLayer.select(fn.MAX(SnapshotLayer.sequence)).where(mine).scalar() or 0
 
 
 def layer_bytes(lane: str, lender: str, sequence: int) -> bytes:
@@ -152,9 +159,10 @@ def _records(chosen: list[Account], cut: Cut, plan: Plan) -> Iterator[Record]:
         granted = allowances.grant(
             account,
             cut.lane.lane,
+            cut.lane.epoch,
             sequence=cut.sequence,
             planned_minor=plan.allowance_minor,
-            applied_through=cut.applied_through,
+            applied_number=cut.applied_number,
             valid_until_s=valid_until_s,
         )
         yield Record(
@@ -174,14 +182,14 @@ def _manifest(cut: Cut, plan: Plan) -> Manifest:
         merchant=cut.lane.merchant,
         store=cut.lane.store,
         lane=cut.lane.lane,
-        lease_epoch=cut.lane.lease_epoch,
+        lease_epoch=cut.lane.epoch,
         sequence=cut.sequence,
         base_sequence=below.base_sequence if below else cut.sequence,
         below=bytes(below.digest) if below else None,
         built_at=cut.now_s,
         soft_age_s=plan.soft_age_s,
         hard_age_s=plan.hard_age_s,
-        applied_through={cut.lane.lane: (cut.applied_through.epoch, cut.applied_through.number)},
+        applied_through={cut.lane.lane: (cut.lane.epoch, cut.applied_number)},
         currency=cut.lender.currency,
         policy_version=cut.lender.policy.version,
         origin=plan.origin,
@@ -190,10 +198,12 @@ def _manifest(cut: Cut, plan: Plan) -> Manifest:
 
 def _changed(lane: str, lender: str) -> ModelSelect[Account]:
     """Accounts whose figures changed since the lane's newest grant of them was written."""
+    epoch = Lane.select(Lane.epoch).where(Lane.lane == lane)
     told = LeaseGrant.select().where(
         LeaseGrant.lane == lane,
         LeaseGrant.lender == lender,
         LeaseGrant.account == Account.token,
-        LeaseGrant.revision >= Account.revision,
+        LeaseGrant.epoch == epoch,
+        LeaseGrant.edition >= Account.edition,
     )
     return Account.select().where(Account.lender == lender, ~fn.EXISTS(told)).order_by(Account.token)

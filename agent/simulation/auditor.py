@@ -27,7 +27,7 @@ from agent.simulation.printer import Paper
 from agent.simulation.recovery import DiskReader
 from backend import accounts, allowances, audit
 from backend.schema import Dispute, JournalEntry
-from backend.schema import Lane as LaneRow
+from backend.schema import Journal as JournalRow
 
 LAST_EVENTS: Final = 40
 TERMS_OF_AN_ANSWER: Final = ("amount_minor", "response_code", "reason", "authorization_code", "mode")
@@ -140,7 +140,7 @@ class Auditor(Witness):
         self.note(f"{lane.name.lane} acknowledged through {through}")
         if self._backend is None or self._backend.backend is None:
             return
-        row = LaneRow.get(LaneRow.lane == lane.name.lane)
+        row = JournalRow.get(JournalRow.lane == lane.name.lane, JournalRow.epoch == 1)
         if row.number < through:
             self.violated(f"promise 2: {through} acknowledged to {lane.name.lane}, the backend has {row.number}")
 

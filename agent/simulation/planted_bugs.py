@@ -73,9 +73,9 @@ def free_the_debit_at_the_intent() -> Iterator[None]:
         key, body = (entry.lane, entry.sale_id, entry.attempt), entry.body
         if entry.kind == Kind.ONLINE_INTENT and body["lease"]:
             debits[key] = body["lease"]["debit_minor"]
-            allowances.spend(entry.lane, entry.lender, body["account"], debits[key])
+            allowances.spend(entry.lane, entry.epoch, entry.lender, body["account"], debits[key])
         elif entry.kind in (Kind.ONLINE_OUTCOME, Kind.AUTHORIZATION, Kind.DECLINE) and key in debits:
-            allowances.spend(entry.lane, entry.lender, body["account"], -debits.pop(key))
+            allowances.spend(entry.lane, entry.epoch, entry.lender, body["account"], -debits.pop(key))
         return post(entry, books)
 
     with mock.patch.object(postings, "post", early):

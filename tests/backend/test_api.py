@@ -137,7 +137,7 @@ def test_an_upload_is_acknowledged_and_a_repeated_one_changes_nothing(shop: Shop
     results = [{"number": 1, "result": "accepted"}, {"number": 2, "result": "accepted"}]
     parked = {"number": 3, "result": "parked", "reason": "kind_unknown"}
     answer = call("POST", "/v1/journal", body, content_encoding="zstd")
-    assert answer.json() == {"acknowledged_through": 3, "results": [*results, parked]}
+    assert answer.json() == {"acknowledged_through": 3, "posted_through": 3, "results": [*results, parked]}
     again = call("POST", "/v1/journal", body, content_encoding="zstd").json()
     assert [row["result"] for row in again["results"]] == ["duplicate", "duplicate", "parked"]
     assert shop.account().cap_minor == 70

@@ -7,7 +7,7 @@ import pytest
 
 from backend import accounts, audit
 from backend.accounts import AccountContended, AccountRefused
-from backend.schema import Account, Hold, JournalEntry, Lane
+from backend.schema import Account, Hold, Journal, JournalEntry
 from tests.backend.lanes import LENDER, Shop
 
 Planted = Callable[[], Any]
@@ -21,7 +21,7 @@ DAMAGE: list[Any] = [
         lambda: JournalEntry.delete().where(JournalEntry.number == 2).execute(), "chain after entry 1", id="gap"
     ),
     pytest.param(lambda: JournalEntry.delete().where(JournalEntry.number == 3).execute(), "ends at entry 2", id="tail"),
-    pytest.param(lambda: Lane.update(hash=bytes(32)).execute(), "not at entry 3", id="head"),
+    pytest.param(lambda: Journal.update(hash=bytes(32)).execute(), "not at entry 3", id="head"),
     pytest.param(
         lambda: (
             JournalEntry.update(data=JournalEntry.get(JournalEntry.number == 1).data)
