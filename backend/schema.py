@@ -154,6 +154,26 @@ class LeaseGrant(_Row):
         indexes = ((("lane", "epoch", "lender", "account", "sequence"), True),)
 
 
+class Recall(_Row):
+    """A lane is asked to give back the lease of ``account`` (null: all of its leases); open until ``ended_at``.
+
+    ``sequence`` is that of the lane's newest layer when it was asked, and then when it ended; see ``recalls``.
+    """
+
+    lane = TextField()
+    lender = TextField()
+    number = BigIntegerField()
+    account = BlobField(null=True)
+    reason = TextField()
+    requested_at = BigIntegerField()
+    hold_until_s = BigIntegerField()
+    sequence = BigIntegerField()
+    ended_at = BigIntegerField(null=True)
+
+    class Meta:
+        primary_key = CompositeKey("lane", "lender", "number")
+
+
 class SnapshotLayer(_Row):
     """A signed layer for one lane. ``digest`` identifies it for the layer above, ``sha256`` is of the whole file.
 
@@ -285,6 +305,33 @@ class Dispute(_Row):
         indexes = ((("lane", "sequence"), True),)
 
 
+class Resolution(_Row):
+    """What people made of a dispute: written once, beside it."""
+
+    lane = TextField()
+    epoch = BigIntegerField()
+    number = BigIntegerField()
+    resolved_at = BigIntegerField()
+    note = TextField()
+
+    class Meta:
+        primary_key = CompositeKey("lane", "epoch", "number")
+
+
+class Visit(_Row):
+    """A past purchase of an account, for planning where it will shop; no money of the ledger."""
+
+    account = BlobField()
+    lender = TextField()
+    at_s = BigIntegerField()
+    store = TextField()
+    lane = TextField()
+    amount_minor = BigIntegerField()
+
+    class Meta:
+        primary_key = CompositeKey("account", "lender", "at_s")
+
+
 class Settlement(_Row):
     """A closed batch: what the lane said, and what was answered, byte for byte."""
 
@@ -315,6 +362,6 @@ class EnrollmentCode(_Row):
 
 
 TABLES: tuple[Any, ...] = (
-    Lender, LenderKey, Account, Posting, Lane, Journal, Installed, LeaseGrant, SnapshotLayer, JournalEntry, Hold,
-    OnlineAnswer, UsedProof, CapUse, Dispute, Settlement, EnrollmentCode,
+    Lender, LenderKey, Account, Posting, Lane, Journal, Installed, LeaseGrant, Recall, SnapshotLayer, JournalEntry, Hold,
+    OnlineAnswer, UsedProof, CapUse, Dispute, Resolution, Visit, Settlement, EnrollmentCode,
 )  # fmt: skip
