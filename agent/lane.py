@@ -27,6 +27,7 @@ from agent.services.lease_desk import LeaseDesk
 from agent.services.lenders import EnrolledLender, Lenders
 from agent.services.printing import Spooler
 from agent.services.settlement import Settlement
+from agent.services.standing import Standing
 from agent.services.timekeeping import LaneClock
 from agent.texts import Language
 from agent.uplink.lane_side import DocumentKind, EntryResult, LayerFile, LenderState, LinkState, TimeRequest, Upload
@@ -69,15 +70,18 @@ class Lane:
         clock: Clock,
         random_bytes: Randomness,
         free_bytes: Callable[[], int],
+        certificate_expires_at: Callable[[], int | None] = lambda: None,
     ) -> None:
         self.settings, self.ledger, self.backend = settings, ledger, backend
         self._free_bytes, self._journal_key = free_bytes, journal_key
+        self._certificate_expires_at = certificate_expires_at
         self.clock = LaneClock(clock, ledger, random_bytes, holdover_max_s=settings.clock_holdover_max_s)
         self._begin_chain(enrolled[0].lender)
         self.lenders = Lenders(settings.lane, enrolled, ledger, snapshots, self.clock)
         self.events = Events()
         self.spooler = Spooler(ledger, printer, self._lane_clock)
         self.forwarding = Forwarding(ledger, journal_key, self.lenders, self.clock, changed=self._queue_changed)
+        self.standing = Standing(ledger, changed=self._queue_changed)
         self.settlement = Settlement(ledger, backend, self.clock)
         self.leases = LeaseDesk(settings.lane, ledger, self.lenders, self.clock, backend)
         self.checkout = Checkout(
@@ -152,6 +156,7 @@ class Lane:
             batches_different=self.ledger.differing_batches(),
             lenders=self.lenders.all(),
             now_s=reading.now_s,
+            certificate_expires_at=self._certificate_expires_at(),
         )
 
     def _limits(self) -> LimitFacts:
@@ -161,6 +166,7 @@ class Lane:
             free_bytes=self._free_bytes(),
             free_bytes_min=self.settings.free_bytes_min,
             forked=self.forwarding.fork is not None,
+            access_refusal=self.standing.refusal,
         )
 
     def conditions(self) -> tuple[Condition, ...]:
@@ -238,6 +244,12 @@ class LaneDesk:
         del sequence  # the last layer's, and each layer is checked against its own
         return self._lane.lenders.install_snapshot(lender, [(layer.sequence, layer.path) for layer in layers])
 
+    async def recall(self, lender: str, accounts: Sequence[bytes], reason: str) -> Sequence[bytes]:
+        return await self._lane.leases.recalled(lender, accounts, reason)
+
     async def link(self, state: LinkState, detail: str) -> None:
         self.link_detail = detail
         self._lane.events.publish("link", {"state": str(state), "detail": detail})
+
+    async def access(self, refusal: str | None) -> None:
+        self._lane.standing.told(refusal)

@@ -13,6 +13,9 @@ from typing import Final, Literal
 from agent.services.lenders import POLICY, SNAPSHOT, Lender
 
 Severity = Literal["info", "warning", "error"]
+DAY_S: Final = 86_400
+CERTIFICATE_WARN_S: Final = 14 * DAY_S
+"""By then the lane has tried to renew daily for months: somebody has to look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,7 @@ class LimitFacts:
     free_bytes: int
     free_bytes_min: int
     forked: bool
+    access_refusal: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,7 @@ class LaneFacts:
     batches_different: int
     lenders: tuple[Lender, ...]
     now_s: int
+    certificate_expires_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +96,34 @@ def _fork(facts: LimitFacts) -> str | None:
     return "the backend has other entries than this lane; nothing is sent" if facts.forked else None
 
 
+def _revoked(facts: LimitFacts) -> str | None:
+    refused = facts.access_refusal == "lane_revoked"
+    return "the backend has revoked this lane; its records are still sent" if refused else None
+
+
+def _replaced(facts: LimitFacts) -> str | None:
+    refused = facts.access_refusal == "lane_replaced"
+    return "another device is this lane now; the records of this one are still sent" if refused else None
+
+
+def _certificate_expired(facts: LaneFacts) -> str | None:
+    end_s = facts.certificate_expires_at
+    if end_s is not None and end_s <= facts.now_s:
+        return f"expired {(facts.now_s - end_s) // DAY_S} days ago; only a renewal and the journal are still taken"
+    if facts.limits.access_refusal == "certificate_expired":
+        return "the backend says that it has expired; only a renewal and the journal are still taken"
+    return None
+
+
+def _certificate_expires(facts: LaneFacts) -> str | None:
+    left_s = (facts.certificate_expires_at or 0) - facts.now_s
+    return f"{left_s // DAY_S} days left; the lane renews it by itself when online" if _is_near(left_s) else None
+
+
+def _is_near(left_s: int) -> bool:
+    return 0 < left_s < CERTIFICATE_WARN_S
+
+
 def _printer(facts: LaneFacts) -> str | None:
     return facts.printer_reason
 
@@ -138,12 +171,16 @@ LIMIT_RULES: Final = (
     LimitRule("queue_entries_max", _queue),
     LimitRule("free_space_min", _space),
     LimitRule("journal_fork", _fork),
+    LimitRule("lane_revoked", _revoked),
+    LimitRule("lane_replaced", _replaced),
 )
 
 # What is wrong with one lender does not end standing in for the others: the decision itself declines for that lender.
 RULES: Final = (
     Rule("uplink_unavailable", "warning", _link),
     Rule("clock_untrusted", "error", _clock),
+    Rule("certificate_expired", "error", _certificate_expired),
+    Rule("certificate_expires", "warning", _certificate_expires),
     Rule("policy_expired", "error", _policy),
     Rule("snapshot_missing", "error", _snapshot),
     Rule("snapshot_age", "warning", _snapshot_age),

@@ -9,21 +9,25 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import httpx
 import zstandard
 
 from agent.uplink import answers
+from agent.uplink.access import Access
 from agent.uplink.answers import decode_base64url, encode_base64url, encode_json
-from agent.uplink.faults import NoAnswer, NotReached
+from agent.uplink.event_stream import PushEvent, push_event
+from agent.uplink.faults import BackendFault, NoAnswer, NotReached, Refused
 from agent.uplink.http_answer import LIBRARY_FAULTS, Answer, bounded, checked, fault_of, media_type, plain, refusal
 from agent.uplink.lane_side import EntryResult, Upload
 
 ANSWER_BYTES_MAX: Final = 4 << 20
 DOCUMENT_BYTES_MAX: Final = 512 << 10
 ZSTD_LEVEL: Final = 3  # measured: 1.8 microseconds an entry, gzip 9.4
-_JSON: Final = {"Content-Type": "application/json"}
+JSON_TYPE: Final = "application/json"
+EVENT_STREAM: Final = "text/event-stream"
+_JSON: Final = {"Content-Type": JSON_TYPE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +68,11 @@ class Uploaded:
 class BackendClient:
     """The calls of the wire. `http` brings address, certificates and connect time-out; budgets are in seconds in all.
 
-    Every method raises BackendFault (faults.py) and nothing else.
+    Every method raises BackendFault (faults.py) and nothing else. `access` is whether the lane itself is served.
     """
 
     def __init__(self, http: httpx.AsyncClient, *, transfer_timeout_s: float) -> None:
+        self.access = Access()
         self._http = http
         self._transfer_timeout_s = transfer_timeout_s
 
@@ -92,6 +97,7 @@ class BackendClient:
         """POST /v1/heartbeat: the signed time, a COSE_Sign1 that only `run` can judge."""
         content = encode_json({"lender": lender, "nonce": encode_base64url(nonce), "queue_depth": queue_depth})
         answer = await self._ask("POST", "/v1/heartbeat", budget_s, headers=_JSON, content=content)
+        self.access.served()
         return decode_base64url(checked(answer, answers.heartbeat)["time"])
 
     async def ca(self) -> str:
@@ -135,6 +141,28 @@ class BackendClient:
         ]
         return StackRef(fields["sequence"], tuple(layers), answer.headers.get("ETag"))
 
+    async def event_stream(self, after: str) -> AsyncGenerator[bytes, None]:
+        """GET /v1/events as server-sent events after the cursor `after` (empty: from now), as they come in pieces.
+
+        How long to wait for a piece is the caller's to say.
+        """
+        headers = {"Accept": EVENT_STREAM, "Cache-Control": "no-store"} | ({"Last-Event-ID": after} if after else {})
+        patient = httpx.Timeout(self._http.timeout, read=None)
+        async with self._faults(), self._http.stream("GET", "/v1/events", headers=headers, timeout=patient) as response:
+            plain(response)
+            if response.status_code != 200 or media_type(response) != EVENT_STREAM:
+                raise await self._refusal(response)
+            async for piece in response.aiter_bytes():
+                yield piece
+
+    async def events(self, after: str, wait_s: int) -> tuple[list[PushEvent], str]:
+        """GET /v1/events as a long poll: what is new after the cursor, and the next cursor."""
+        query = {"wait_s": str(wait_s)} | ({"after": after} if after else {})
+        budget_s = wait_s + self._transfer_timeout_s
+        answer = await self._ask("GET", f"/v1/events?{urlencode(query)}", budget_s, headers={"Accept": JSON_TYPE})
+        fields = checked(answer, answers.events)
+        return [push_event(row) for row in fields["events"]], fields["cursor"]
+
     async def layer(self, url: str, offset: int) -> AsyncGenerator[tuple[int, bytes], None]:
         """A layer's bytes from `offset` on, as (place in the file, bytes); place 0 again if the server begins anew.
 
@@ -154,9 +182,12 @@ class BackendClient:
             return offset
         if response.status_code == 200:
             return 0
+        raise await self._refusal(response)
+
+    async def _refusal(self, response: httpx.Response) -> BackendFault:
         async with asyncio.timeout(self._transfer_timeout_s):
             content = await bounded(response, ANSWER_BYTES_MAX)
-        raise refusal(Answer(response.status_code, response.headers, content))
+        return self._refused(Answer(response.status_code, response.headers, content))
 
     async def _piece(self, pieces: AsyncIterator[bytes]) -> bytes:
         async with asyncio.timeout(self._transfer_timeout_s):
@@ -194,8 +225,14 @@ class BackendClient:
         ):
             answer = Answer(response.status_code, response.headers, await bounded(response, bytes_max))
         if answer.status not in (200, 304):
-            raise refusal(answer)
+            raise self._refused(answer)
         return answer
+
+    def _refused(self, answer: Answer) -> BackendFault:
+        fault = refusal(answer)
+        if isinstance(fault, Refused):
+            self.access.refused(fault.problem)
+        return fault
 
     @asynccontextmanager
     async def _faults(self) -> AsyncIterator[None]:

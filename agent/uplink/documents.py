@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from agent.uplink.backoff import Backoff
 from agent.uplink.client import BackendClient
-from agent.uplink.faults import BackendFault, Busy, Refused
+from agent.uplink.faults import BackendFault, Refused
 from agent.uplink.lane_side import DocumentKind, LaneSide
 from agent.uplink.link import Link, woken
 
@@ -25,7 +25,7 @@ class Documents:
         self._link = link
         self._pace = pace
         self._poll_s = poll_s
-        self._recovered = link.recovery()
+        self._recovered = link.recovery("keys", "policy")
         self._etags: dict[tuple[DocumentKind, str], str | None] = {}
 
     async def run(self) -> NoReturn:
@@ -40,7 +40,7 @@ class Documents:
                     await self._refresh(kind, state.lender)
         except BackendFault as fault:
             self._link.untimed(fault)
-            return self._pace.next_s(fault.retry_after_s if isinstance(fault, Busy) else None)
+            return self._pace.next_s(fault.retry_after_s)
         self._link.untimed(None)
         self._pace.reset()
         return self._poll_s

@@ -12,12 +12,9 @@ from typing import Any, Final
 import httpx
 
 from agent.uplink.answers import Shapeless
-from agent.uplink.faults import BackendFault, Busy, NoAnswer, NotReached, Refused, Torn
+from agent.uplink.faults import BackendFault, Busy, NoAnswer, NotReached, Refused, Retry, Torn, retry_of
 
 PROBLEM_PREFIX: Final = "urn:counterfoil:problem:"
-RETRYABLE: Final = frozenset({408, 425, 429})
-"""4xx statuses that speak of the moment and not of the request (RFC 9110, RFC 8470, RFC 6585)."""
-
 LIBRARY_FAULTS: Final = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, httpx.CookieConflict, OSError)
 FAULT_OF: Final[Mapping[type[Exception], type[BackendFault]]] = {
     httpx.ConnectError: NotReached,  # also: the server's certificate is not one of the pinned CA
@@ -76,30 +73,32 @@ def checked(answer: Answer, check: Callable[[object], dict[str, Any]]) -> dict[s
 
 def refusal(answer: Answer) -> BackendFault:
     """What a status other than success means: Refused, Busy or NoAnswer."""
-    if answer.status in (429, 503):
-        return Busy(f"The backend is busy (HTTP {answer.status}).", _retry_after_s(answer))
-    if (
-        400 <= answer.status < 500
-        and answer.status not in RETRYABLE
-        and media_type(answer) == "application/problem+json"
-    ):
-        return _problem(answer)
+    said = _problem(answer)
+    match retry_of(answer.status):
+        case Retry.PAUSED:
+            kind = said.problem if said else None
+            return Busy(f"The backend is busy (HTTP {answer.status}).", _retry_after_s(answer), kind)
+        case Retry.NEVER if said:
+            return said
     return NoAnswer(f"The backend answered with HTTP {answer.status}.")
 
 
-def media_type(answer: Answer) -> str:
+def media_type(answer: Answer | httpx.Response) -> str:
     content_type: str = answer.headers.get("Content-Type", "")
     return content_type.partition(";")[0].strip().lower()
 
 
-def _problem(answer: Answer) -> BackendFault:
+def _problem(answer: Answer) -> Refused | None:
+    """The problem document, if there is one and it is the backend's."""
+    if media_type(answer) != "application/problem+json":
+        return None
     try:
         problem = _json(answer)
-    except Shapeless as error:
-        return NoAnswer(f"The backend's refusal cannot be used: {error}.")
+    except Shapeless:
+        return None
     kind = problem.get("type") if isinstance(problem, dict) else None
     if not isinstance(kind, str) or not kind.startswith(PROBLEM_PREFIX):
-        return NoAnswer(f"HTTP {answer.status} with a problem that is not the backend's.")
+        return None
     text = problem.get("detail") or problem.get("title") or kind
     others = {name: value for name, value in problem.items() if name not in ("type", "title", "status", "detail")}
     return Refused(kind.removeprefix(PROBLEM_PREFIX)[:64], str(text)[:500], others)

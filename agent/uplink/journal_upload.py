@@ -12,7 +12,7 @@ from typing import Final, NoReturn
 from agent.uplink.answers import Shapeless, decode_base64url
 from agent.uplink.backoff import Backoff
 from agent.uplink.client import BackendClient, Uploaded
-from agent.uplink.faults import BackendFault, Busy, Refused
+from agent.uplink.faults import BackendFault, Refused
 from agent.uplink.lane_side import UPLOAD_BYTES_MAX, LaneSide, Upload
 from agent.uplink.link import Link, woken
 
@@ -66,7 +66,7 @@ class JournalUpload:
             return await self._refused(upload, refused)
         except BackendFault as fault:
             self._link.untimed(fault)
-            return self._pace.next_s(fault.retry_after_s if isinstance(fault, Busy) else None)
+            return self._pace.next_s(fault.retry_after_s)
         self._link.untimed(None)
         return await self._acknowledge(upload, uploaded)
 

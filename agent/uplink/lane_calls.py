@@ -45,7 +45,9 @@ def lane_handlers(lane: LaneSide) -> Mapping[str, Handler]:
         "signed_time": calls.signed_time,
         "document": calls.document,
         "snapshot_ready": calls.snapshot_ready,
+        "recall": calls.recall,
         "link": calls.link,
+        "access": calls.access,
     }
 
 
@@ -113,12 +115,25 @@ class _LaneHandlers:
                 return await self._lane.snapshot_ready(lender, sequence, [_layer_file(layer) for layer in layers])
         raise Misunderstood("snapshot_ready")
 
+    async def recall(self, body: Value) -> Value:
+        match body:
+            case [str(lender), list(accounts), str(reason)]:
+                return list(await self._lane.recall(lender, [_bytes(account) for account in accounts], reason))
+        raise Misunderstood("recall")
+
     async def link(self, body: Value) -> Value:
         match body:
             case [("up" | "down" | "refused") as state, str(detail)]:
                 await self._lane.link(LinkState(state), detail)
                 return None
         raise Misunderstood("link")
+
+    async def access(self, body: Value) -> Value:
+        match body:
+            case str() | None:
+                await self._lane.access(body)
+                return None
+        raise Misunderstood("access")
 
 
 class RemoteLane:
@@ -180,8 +195,17 @@ class RemoteLane:
         rows: list[Value] = [[layer.sequence, layer.path, layer.sha256] for layer in layers]
         return await self._asks("snapshot_ready", [lender, sequence, rows])
 
+    async def recall(self, lender: str, accounts: Sequence[bytes], reason: str) -> Sequence[bytes]:
+        match await self._call("recall", [lender, list(accounts), reason]):
+            case list(left):
+                return [_bytes(account) for account in left]
+        raise Misunderstood("recall")
+
     async def link(self, state: LinkState, detail: str) -> None:
         await self._call("link", [str(state), detail])
+
+    async def access(self, refusal: str | None) -> None:
+        await self._call("access", refusal)
 
 
 def _bytes(value: Value) -> bytes:

@@ -113,5 +113,11 @@ class LaneSide(Protocol):
     async def snapshot_ready(self, lender: str, sequence: int, layers: Sequence[LayerFile]) -> bool:
         """New layers, bottom first; the whole stack ends at `sequence`. True: installed."""
 
+    async def recall(self, lender: str, accounts: Sequence[bytes], reason: str) -> Sequence[bytes]:
+        """Give back what is free of these accounts' leases; those of which a sale under way still holds a part."""
+
     async def link(self, state: LinkState, detail: str) -> None:
         """How the link is; told on every change and with every heartbeat."""
+
+    async def access(self, refusal: str | None) -> None:
+        """The backend refuses this lane itself (faults.ACCESS_REFUSALS), or serves it (None); told on every change."""

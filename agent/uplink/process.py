@@ -13,10 +13,12 @@ from typing import Final, NoReturn, Protocol, TypeAlias
 
 from agent.core.cbor import Value
 from agent.errors import CounterfoilError
+from agent.uplink.access import AccessTold
 from agent.uplink.backoff import Backoff, Rng
 from agent.uplink.channel import Channel, Handler
 from agent.uplink.client import BackendClient
 from agent.uplink.documents import Documents
+from agent.uplink.events import Events
 from agent.uplink.heartbeat import Heartbeat
 from agent.uplink.journal_upload import JournalUpload
 from agent.uplink.lane_calls import RemoteLane
@@ -127,7 +129,9 @@ class _Session:
                 lane_id=settings.lane, entries_max=settings.upload_entries_max, poll_s=poll_s,
                 poked=self._poked, resumed=self._resumed,
             ),
+            AccessTold(lane, client.access),
             Documents(lane, client, link, self._pace(), poll_s=poll_s),
+            Events(lane, client, link, self._pace(), poll_s=poll_s),
             Snapshots(
                 lane, client, link, self._pace(), spool=spool, run_blocking=self._run_blocking, poll_s=poll_s
             ),

@@ -10,7 +10,7 @@ from typing import Any, NoReturn, Protocol
 
 from agent.uplink.backoff import Backoff
 from agent.uplink.client import BackendClient, LayerRef, StackRef
-from agent.uplink.faults import BackendFault, Busy, NoAnswer, Refused
+from agent.uplink.faults import BackendFault, NoAnswer, Refused
 from agent.uplink.lane_side import LaneSide, LayerFile, LenderState
 from agent.uplink.link import Link, woken
 from agent.uplink.spool import LayerRefused, Spool, SpoolFault, Verdict, check_file
@@ -45,7 +45,7 @@ class Snapshots:
         self._spool = spool
         self._run_blocking = run_blocking
         self._poll_s = poll_s
-        self._recovered = link.recovery()
+        self._recovered = link.recovery("snapshot", "recall")
         self._etags: dict[str, str | None] = {}
         self._had: dict[str, tuple[int, ...]] = {}
 
@@ -60,7 +60,7 @@ class Snapshots:
                 await self._refresh(state)
         except BackendFault as fault:
             self._link.untimed(fault)
-            return self._pace.next_s(fault.retry_after_s if isinstance(fault, Busy) else None)
+            return self._pace.next_s(fault.retry_after_s)
         except SpoolFault as fault:
             _log.error("%s", fault.message)
             return self._pace.next_s(self._poll_s)

@@ -240,6 +240,13 @@ UNSAFE: dict[str, Unsafe] = {
     "the backend had another journal before the restart": Unsafe(
         "journal_fork", "91", lambda till: [till.lane.forwarding.forked(1, 3), till.restart()]
     ),
+    "the backend revoked it": Unsafe("lane_revoked", "91", lambda till: till.lane.standing.told("lane_revoked")),
+    "the backend revoked it before the restart": Unsafe(
+        "lane_revoked", "91", lambda till: [till.lane.standing.told("lane_revoked"), till.restart()]
+    ),
+    "another device is this lane now": Unsafe(
+        "lane_replaced", "91", lambda till: [till.lane.standing.told("lane_replaced"), till.restart()]
+    ),
 }
 
 
@@ -411,3 +418,24 @@ def test_an_epoch_that_a_crash_cut_off_begins_whole_at_the_next_start(opened: Op
         assert till.ledger.verify() == till.ledger.head
         cut += 1
     assert cut >= 2
+
+
+def test_a_sale_that_waits_for_another_does_not_make_its_pass_older(till: Till) -> None:
+    async def slowly(request: Mapping[str, Any]) -> dict[str, Any]:
+        await asyncio.sleep(0)
+        till.clock.pass_time(300)
+        return approved(request)
+
+    async def both() -> list[Hold]:
+        codes = [till.phone().code(), till.phone().code()]
+        sales = (till.checkout.sell(order(f"sale-000{n}"), code) for n, code in enumerate(codes))
+        return await asyncio.gather(*sales)
+
+    till.backend.available, till.backend.answer = True, slowly
+    first, second = run(both())
+    assert (first.response_code, second.response_code) == ("00", "00")
+    assert [request["scanned_at"] for request in till.backend.requests] == ["2027-01-15T08:00:00Z"] * 2
+    recorded = [sealed.entry.recorded_at for sealed in till.entries(Kind.ONLINE_INTENT)]
+    assert recorded == [NOW_S, NOW_S + 300]
+    late = run(till.checkout.sell(order("sale-0009"), till.phone().code(age_s=300)))
+    assert late.reason == "pass.proof_stale"

@@ -14,7 +14,17 @@ from hypothesis import strategies as st
 from agent.core import cbor
 from agent.uplink import answers, client
 from agent.uplink.answers import Shapeless
-from agent.uplink.faults import RETRY_AFTER_MAX_S, BackendFault, Busy, NoAnswer, NotReached, Refused, Torn
+from agent.uplink.faults import (
+    RETRY_AFTER_MAX_S,
+    BackendFault,
+    Busy,
+    NoAnswer,
+    NotReached,
+    Refused,
+    Retry,
+    Torn,
+    retry_of,
+)
 from agent.uplink.http_answer import fault_of
 from agent.uplink.lane_side import Upload
 from tests.uplink.world import APPROVAL, URL, client_of, problem, run
@@ -183,6 +193,25 @@ def test_a_refusal_says_why_and_brings_its_figures() -> None:
 )
 def test_the_pause_that_a_busy_backend_asks_for_is_understood_and_bounded(header: str, pause_s: int | None) -> None:
     assert outcome(answering(httpx.Response(429, headers={"Retry-After": header}))).retry_after_s == pause_s
+
+
+WHO_RETRIES = {
+    **dict.fromkeys((400, 401, 403, 404, 405, 409, 410, 413, 415, 422, 431, 451), Refused),
+    **dict.fromkeys((408, 425, 500, 501, 502, 504, 507, 511, 301, 302, 208), NoAnswer),
+    **dict.fromkeys((429, 503), Busy),
+}
+
+
+@pytest.mark.parametrize(("status", "fault"), WHO_RETRIES.items())
+def test_only_what_can_succeed_later_is_worth_a_retry(status: int, fault: type[BackendFault]) -> None:
+    found = outcome(answering(problem(status, "somehow", detail="said so")))
+    assert type(found) is fault
+    assert isinstance(found, Refused) == (retry_of(status) is Retry.NEVER)
+
+
+def test_a_busy_backend_may_say_why() -> None:
+    assert outcome(answering(problem(503, "recovering"))).problem == "recovering"
+    assert outcome(answering(html(503))).problem is None
 
 
 def test_a_server_that_never_answers_costs_the_budget_and_no_more() -> None:

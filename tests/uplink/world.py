@@ -226,6 +226,7 @@ class Lane:
     times: list[tuple[bytes, bytes]] = field(default_factory=list)
     documents: list[tuple[DocumentKind, bytes]] = field(default_factory=list)
     snapshots: list[tuple[int, tuple[LayerFile, ...]]] = field(default_factory=list)
+    standing: list[str | None] = field(default_factory=list)
     accepts: bool = True
     layers: tuple[int, ...] = ()
     root: bytes = b""
@@ -276,3 +277,6 @@ class Lane:
 
     async def link(self, state: LinkState, detail: str) -> None:
         self.links.append((state, detail))
+
+    async def access(self, refusal: str | None) -> None:
+        self.standing.append(refusal)
