@@ -9,21 +9,23 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from agent.core.authorization import Hold, HoldState
 from agent.core.money import MINOR_MAX, Money, MoneyError
 from agent.core.pass_claims import ACCOUNT_BYTES
 from agent.errors import CounterfoilError, IdempotencyConflict, LedgerError
+from agent.local.limits import Paced
 from agent.ports import PrintResult
 from agent.services.checkout import Checkout, Order
 from agent.services.counter import Counter, Events
@@ -90,11 +92,12 @@ class LocalServices:
 
 
 B = TypeVar("B", bound=_Body)
+T = TypeVar("T")
 Handler = Callable[[Request], Awaitable[Response]]
 Change = Callable[[str], Awaitable[Hold | None]]
 
 
-def create_app(services: LocalServices) -> Starlette:
+def create_app(services: LocalServices) -> ASGIApp:
     """The ASGI application. Every answer is JSON; every refusal a problem document."""
     calls = _Calls(services)
     routes = [
@@ -111,10 +114,11 @@ def create_app(services: LocalServices) -> Starlette:
         ("POST", "/v1/print-jobs", calls.print_test),
         ("GET", "/v1/events", calls.events),
     ]
-    return Starlette(
+    app = Starlette(
         routes=[Route(path, _guarded(call), methods=[method]) for method, path, call in routes],
         exception_handlers={HTTPException: _not_served, Exception: _failed},
     )
+    return Paced(app)
 
 
 class _Calls:
@@ -140,7 +144,8 @@ class _Calls:
         wait_s, after = _number(request, "wait_s", WAIT_MAX_S), int(_number(request, "after_attempt", ATTEMPTS_MAX))
         if not wait_s:
             return JSONResponse(self._services.counter.view(sale_id))
-        return JSONResponse(await self._services.counter.wait(sale_id, lambda view: _is_decided(view, after), wait_s))
+        decided = self._services.counter.wait(sale_id, lambda view: _is_decided(view, after), wait_s)
+        return JSONResponse(await _while_there(request, decided))
 
     async def capture(self, request: Request) -> Response:
         return await self._changed(request, self._services.checkout.capture, HoldState.CAPTURED)
@@ -215,6 +220,8 @@ def _guarded(handler: Handler) -> Handler:
             return await handler(request)
         except _BadBody as error:
             return _problem(error.status, error.kind, str(error))
+        except ClientDisconnect:
+            return _problem(400, "caller_gone", "The caller hung up.")  # nobody reads it
         except MoneyError as error:
             return _problem(422, "amount", str(error))
         except IdempotencyConflict as error:
@@ -276,6 +283,24 @@ def _number(request: Request, name: str, largest: float) -> float:
     if not math.isfinite(value):
         raise _BadBody(422, name, f"{name} is a number.")
     return min(max(value, 0.0), largest)
+
+
+async def _while_there(request: Request, answer: Coroutine[Any, Any, T]) -> T:
+    """The answer; ends with ClientDisconnect when nobody waits for it any more."""
+    asked, gone = asyncio.create_task(answer), asyncio.create_task(_gone(request))
+    try:
+        await asyncio.wait({asked, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not asked.done():
+            raise ClientDisconnect
+        return asked.result()
+    finally:
+        asked.cancel()
+        gone.cancel()
+
+
+async def _gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 def _is_decided(view: dict[str, Any], after_attempt: int) -> bool:

@@ -8,11 +8,14 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+import struct
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from agent.errors import AgentNotRunning, CounterfoilError
+
+_TIMEVAL: Final = struct.Struct("ll")  # seconds, microseconds; none of both would be for ever
 
 
 class RequestRefused(CounterfoilError):
@@ -29,12 +32,14 @@ class RequestRefused(CounterfoilError):
 class _UnixConnection(http.client.HTTPConnection):
     def __init__(self, path: Path, timeout_s: float) -> None:
         super().__init__("localhost", timeout=timeout_s)
-        self._path = path
+        self._path, self._wait_s = path, timeout_s
 
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
+        # In a crowd there is a queue at the socket: a blocking connect waits in it, a non-blocking one fails (unix(7)).
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _TIMEVAL.pack(int(self._wait_s), 1))
         self.sock.connect(str(self._path))
+        self.sock.settimeout(self._wait_s)
 
 
 class LocalClient:

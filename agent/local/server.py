@@ -12,7 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import uvicorn
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
+
+from agent.local import limits
 
 SOCKET_MODE = 0o660
 """Owner and group: the group is who may sell on this lane."""
@@ -29,10 +31,19 @@ class LocalServer(uvicorn.Server):
         self.should_exit = True
 
 
-def make_server(app: Starlette, path: Path) -> tuple[LocalServer, socket.socket]:
+def make_server(app: ASGIApp, path: Path) -> tuple[LocalServer, socket.socket]:
     """A server and its bound socket; run it with ``await server.serve([bound])``. Raises OSError."""
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, lifespan="off", ws="none", loop="asyncio", timeout_graceful_shutdown=5
+        app,
+        http=limits.Connection,
+        backlog=limits.BACKLOG,
+        h11_max_incomplete_event_size=limits.HEADER_BYTES_MAX,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        ws="none",
+        loop="asyncio",
+        timeout_graceful_shutdown=5,
     )
     return LocalServer(config), _bound(path)
 

@@ -81,6 +81,7 @@ class Checkout:
     async def sell(self, order: Order, code: str) -> Hold:
         """Decide one attempt. The same sale and code give the same answer; another code after a decline is a new
         attempt. Raises IdempotencyConflict for a known sale id with other content, and ledger faults."""
+        sight = self._reader.look(code)  # before its turn: how long a sale waits does not make its pass older
         async with self._turn:
             for interrupted in self._ledger.attempts(order.sale_id):
                 if interrupted.state is HoldState.INTENDED:
@@ -89,7 +90,7 @@ class Checkout:
             if known is not None:
                 return known
             sale = Sale(order.sale_id, order.amount, order.merchant_category)
-            case = self._reader.open_case(sale, order.capture, code)
+            case = self._reader.open_case(sale, order.capture, sight)
             refusal = self._reader.refused_at_sight(case)
             if refusal is not None:
                 source = case.reading.source

@@ -58,26 +58,41 @@ class Case:
         return replace(self, found=found, fault=fault)
 
 
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """A code at the moment of its scan: whose it is, by ``reading``'s time, and the pass, or why it is none."""
+
+    code: str
+    lender: Lender
+    reading: ClockReading
+    verified: CreditPass | Refusal
+
+
 class Reader:
-    """Opens cases for the lane's lenders."""
+    """Looks at codes and opens cases for the lane's lenders."""
 
     def __init__(self, ledger: Ledger, lenders: Lenders, clock: LaneClock) -> None:
         self._ledger, self._lenders, self._clock = ledger, lenders, clock
 
-    def open_case(self, sale: Sale, capture: str, code: str) -> Case:
-        """The next attempt of ``sale``. A code that no known lender vouches for is the first lender's to refuse."""
+    def look(self, code: str) -> Sight:
+        """The code, judged now. One that no known lender vouches for is the first lender's to refuse."""
         parsed = _parsed(code)
         known = None if isinstance(parsed, Refusal) else self._lenders.get(parsed.credential.lender)
         lender = known or self._lenders.first
         reading = self._clock.read(lender.lender)
-        number, digest = len(self._ledger.attempts(sale.sale_id)) + 1, entries.code_digest(code)
-        attempt = Attempt(lender.lender, sale, number, capture, digest, reading.now_s)
         verified = parsed if isinstance(parsed, Refusal) else self._verify(parsed, reading, lender.policy)
+        return Sight(code, lender, reading, verified)
+
+    def open_case(self, sale: Sale, capture: str, sight: Sight) -> Case:
+        """The next attempt of ``sale``, recorded by the time of now: another sale may have been before its turn."""
+        lender, verified, digest = sight.lender, sight.verified, entries.code_digest(sight.code)
+        number, reading = len(self._ledger.attempts(sale.sale_id)) + 1, self._clock.read(lender.lender)
+        attempt = Attempt(lender.lender, sale, number, capture, digest, sight.reading.now_s)
         if isinstance(verified, Refusal):
-            return Case(attempt, code, lender, reading, verified)
+            return Case(attempt, sight.code, lender, reading, verified)
         attempt = replace(attempt, account=verified.credential.account, cti=verified.proof.cti)
         found, fault = _lookup(lender, verified.credential.account)
-        return Case(attempt, code, lender, reading, verified, found, fault, judged=reading.trusted)
+        return Case(attempt, sight.code, lender, reading, verified, found, fault, judged=sight.reading.trusted)
 
     def _verify(self, parsed: ParsedPass, reading: ClockReading, policy: Policy | None) -> CreditPass | Refusal:
         limits = policy.limits if policy else None
