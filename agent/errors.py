@@ -59,6 +59,13 @@ class LedgerCorrupt(LedgerError):
     hint = "Stop the lane, keep the state directory as it is, and call support: unsent sales may be saved from it."
 
 
+class LedgerNewer(LedgerError):
+    """The ledger was written by a newer version."""
+
+    code = "ledger_newer"
+    hint = "Install the newer version again: an older one would misread what it has recorded. Nothing was changed."
+
+
 class IdempotencyConflict(CounterfoilError):
     """This id was used before with other content."""
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from agent.core.authorization import Hold
 from agent.core.forwarding import Cursor
@@ -17,6 +17,13 @@ from agent.core.situation import Totals
 from agent.core.snapshot_reader import Stack, Verify
 from agent.core.trusted_time import ClockReading
 from drivers.document import Document
+
+EXCEPTIONS_CURSOR: Final = "exceptions_cursor"
+EPOCH_REQUEST: Final = "epoch_request"
+WITNESSED: Final = "witnessed"
+NOTES: Final = (EXCEPTIONS_CURSOR, EPOCH_REQUEST, WITNESSED)
+"""Names of what a lane remembers about itself: where the backend's list of exceptions goes on; the request for a new
+epoch that is to be repeated as it was; that there is a witness of the journal's head outside the ledger."""
 
 
 class Clock(Protocol):
@@ -68,11 +75,12 @@ class PrintMark:
 
 @dataclass(frozen=True, slots=True)
 class QueueException:
-    """An entry that the backend did not simply accept."""
+    """An entry that the backend did not simply accept; ``bearer``: lender, merchant or operator, None: not said."""
 
     position: Position
     state: str
     reason: str
+    bearer: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +166,14 @@ class Ledger(Protocol):
 
     def queue_exceptions(self) -> tuple[QueueException, ...]: ...
 
+    def record_exceptions(self, exceptions: Sequence[QueueException], cursor: str) -> None:
+        """Keep what the backend found later, and where its list goes on: both or neither."""
+        ...
+
+    def ends(self) -> tuple[Position, ...]:
+        """Where the journal of each epoch ends, oldest first."""
+        ...
+
     def next_print_job(self) -> PrintJob | None: ...
 
     def print_jobs(self, sale_id: str | None = None) -> tuple[PrintJob, ...]: ...
@@ -173,6 +189,14 @@ class Ledger(Protocol):
     def document(self, lender: str, kind: str) -> tuple[int, bytes] | None: ...
 
     def store_document(self, lender: str, kind: str, version: int, data: bytes) -> None: ...
+
+    def note(self, name: str) -> str | None:
+        """What the lane noted about itself under a name of ``NOTES``."""
+        ...
+
+    def take_note(self, name: str, text: str | None) -> None:
+        """Durable on return; None forgets it."""
+        ...
 
     def time_floor(self, lender: str) -> tuple[int, int | None]:
         """``(floor_s, last_signed_s)``; ``(0, None)`` before the first signed time."""

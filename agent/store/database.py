@@ -16,15 +16,17 @@ The one rule: the order below is the seal; each line was paid for by a lost data
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 import apsw
-from peewee import DatabaseError, Model, OperationalError
+from peewee import DatabaseError, OperationalError
 from playhouse.apsw_ext import APSWDatabase
 
-from agent.errors import LedgerCorrupt, LedgerInUse, LedgerUnavailable
+from agent.errors import LedgerCorrupt, LedgerError, LedgerInUse, LedgerNewer, LedgerUnavailable
+from agent.store.migrations import migrate
+from agent.store.schema import TABLES, VERSION
 
 LOCK_WAIT_S: Final = 1
 """A ledger is locked for as long as its process lives: who waits longer waits in vain."""
@@ -42,25 +44,31 @@ def sync_directory(directory: str) -> None:
 
 def open_database(
     path: str,
-    tables: Sequence[type[Model]],
-    version: int,
     *,
     vfs: str | None = None,
     sync_dir: Callable[[str], None] = sync_directory,
     synchronous: str = "FULL",
 ) -> APSWDatabase:
-    """Open, seal and if new create the ledger. ``vfs``, ``sync_dir`` and ``synchronous`` are the power-cut rig's.
+    """Open and seal the ledger; create a new one, migrate an older one.
 
-    Raises LedgerInUse, LedgerCorrupt or LedgerUnavailable, with nothing left open.
+    ``vfs``, ``sync_dir`` and ``synchronous`` are the power-cut rig's.
+
+    Raises LedgerInUse, LedgerCorrupt, LedgerNewer or LedgerUnavailable, with nothing left open.
     """
     options: dict[str, Any] = {"vfs": vfs} if vfs else {}
     database = APSWDatabase(path, thread_safe=False, autoconnect=False, timeout=LOCK_WAIT_S, **options)
     try:
         database.connect()
         _seal(database, path, sync_dir, synchronous)
-        _create(database, tables, version)
+        found = database.execute_sql("PRAGMA user_version").fetchone()[0]
+        if found == 0:
+            _create(database)
+        elif found < VERSION:
+            migrate(database, path, found, vfs=vfs, sync=lambda: sync_dir(str(Path(path).parent)))
+        elif found > VERSION:
+            raise LedgerNewer(f"{path} is of version {found}; this program knows versions up to {VERSION}.")
         empty_wal(database)
-    except (DatabaseError, apsw.Error, OSError) as error:
+    except (DatabaseError, apsw.Error, OSError, LedgerError) as error:
         close_quietly(database)
         raise _fault(path, error) from error
     return database
@@ -74,14 +82,10 @@ def _seal(database: APSWDatabase, path: str, sync_dir: Callable[[str], None], sy
         database.execute_sql(f"PRAGMA {pragma}").fetchall()
 
 
-def _create(database: APSWDatabase, tables: Sequence[type[Model]], version: int) -> None:
-    found = database.execute_sql("PRAGMA user_version").fetchone()[0]
-    if found > version:
-        raise LedgerUnavailable(f"this ledger was written by a newer version ({found}, this one knows {version})")
-    if found == 0:
-        with database.atomic("IMMEDIATE"), database.bind_ctx(tables, bind_refs=False, bind_backrefs=False):
-            database.create_tables(tables)
-            database.execute_sql(f"PRAGMA user_version={version}")
+def _create(database: APSWDatabase) -> None:
+    with database.atomic("IMMEDIATE"), database.bind_ctx(TABLES, bind_refs=False, bind_backrefs=False):
+        database.create_tables(TABLES)
+        database.execute_sql(f"PRAGMA user_version={VERSION}")
 
 
 def empty_wal(database: APSWDatabase) -> None:
@@ -116,7 +120,7 @@ def close_quietly(database: APSWDatabase) -> None:
 
 def _fault(path: str, error: Exception) -> Exception:
     cause = error.__cause__ or error.__context__ or error  # peewee re-raises without naming the cause
-    if isinstance(error, LedgerUnavailable):
+    if isinstance(error, LedgerError):
         return error
     if isinstance(cause, apsw.BusyError | apsw.LockedError) or "locked" in str(error):
         return LedgerInUse(f"{path} is held by another process")

@@ -1,4 +1,4 @@
-"""What the lane was given and must not forget: signed documents, the floor of time.
+"""What the lane was given and must not forget: signed documents, the floor of time, notes about itself.
 
 The one rule: the newest is kept, as it was signed; whether it may come into force is decided elsewhere.
 """
@@ -9,7 +9,7 @@ from typing import Final
 
 from agent.store import fold
 from agent.store.connection import LedgerConnection
-from agent.store.schema import SignedDocument, TimeFloor
+from agent.store.schema import Note, SignedDocument, TimeFloor
 
 _SELECT_TIME_FLOOR: Final = fold.sql(
     TimeFloor.select(TimeFloor.floor_s, TimeFloor.last_signed_s).where(TimeFloor.lender == "")
@@ -17,7 +17,21 @@ _SELECT_TIME_FLOOR: Final = fold.sql(
 
 
 class Documents(LedgerConnection):
-    """The part of ``ports.Ledger`` about documents and time."""
+    """The part of ``ports.Ledger`` about documents, time and notes."""
+
+    def note(self, name: str) -> str | None:
+        rows = self._query(Note.select(Note.text).where(Note.name == name))
+        return str(rows[0][0]) if rows else None
+
+    def take_note(self, name: str, text: str | None) -> None:
+        with self._transaction():
+            self._put_note(name, text)
+
+    def _put_note(self, name: str, text: str | None) -> None:
+        if text is None:
+            self._db.execute(Note.delete().where(Note.name == name))
+        else:
+            self._db.execute(Note.insert(name=name, text=text).on_conflict_replace())
 
     def document(self, lender: str, kind: str) -> tuple[int, bytes] | None:
         query = SignedDocument.select(SignedDocument.version, SignedDocument.data).where(

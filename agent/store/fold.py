@@ -82,6 +82,15 @@ ADD_BATCH_TOTAL: Final = _add_up(BatchTotal, ("lender", "batch", "name"))
 OPEN_BATCH: Final = sql(Batch.select(Batch.batch).where(Batch.lender == "", Batch.last_number.is_null()))
 INSERT_BATCH: Final = _insert(Batch)
 CLOSE_BATCH: Final = sql(Batch.update(last_number=0).where(Batch.lender == "", Batch.batch == 0))
+MOVE_BATCH: Final = sql(Batch.update(epoch=0, first_number=0).where(Batch.lender == "", Batch.batch == 0))
+OPEN_BATCHES: Final = sql(Batch.select(Batch.lender, Batch.batch).where(Batch.last_number.is_null()))
+HAS_TOTALS: Final = sql(BatchTotal.select(BatchTotal.name).where(BatchTotal.lender == "", BatchTotal.batch == 0))
+LAST_BEFORE: Final = sql(
+    JournalEntry.select(JournalEntry.number)
+    .where(JournalEntry.epoch < 0)
+    .order_by(JournalEntry.epoch.desc(), JournalEntry.number.desc())
+    .limit(1)
+)
 
 
 _hold_values: Final = attrgetter(*HOLD_COLUMNS)
@@ -108,6 +117,7 @@ def apply(run: Run, sealed: Sealed) -> None:
     _fold_lease(run, sealed)
     _fold_proof(run, sealed)
     _fold_batch(run, sealed)
+    _fold_epoch(run, sealed)
     entry = sealed.entry
     run(UPDATE_HEAD, (entry.epoch, entry.number, sealed.hash, entry.lease_horizon))
 
@@ -164,6 +174,20 @@ def _fold_batch(run: Run, sealed: Sealed) -> None:
     if entry.kind == Kind.SETTLEMENT:
         run(CLOSE_BATCH, (entry.body["last_number"], entry.lender, batch))
         run(INSERT_BATCH, (entry.lender, batch + 1, entry.epoch, entry.number, None))
+
+
+def _fold_epoch(run: Run, sealed: Sealed) -> None:
+    """A batch ends with its epoch: numbers begin again, and the backend matches a batch within one journal."""
+    entry = sealed.entry
+    last = run(LAST_BEFORE, (entry.epoch, 1)).fetchone() if entry.kind == Kind.EPOCH_START else None
+    if last is None:
+        return
+    for lender, batch in run(OPEN_BATCHES, ()).fetchall():
+        if run(HAS_TOTALS, (lender, batch)).fetchone():
+            run(CLOSE_BATCH, (last[0], lender, batch))
+            run(INSERT_BATCH, (lender, batch + 1, entry.epoch, 1, None))
+        else:
+            run(MOVE_BATCH, (entry.epoch, 1, lender, batch))
 
 
 def walk_all(database: Database, head: Head) -> None:

@@ -10,9 +10,9 @@ from typing import Final
 
 from agent.core.forwarding import Cursor
 from agent.core.journal import Position, Sealed, open_entry
-from agent.ports import QueueException
+from agent.ports import EXCEPTIONS_CURSOR, QueueException
 from agent.store import fold
-from agent.store.connection import LedgerConnection
+from agent.store.documents import Documents
 from agent.store.schema import JournalEntry, QueueCursor
 from agent.store.schema import QueueException as ExceptionRow
 
@@ -27,7 +27,7 @@ _SELECT_CURSOR: Final = fold.sql(
 )
 
 
-class Forwarded(LedgerConnection):
+class Forwarded(Documents):
     """The part of ``ports.Ledger`` about the queue."""
 
     def entries_after(self, epoch: int, number: int, limit: int) -> list[Sealed]:
@@ -49,12 +49,20 @@ class Forwarded(LedgerConnection):
                     acknowledged_through=cursor.acknowledged_through,
                 ).on_conflict_replace()
             )
-            for item in exceptions:
-                epoch_, number = item.position
-                row = {"epoch": epoch_, "number": number, "state": item.state, "reason": item.reason}
-                self._db.execute(ExceptionRow.insert(row).on_conflict_replace())
+            self._put_exceptions(exceptions)
+
+    def record_exceptions(self, exceptions: Sequence[QueueException], cursor: str) -> None:
+        with self._transaction():
+            self._put_exceptions(exceptions)
+            self._put_note(EXCEPTIONS_CURSOR, cursor)
+
+    def _put_exceptions(self, exceptions: Sequence[QueueException]) -> None:
+        for item in exceptions:
+            epoch, number = item.position
+            row = {"epoch": epoch, "number": number, "state": item.state, "reason": item.reason, "bearer": item.bearer}
+            self._db.execute(ExceptionRow.insert(row).on_conflict_replace())
 
     def queue_exceptions(self) -> tuple[QueueException, ...]:
-        columns = (ExceptionRow.epoch, ExceptionRow.number, ExceptionRow.state, ExceptionRow.reason)
-        query = ExceptionRow.select(*columns).order_by(ExceptionRow.epoch, ExceptionRow.number)
-        return tuple(QueueException(Position(e, n), state, reason) for e, n, state, reason in self._query(query))
+        row = ExceptionRow
+        query = row.select(row.epoch, row.number, row.state, row.reason, row.bearer).order_by(row.epoch, row.number)
+        return tuple(QueueException(Position(epoch, number), *said) for epoch, number, *said in self._query(query))

@@ -23,9 +23,8 @@ from agent.ports import PrintMark, Slip
 from agent.store import database as files
 from agent.store import fold
 from agent.store.batches import Batches
-from agent.store.documents import Documents
 from agent.store.forwarded import Forwarded
-from agent.store.schema import TABLES, VERSION, ChainHead, ConsumedProof, HoldRow, JournalEntry
+from agent.store.schema import VERSION, ChainHead, ConsumedProof, HoldRow, JournalEntry
 from agent.store.spool import Spool
 
 PROOFS_KEPT_S: Final = 7 * 86400
@@ -46,12 +45,13 @@ _SELECT_SALE_END: Final = fold.sql(
 )
 
 
-class SqliteLedger(Batches, Forwarded, Spool, Documents):
+class SqliteLedger(Batches, Forwarded, Spool):
     """Implements ``ports.Ledger``."""
 
     def __init__(self, database: APSWDatabase) -> None:
         super().__init__(database)
         self._head = self._load_head()
+        self._older = self._load_ends()[:-1]
 
     @classmethod
     def open(
@@ -64,7 +64,7 @@ class SqliteLedger(Batches, Forwarded, Spool, Documents):
         wal_pages: int = files.WAL_PAGES,
     ) -> SqliteLedger:
         """Open or create. Raises LedgerInUse, LedgerCorrupt, LedgerUnavailable."""
-        database = files.open_database(path, TABLES, VERSION, vfs=vfs, sync_dir=sync_dir, synchronous=synchronous)
+        database = files.open_database(path, vfs=vfs, sync_dir=sync_dir, synchronous=synchronous)
         try:
             if wal_pages:
                 files.presize_wal(database, wal_pages)
@@ -79,6 +79,9 @@ class SqliteLedger(Batches, Forwarded, Spool, Documents):
     @property
     def head(self) -> Head:
         return self._head
+
+    def ends(self) -> tuple[Position, ...]:
+        return (*self._older, self._head.position) if self._head.epoch else ()
 
     # -- the sale's path ---------------------------------------------------------------------------------------
 
@@ -111,6 +114,7 @@ class SqliteLedger(Batches, Forwarded, Spool, Documents):
             self._db.execute(ChainHead.delete())
             self._db.execute(ChainHead.insert(id=1, lane=lane, epoch=epoch, number=0, hash=head.hash, lease_horizon=0))
             fold.append(self._run, sealed)
+        self._older = self.ends()
         self._head = advance(head, sealed)
 
     def attempts(self, sale_id: str) -> tuple[Hold, ...]:
@@ -177,6 +181,12 @@ class SqliteLedger(Batches, Forwarded, Spool, Documents):
         """What SQLite finds wrong in its own file, page by page and index by index; empty when it is sound."""
         found = [str(row[0]) for row in self._read("PRAGMA integrity_check(10)", ()).fetchall()]
         return [] if found == ["ok"] else found
+
+    def _load_ends(self) -> tuple[Position, ...]:
+        """Where each epoch's journal ends, oldest first."""
+        query = JournalEntry.select(JournalEntry.epoch, fn.MAX(JournalEntry.number))
+        rows = self._query(query.group_by(JournalEntry.epoch).order_by(JournalEntry.epoch))
+        return tuple(Position(*row) for row in rows)
 
     def _load_head(self) -> Head:
         columns = (ChainHead.lane, ChainHead.epoch, ChainHead.number, ChainHead.hash, ChainHead.lease_horizon)

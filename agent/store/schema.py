@@ -11,8 +11,8 @@ from __future__ import annotations
 from peewee import SQL, AutoField, BlobField, BooleanField, CompositeKey, IntegerField, Model, TextField
 from playhouse.apsw_ext import APSWDatabase
 
-VERSION = 1
-"""``user_version`` of this schema; migrations count up from here."""
+VERSION = 2
+"""``user_version`` of this schema; ``migrations`` has a step to it from the one before."""
 
 
 class _Row(Model):
@@ -169,12 +169,13 @@ class QueueCursor(_Row):
 
 
 class QueueException(_Row):
-    """Local. An entry that the backend did not simply accept: disputed or parked, and why."""
+    """Local. An entry that the backend did not simply accept: what it is instead, why, and who bears it if told."""
 
     epoch = IntegerField()
     number = IntegerField()
     state = TextField()
     reason = TextField()
+    bearer = TextField(null=True)
 
     class Meta:
         without_rowid = True
@@ -213,6 +214,16 @@ class SignedDocument(_Row):
         primary_key = CompositeKey("lender", "kind")
 
 
+class Note(_Row):
+    """Local. What the lane must remember about itself, by name (``ports.NOTES``)."""
+
+    name = TextField(primary_key=True)
+    text = TextField()
+
+    class Meta:
+        without_rowid = True
+
+
 class TimeFloor(_Row):
     """Local. One row a lender: no trusted time is below ``floor_s``; ``last_signed_s`` is the last signed time."""
 
@@ -222,5 +233,5 @@ class TimeFloor(_Row):
 
 
 FOLD = (ChainHead, HoldRow, LeaseMovement, StandInTotal, ConsumedProof, BatchTotal, Batch)
-LOCAL = (BatchMatch, QueueCursor, QueueException, PrintJob, SignedDocument, TimeFloor)
+LOCAL = (BatchMatch, QueueCursor, QueueException, PrintJob, SignedDocument, TimeFloor, Note)
 TABLES = (JournalEntry, *FOLD, *LOCAL)

@@ -8,7 +8,7 @@ from peewee import DatabaseError, OperationalError
 
 from agent.errors import LedgerCorrupt, LedgerInUse, LedgerUnavailable
 from agent.store.database import _fault, close_quietly, open_database
-from agent.store.schema import TABLES, VERSION
+from agent.store.schema import VERSION
 
 
 def wrapped(outer: type[Exception], cause: Exception) -> Exception:
@@ -43,8 +43,8 @@ def test_each_fault_of_the_file_has_its_name(error: Exception, fault: type[Excep
 def test_what_was_written_before_a_crash_is_in_the_database_after_the_next_start(tmp_path: Path) -> None:
     """A WAL that a failed sync left in memory only must not be shown today and gone tomorrow."""
     path = str(tmp_path / "ledger.db")
-    close_quietly(open_database(path, TABLES, VERSION))
-    database = open_database(path, TABLES, VERSION)
+    close_quietly(open_database(path))
+    database = open_database(path)
     assert (tmp_path / "ledger.db-wal").stat().st_size == 0
     close_quietly(database)
     close_quietly(database)
@@ -52,6 +52,6 @@ def test_what_was_written_before_a_crash_is_in_the_database_after_the_next_start
 
 def test_opening_twice_creates_once(tmp_path: Path) -> None:
     for _ in range(2):
-        database = open_database(str(tmp_path / "ledger.db"), TABLES, VERSION)
+        database = open_database(str(tmp_path / "ledger.db"))
         assert database.execute_sql("PRAGMA user_version").fetchone() == (VERSION,)
         close_quietly(database)

@@ -15,7 +15,7 @@ from agent.core.authorization import HoldRefused
 from agent.core.journal import GENESIS_HASH, Draft, Head, JournalError, Kind, Position
 from agent.core.situation import Totals
 from agent.core.trusted_time import ClockReading
-from agent.errors import LedgerCorrupt, LedgerInUse, LedgerUnavailable, LedgerUnknownOutcome
+from agent.errors import LedgerCorrupt, LedgerInUse, LedgerNewer, LedgerUnavailable, LedgerUnknownOutcome
 from agent.ports import PrintMark, Slip
 from agent.simulation.disk import Disk, DiskVfs
 from agent.simulation.ledger_day import LedgerDay
@@ -257,7 +257,7 @@ def test_a_ledger_of_a_newer_version_is_not_touched(tmp_path: Path) -> None:
     connection = apsw.Connection(path)
     connection.execute("PRAGMA user_version=99")
     connection.close()
-    with pytest.raises(LedgerUnavailable, match="newer version"):
+    with pytest.raises(LedgerNewer, match="version 99; this program knows versions up to"):
         SqliteLedger.open(path, wal_pages=0)
 
 

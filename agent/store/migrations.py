@@ -1,0 +1,57 @@
+"""How a ledger of an earlier version becomes one of this version.
+
+The one rule: all steps that are missing run in one transaction, after a copy of the ledger as it was has been put
+beside it; so a power cut leaves the old version or the new one, and people can always go back to the copy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import apsw
+from peewee import Database
+from playhouse.apsw_ext import APSWDatabase
+
+from agent.store.schema import VERSION, Note
+
+
+def _to_2(database: Database) -> None:
+    """Exceptions name who bears them; the lane takes notes (where it is in the list of exceptions, its recovery)."""
+    database.execute_sql('ALTER TABLE "queue_exception" ADD COLUMN "bearer" TEXT')
+    with database.bind_ctx([Note], bind_refs=False, bind_backrefs=False):
+        database.create_tables([Note])
+
+
+STEPS: Final[Mapping[int, Callable[[Database], None]]] = {2: _to_2}
+"""By the version that a step leads to, each from the one before."""
+
+
+def copy_path(path: str, version: int) -> str:
+    """Where the copy of a ledger of ``version`` is kept."""
+    return f"{path}.version-{version}"
+
+
+def migrate(database: APSWDatabase, path: str, found: int, *, vfs: str | None, sync: Callable[[], None]) -> None:
+    """Bring a ledger of version ``found`` to this version. Raises what SQLite raises; nothing is changed then."""
+    _copy(database, copy_path(path, found), vfs)
+    sync()
+    with database.atomic("IMMEDIATE"):
+        for version in range(found + 1, VERSION + 1):
+            STEPS[version](database)
+        database.execute_sql(f"PRAGMA user_version={VERSION}")
+
+
+def _copy(database: APSWDatabase, path: str, vfs: str | None) -> None:
+    """Page by page; a copy that was cut off before is overwritten as a whole."""
+    target = apsw.Connection(path, vfs=vfs)
+    try:
+        target.execute("PRAGMA locking_mode=EXCLUSIVE").fetchall()  # or an older copy would need shared memory
+        target.config(apsw.SQLITE_DBCONFIG_RESET_DATABASE, 1)  # a copy that was cut off is no database
+        target.execute("VACUUM")
+        target.config(apsw.SQLITE_DBCONFIG_RESET_DATABASE, 0)
+        with target.backup("main", database.connection(), "main") as pages:
+            while not pages.done:
+                pages.step()
+    finally:
+        target.close()
