@@ -64,7 +64,7 @@ TABLE = (
         "agent.local",
         "one local API has many faces, and none of them reaches past the services",
         project=("agent.services", "agent.core", "agent.ports", "agent.errors", "agent.texts"),
-        libraries=("pydantic", "starlette", "uvicorn"),
+        libraries=("h11", "pydantic", "starlette", "uvicorn"),
         not_stdlib=frozenset({"sqlite3"}),
     ),
     Row("agent.cli.simulate", "the fleet simulation is started from here only", project=("agent", "drivers")),
