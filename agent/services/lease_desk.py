@@ -6,6 +6,11 @@ backend frees the credit when it ingests the entry, and not before.
 
 from __future__ import annotations
 
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Final
+
 from agent.core.situation import LeaseView
 from agent.core.snapshot_layer import SnapshotError
 from agent.ports import Backend, Ledger
@@ -14,9 +19,13 @@ from agent.services.lenders import Lender, Lenders
 from agent.services.stakes import Stakes
 from agent.services.timekeeping import LaneClock
 
+LOG: Final = logging.getLogger(__name__)
+RECALLED_AT_ONCE: Final = 50
+"""Entries in one transaction: a few milliseconds."""
+
 
 class LeaseDesk:
-    """No method waits for anything, so none comes between the reading and the writing of a sale."""
+    """Nothing waits between a look at a lease and the entry that gives it back, so no sale comes between."""
 
     def __init__(self, lane: str, ledger: Ledger, lenders: Lenders, clock: LaneClock, backend: Backend) -> None:
         self._ledger, self._lenders, self._clock, self._backend = ledger, lenders, clock, backend
@@ -37,6 +46,27 @@ class LeaseDesk:
         self._ledger.record([entries.lease_return(lender_id, account, view.epoch, given)], self._clock.read(lender_id))
         self._backend.poke()
         return given
+
+    async def recalled(self, lender_id: str, accounts: Sequence[bytes], reason: str) -> list[bytes]:
+        """The lender wants these leases back: give back what is free, some at a time, so that no sale waits for it.
+
+        Returns the accounts of which a sale under way still holds a part; what that frees is to be asked for again.
+        """
+        given_minor = 0
+        for at in range(0, len(accounts), RECALLED_AT_ONCE):
+            given_minor += self._return_all(lender_id, accounts[at : at + RECALLED_AT_ONCE])
+            await asyncio.sleep(0)
+        LOG.info("leases recalled", extra={"lender": lender_id, "reason": reason, "amount_minor": given_minor})
+        return [account for account in accounts if self._ledger.open_debits(lender_id, account)]
+
+    def _return_all(self, lender_id: str, accounts: Sequence[bytes]) -> int:
+        views = [(account, self.lease(lender_id, account)) for account in dict.fromkeys(accounts)]
+        held = [(account, view) for account, view in views if view and view.remaining_minor]
+        if held:
+            drafts = [entries.lease_return(lender_id, account, v.epoch, v.remaining_minor) for account, v in held]
+            self._ledger.record(drafts, self._clock.read(lender_id))
+            self._backend.poke()
+        return sum(view.remaining_minor for _, view in held)
 
     def _view(self, lender: Lender, account: bytes) -> LeaseView | None:
         if lender.stack is None:

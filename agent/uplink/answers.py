@@ -19,6 +19,7 @@ MINOR_END: Final = 2**53  # amounts survive a JSON number
 _TEXT_MAX: Final = 256
 _PEM_MAX: Final = 8192
 _LIST_MAX: Final = 10_000
+_CURSOR_MAX: Final = 4096
 
 
 class Shapeless(ValueError):
@@ -90,6 +91,11 @@ def _is_pem(value: object) -> bool:
     return isinstance(value, str) and len(value) <= _PEM_MAX
 
 
+def _is_cursor(value: object) -> bool:
+    """Opaque, but it goes back in a header."""
+    return isinstance(value, str) and len(value) <= _CURSOR_MAX and value.isascii() and value.isprintable()
+
+
 def _is_digest(value: object) -> bool:
     return isinstance(value, str) and len(value) == 64 and set(value) <= set("0123456789abcdef")
 
@@ -155,6 +161,8 @@ SETTLEMENT: Final[Shape] = {
     "totals": _is_plain_object,
     "chain_head": _optional(_is_text),
 }
+EVENT: Final[Shape] = {"id": _is_cursor, "type": _is_text, "data": _is_plain_object}
+EVENTS: Final[Shape] = {"events": _list_of(_object(EVENT)), "cursor": _is_cursor}
 CA: Final[Shape] = {"ca": _is_pem}
 ENROLLMENT: Final[Shape] = {
     "lane": _is_text,
@@ -196,6 +204,16 @@ def snapshot(value: object) -> dict[str, Any]:
 def heartbeat(value: object) -> dict[str, Any]:
     """An answer to a heartbeat. Raises Shapeless."""
     return shaped(value, HEARTBEAT)
+
+
+def event(value: object) -> dict[str, Any]:
+    """One event of a push. Raises Shapeless."""
+    return shaped(value, EVENT)
+
+
+def events(value: object) -> dict[str, Any]:
+    """An answer to a long poll. Raises Shapeless."""
+    return shaped(value, EVENTS)
 
 
 def ca(value: object) -> dict[str, Any]:

@@ -16,13 +16,19 @@ class Link:
     def __init__(self, failures_max: int) -> None:
         self.breaker = Breaker(failures_max)
         self.probe_wanted = asyncio.Event()
-        self._recoveries: list[asyncio.Event] = []
+        self._wakeable: list[tuple[asyncio.Event, frozenset[str]]] = []
 
-    def recovery(self) -> asyncio.Event:
-        """An event of one's own that is set whenever the link comes back."""
+    def recovery(self, *topics: str) -> asyncio.Event:
+        """An event of one's own that is set whenever the link comes back, or there is news of one of the topics."""
         event = asyncio.Event()
-        self._recoveries.append(event)
+        self._wakeable.append((event, frozenset(topics)))
         return event
+
+    def wake(self, topic: str) -> None:
+        """The backend says that there is news: whoever waits for the topic looks at once."""
+        for event, topics in self._wakeable:
+            if topic in topics:
+                event.set()
 
     def probing(self) -> None:
         self._step(Event.PROBE)
@@ -47,7 +53,7 @@ class Link:
         if before is State.CLOSED and self.breaker.state is State.OPEN:
             self.probe_wanted.set()
         if before is not State.CLOSED and self.breaker.state is State.CLOSED:
-            for recovered in self._recoveries:
+            for recovered, _ in self._wakeable:
                 recovered.set()
 
 

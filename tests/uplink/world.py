@@ -196,6 +196,8 @@ class Server:
             return httpx.Response(200, json={"time": b64(b"signed:" + unb64(json.loads(request.content)["nonce"]))})
         if request.url.path == "/v1/snapshot":
             return problem(404, "snapshot_none")
+        if request.url.path == "/v1/events":
+            return problem(404, "not_found")
         return httpx.Response(304)
 
     def _ingest(self, body: dict[str, Any]) -> httpx.Response:
@@ -227,6 +229,8 @@ class Lane:
     documents: list[tuple[DocumentKind, bytes]] = field(default_factory=list)
     snapshots: list[tuple[int, tuple[LayerFile, ...]]] = field(default_factory=list)
     standing: list[str | None] = field(default_factory=list)
+    recalls: list[tuple[str, tuple[bytes, ...], str]] = field(default_factory=list)
+    busy: set[bytes] = field(default_factory=set)
     accepts: bool = True
     layers: tuple[int, ...] = ()
     root: bytes = b""
@@ -274,6 +278,10 @@ class Lane:
         if self.accepts:
             self.layers = tuple(sorted({*self.layers, *(layer.sequence for layer in layers)}))
         return self.accepts
+
+    async def recall(self, lender: str, accounts: Sequence[bytes], reason: str) -> Sequence[bytes]:
+        self.recalls.append((lender, tuple(accounts), reason))
+        return [account for account in accounts if account in self.busy]
 
     async def link(self, state: LinkState, detail: str) -> None:
         self.links.append((state, detail))
