@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from backend.database import change, compiled, load, selecting
+from backend.database import Contended, change, compiled, load, selecting
 from backend.schema import Account
 
 # Compiled once: these two are on the path of every sale and every entry.
@@ -20,7 +20,7 @@ _MOVE = compiled(
 _GUARD = compiled(Account.update(revision=0).where(Account.token == b"", Account.lender == "", Account.revision == 0))
 
 
-class AccountContended(Exception):
+class AccountContended(Contended):
     """Somebody else changed the account since it was read; read again and decide again."""
 
 

@@ -1,126 +1,71 @@
-"""Opening the backend's SQLite file so that an acknowledged commit survives a power cut.
+"""The books behind one small interface, whether they lie in a SQLite file or on a PostgreSQL server.
 
-The one rule: one connection, exclusive, and synchronous=EXTRA before journal_mode=WAL: the change of mode unlinks the
-rollback journal, and an unlink lost in a power cut would bring an empty database back after acknowledged commits.
+The one rule: a transaction that somebody else was faster than is run again from its beginning, a bounded number of
+times; nothing else is ever repeated.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
-from pathlib import Path
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final, TypeVar
 
 import apsw
-from peewee import Model, PeeweeException
+import psycopg
+from peewee import EXCLUDED, Database, Model, PeeweeException
 from playhouse.apsw_ext import APSWDatabase
+from playhouse.postgres_ext import Psycopg3Database
 
+from backend import postgres, sqlite_file
 from backend.schema import TABLES, VERSION
 
 Row = TypeVar("Row", bound=Model)
+Answer = TypeVar("Answer")
 
-FAULTS: Final = (PeeweeException, apsw.Error, OSError)
-"""What a failing disk or a locked file looks like from here."""
+FAULTS: Final = (PeeweeException, apsw.Error, psycopg.Error, OSError)
+"""What a failing disk, a locked file or a lost server looks like from here."""
 
-
-LOCK_WAIT_S: Final = 1
-"""How long to wait for another process; it holds the file for its whole life, so more would not help."""
+ATTEMPTS_MAX: Final = 20
+"""How often a transaction is begun again. Of several that meet on one account, one always gets through."""
 
 
 class DatabaseUnavailable(Exception):
     """The database cannot be opened or used; the message is a sentence for the operator."""
 
 
-def sync_directory(directory: str) -> None:
-    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+class Contended(Exception):
+    """Somebody else changed what this transaction has read; begin again."""
 
 
 def open_database(
-    path: str, *, vfs: str | None = None, sync_dir: Callable[[str], None] = sync_directory
-) -> APSWDatabase:
+    where: str, *, vfs: str | None = None, sync_dir: Callable[[str], None] = sqlite_file.sync_directory
+) -> Database:
     """Open, and if new create, the database and bind the tables to it. ``vfs`` and ``sync_dir`` are a simulator's.
 
-    Raises DatabaseUnavailable, with nothing left open.
+    ``where`` is the path of a SQLite file or a ``postgresql://`` URL. Raises DatabaseUnavailable, with nothing left
+    open.
     """
-    options: dict[str, Any] = {"vfs": vfs} if vfs else {}
-    database = APSWDatabase(path, thread_safe=False, autoconnect=False, timeout=LOCK_WAIT_S, **options)
+    on_server = where.startswith(postgres.SCHEME)
+    database: Database = postgres.unopened(where) if on_server else sqlite_file.unopened(where, vfs)
+    name = where.rpartition("@")[2] if on_server else where  # without the password
     try:
         database.connect()
-        _seal(database, path, sync_dir)
+        if not on_server:
+            sqlite_file.seal(database, sync_dir)
         _create(database)
-        _empty_wal(database)
+        if not on_server:
+            sqlite_file.empty_wal(database)
     except FAULTS as error:
         close(database)
         held = "another process holds it: stop the server first" if "locked" in str(error) else str(error)
-        raise DatabaseUnavailable(f"{path} cannot be opened: {held}") from error
+        raise DatabaseUnavailable(f"{name} cannot be opened: {held}") from error
+    except DatabaseUnavailable:
+        close(database)
+        raise
     return database
 
 
-def _empty_wal(database: APSWDatabase) -> None:
-    """Write again, into the database, whatever the WAL shows: after a failed sync it may show what the disk has not."""
-    database.execute_sql("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-
-
-def transaction(database: APSWDatabase) -> AbstractContextManager[Any]:
-    """The one way to write: a transaction that holds the write lock from its beginning."""
-    manager: AbstractContextManager[Any] = database.atomic("IMMEDIATE")
-    return manager
-
-
-def rows(query: Any) -> list[tuple[Any, ...]]:
-    """The rows of a select as plain tuples, blobs as bytes: without the cost of an object for each."""
-    return list(query.tuples())
-
-
-def compiled(query: Any) -> str:
-    """The text of a query whose values are placeholders, for ``fetch``."""
-    text: str = query.sql()[0]
-    return text
-
-
-def selecting(model: Any, *where: Any) -> str:
-    """The compiled select of whole rows, for ``load``; conditions compare with any value of the right type."""
-    return compiled(model.select().where(*where))
-
-
-def inserting(model: Any, on_conflict: str | None = None) -> str:
-    """The compiled insert of a whole row, for ``put``; ``on_conflict`` is REPLACE, IGNORE or nothing."""
-    query = model.insert(dict.fromkeys(model._meta.sorted_field_names, 0))
-    return compiled(query.on_conflict(on_conflict) if on_conflict else query)
-
-
-def load(model: type[Row], text: str, *values: Any) -> Row | None:
-    """The row that a compiled select of whole rows finds by a unique key, or None."""
-    found = fetch(text, *values)
-    if not found:
-        return None
-    fields = model._meta.sorted_fields
-    return model(**{field.name: field.python_value(value) for field, value in zip(fields, found[0], strict=True)})
-
-
-def put(model: Any, text: str, values: Mapping[str, Any]) -> None:
-    """Run a compiled insert; columns that ``values`` does not name are null."""
-    fetch(text, *(values.get(name) for name in model._meta.sorted_field_names))
-
-
-def change(text: str, *values: Any) -> int:
-    """Run a compiled update; how many rows it changed."""
-    database = TABLES[0]._meta.database
-    return int(database.rows_affected(database.execute_sql(text, values)))
-
-
-def fetch(text: str, *values: Any) -> list[tuple[Any, ...]]:
-    """The rows of a compiled query on the database that the tables are bound to."""
-    found: list[tuple[Any, ...]] = TABLES[0]._meta.database.execute_sql(text, values).fetchall()
-    return found
-
-
-def close(database: APSWDatabase) -> None:
+def close(database: Database) -> None:
     """Close without complaint: a lost disk is reported by the next open."""
     try:
         if not database.is_closed():
@@ -129,22 +74,174 @@ def close(database: APSWDatabase) -> None:
         return
 
 
-def _seal(database: APSWDatabase, path: str, sync_dir: Callable[[str], None]) -> None:
-    # The last one only reads: that creates the WAL, whose name is to be durable too.
-    for pragma in ("locking_mode=EXCLUSIVE", "synchronous=EXTRA", "journal_mode=WAL", "user_version"):
-        database.execute_sql(f"PRAGMA {pragma}").fetchall()
-    sync_dir(str(Path(path).parent))
-    database.execute_sql("PRAGMA synchronous=FULL").fetchall()
+def is_shared(database: Database) -> bool:
+    """Whether other processes may be at the same books now."""
+    return isinstance(database, Psycopg3Database)
 
 
-def _create(database: APSWDatabase) -> None:
-    found = database.execute_sql("PRAGMA user_version").fetchone()[0]
-    if found > VERSION:
-        raise DatabaseUnavailable(f"the database was written by a newer version ({found}, this one knows {VERSION})")
+def transaction(database: Database, *, redoable: bool = False) -> AbstractContextManager[Any]:
+    """The one way to write: all of it or nothing. Inside of another one it is part of that.
+
+    ``redoable``: what is written can be worked out again from rows that are durable already, so its commit need not
+    wait for the disk. On SQLite it waits all the same: there, several share one commit (``grouped``).
+    """
+    if database.in_transaction():
+        return nullcontext()
+    if isinstance(database, APSWDatabase):
+        return _typed(database.atomic("IMMEDIATE"))  # holds the write lock from its beginning
+    postgres.reconnect(database)
+    return _CommitLater(database) if redoable else _typed(database.atomic())
+
+
+def grouped(database: Database) -> AbstractContextManager[Any]:
+    """Let the transactions inside share one commit, where that is worth it and hurts nobody: on SQLite, whose commit
+    costs a flush and whose one process has nobody to keep waiting. Each must be able to be lost with the others."""
+    return nullcontext() if is_shared(database) else transaction(database)
+
+
+def transact(database: Database, work: Callable[[], Answer], *, redoable: bool = False) -> Answer:
+    """Run ``work`` in a transaction, again if somebody else was first. Raises Contended when that happens too often."""
+    for _ in range(ATTEMPTS_MAX):
+        try:
+            with transaction(database, redoable=redoable):
+                return work()
+        except Contended as error:
+            contended: Exception = error
+        except FAULTS as error:
+            if not postgres.is_contended(error):
+                raise
+            contended = error
+        if database.in_transaction():
+            raise contended  # the outer transaction is spoilt: its beginning is further out
+    raise Contended(str(contended)) from contended
+
+
+class Statement:
+    """A query whose values are placeholders. Its text is made once for each dialect that it meets: peewee builds a
+    query in the time that a database runs ten."""
+
+    __slots__ = ("_query", "_texts")
+
+    def __init__(self, query: Any) -> None:
+        self._query = query
+        self._texts: dict[str, str] = {}
+
+    def text(self, database: Database) -> str:
+        text = self._texts.get(database.param)
+        if text is None:
+            text = self._texts[database.param] = str(self._query.clone().bind(database).sql()[0])
+        return text
+
+
+def compiled(query: Any) -> Statement:
+    """A query for ``fetch`` or ``change``; the values in it are placeholders, in their order."""
+    return Statement(query)
+
+
+def selecting(model: Any, *where: Any) -> Statement:
+    """A select of whole rows, for ``load``; conditions compare with any value of the right type."""
+    return Statement(model.select().where(*where))
+
+
+def inserting(model: Any, on_conflict: str | None = None) -> Statement:
+    """An insert of a whole row, for ``put``; ``on_conflict`` is REPLACE, IGNORE or nothing."""
+    query = model.insert(dict.fromkeys(model._meta.sorted_field_names, 0))
+    if on_conflict == "REPLACE":
+        key = model._meta.get_primary_keys()
+        others = [field for field in model._meta.sorted_fields if not any(field is part for part in key)]
+        update = {field: getattr(EXCLUDED, field.column_name) for field in others}
+        query = query.on_conflict(conflict_target=key, update=update)
+    elif on_conflict == "IGNORE":
+        query = query.on_conflict_ignore()
+    return Statement(query)
+
+
+def load(model: type[Row], statement: Statement, *values: Any) -> Row | None:
+    """The row that a select of whole rows finds by a unique key, or None."""
+    found = fetch(statement, *values)
+    if not found:
+        return None
+    fields = model._meta.sorted_fields
+    return model(**{field.name: field.python_value(value) for field, value in zip(fields, found[0], strict=True)})
+
+
+def put(model: Any, statement: Statement, values: Mapping[str, Any]) -> None:
+    """Run an insert; columns that ``values`` does not name are null."""
+    _execute(statement, tuple(values.get(name) for name in model._meta.sorted_field_names))
+
+
+def put_many(model: Any, statement: Statement, values: list[tuple[Any, ...]]) -> None:
+    """Insert many whole rows at once; each is a tuple of all columns in the schema's order."""
+    database = _bound()
+    if isinstance(database, Psycopg3Database):
+        postgres.insert_many(database, model, values)
+    else:
+        sqlite_file.insert_many(database, statement.text(database), values)
+
+
+def change(statement: Statement, *values: Any) -> int:
+    """Run an update; how many rows it changed."""
+    return int(_bound().rows_affected(_execute(statement, values)))
+
+
+def fetch(statement: Statement, *values: Any) -> list[tuple[Any, ...]]:
+    """The rows of a query on the database that the tables are bound to."""
+    found: list[tuple[Any, ...]] = _execute(statement, values).fetchall()
+    return found
+
+
+def rows(query: Any) -> list[tuple[Any, ...]]:
+    """The rows of a select as plain tuples, blobs as bytes: without the cost of an object for each."""
+    return list(query.tuples())
+
+
+def _execute(statement: Statement, values: tuple[Any, ...]) -> Any:
+    database = _bound()
+    return database.execute_sql(statement.text(database), values)
+
+
+def _bound() -> Database:
+    database: Database = TABLES[0]._meta.database
+    return database
+
+
+def _typed(manager: Any) -> AbstractContextManager[Any]:
+    return manager  # type: ignore[no-any-return]
+
+
+class _CommitLater:
+    """A transaction whose commit does not wait for the disk."""
+
+    def __init__(self, database: Psycopg3Database) -> None:
+        self._database = database
+        self._inner = database.atomic()
+
+    def __enter__(self) -> None:
+        self._inner.__enter__()
+        postgres.commit_later(self._database)
+
+    def __exit__(self, *error: Any) -> Any:
+        return self._inner.__exit__(*error)
+
+
+def _create(database: Database) -> None:
+    dialect: Any = postgres if is_shared(database) else sqlite_file
     database.bind(TABLES, bind_refs=False, bind_backrefs=False)
     for table in TABLES:
-        table._meta.without_rowid = True  # not inherited; a hidden row id would be a sequence that all lanes share
-    if found == 0:
-        with transaction(database):
+        # Not inherited. A hidden row id would be a sequence that all lanes share; PostgreSQL shows none.
+        table._meta.without_rowid = not is_shared(database)
+    with transaction(database):
+        if is_shared(database):
+            postgres.lock_schema(database)
+        found = dialect.version(database)
+        if found > VERSION:
+            raise DatabaseUnavailable(
+                f"the database was written by a newer version ({found}, this one knows {VERSION})"
+            )
+        if 0 < found < VERSION:
+            raise DatabaseUnavailable(
+                f"the database was written by an older version ({found}, this one writes {VERSION})"
+            )
+        if found == 0:
             database.create_tables(TABLES)
-            database.execute_sql(f"PRAGMA user_version={VERSION}")
+            dialect.set_version(database, VERSION)
