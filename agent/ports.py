@@ -94,7 +94,7 @@ class OpenBatch:
 
 @dataclass(frozen=True, slots=True)
 class ClosedBatch:
-    """A closed batch that the backend has not matched yet. ``chain_head``: hash of entry ``last_number``."""
+    """A batch that was closed. ``chain_head``: hash of entry ``last_number``."""
 
     lender: str
     batch: int
@@ -149,6 +149,10 @@ class Ledger(Protocol):
     def open_batch(self, lender: str) -> OpenBatch: ...
 
     def unmatched_batches(self) -> tuple[ClosedBatch, ...]: ...
+
+    def closed_batch(self, lender: str, batch: int) -> ClosedBatch | None: ...
+
+    def match_of(self, lender: str, batch: int) -> str | None: ...
 
     def differing_batches(self) -> int: ...
 

@@ -62,7 +62,10 @@ class Reversal(_Body):
 
 
 class CloseDay(_Body):
+    """POST /v1/settlements. With the number of its batch, a close can be repeated whatever was sold meanwhile."""
+
     lender: str | None = Field(default=None, max_length=16)
+    batch: int | None = Field(default=None, ge=1, le=MINOR_MAX)
 
 
 class LeaseReturn(_Body):
@@ -167,7 +170,10 @@ class _Calls:
     async def settle(self, request: Request) -> Response:
         body = await _read(request, CloseDay)
         lender = self._lender(body.lender)
-        return JSONResponse(asdict(await self._services.settlement.close_day(lender)))
+        report = await self._services.settlement.close_day(lender, body.batch)
+        if report is None:
+            return _problem(409, "batch_unknown", f"There is no batch {body.batch} of {lender} to close.")
+        return JSONResponse(asdict(report))
 
     async def show_lease(self, request: Request) -> Response:
         account, lender = _account(request), self._lender(request.query_params.get("lender"))

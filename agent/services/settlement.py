@@ -15,7 +15,7 @@ from typing import Any, Final
 from agent.core.journal import Draft, Kind
 from agent.core.settlement import differences
 from agent.errors import UplinkRefused, UplinkUnavailable
-from agent.ports import Backend, ClosedBatch, Ledger
+from agent.ports import Backend, ClosedBatch, Ledger, OpenBatch
 from agent.services.timekeeping import LaneClock
 
 QUEUE_WAIT_S: Final = 20.0
@@ -42,9 +42,20 @@ class Settlement:
     def __init__(self, ledger: Ledger, backend: Backend, clock: LaneClock) -> None:
         self._ledger, self._backend, self._clock = ledger, backend, clock
 
-    async def close_day(self, lender: str) -> BatchReport:
-        """Close the open batch and match it if the backend can be asked."""
-        batch = self._close(lender)
+    async def close_day(self, lender: str, batch: int | None = None) -> BatchReport | None:
+        """Close the batch of this number, the open one if none is given, and match it if the backend can be asked.
+
+        One that is closed already is reported again, and so is the last one while nothing has happened since: whoever
+        got no answer may ask again. None: there is no such batch yet.
+        """
+        open_batch = self._ledger.open_batch(lender)
+        wanted = batch or open_batch.batch - _is_empty(open_batch)
+        closed = self._ledger.closed_batch(lender, wanted) if wanted < open_batch.batch else None
+        if closed is None and (batch or open_batch.batch) != open_batch.batch:
+            return None
+        return await self._sent_and_matched(closed or self._close(lender))
+
+    async def _sent_and_matched(self, batch: ClosedBatch) -> BatchReport:
         await self._sent_through(batch.epoch, batch.last_number)
         return await self._match(batch)
 
@@ -88,8 +99,10 @@ class Settlement:
         except (UplinkUnavailable, UplinkRefused):
             answer = None
         found = _differences(request, answer) if answer else ()
-        state = "pending" if answer is None else "different" if found or not answer["matched"] else "matched"
-        if state != "pending":
+        if answer is None:
+            state = self._ledger.match_of(batch.lender, batch.batch) or "pending"
+        else:
+            state = "different" if found or not answer["matched"] else "matched"
             self._ledger.record_match(batch.lender, batch.batch, state)
         return BatchReport(
             lender=batch.lender,
@@ -102,6 +115,10 @@ class Settlement:
             differences=found,
             exceptions=len(self._ledger.queue_exceptions()),
         )
+
+
+def _is_empty(batch: OpenBatch) -> bool:
+    return not any(total["count"] for total in batch.totals.values())
 
 
 def _differences(request: Mapping[str, Any], answer: Mapping[str, Any]) -> tuple[str, ...]:

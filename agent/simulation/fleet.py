@@ -322,7 +322,8 @@ def _mend(line: Line) -> None:
 
 async def _settled(lane: Lane, auditor: Auditor) -> None:
     """Close the day, and match what an earlier close could not."""
-    for report in [await lane.settlement.close_day(LENDER), *await lane.settlement.match_pending()]:
+    reports = [await lane.settlement.close_day(LENDER), *await lane.settlement.match_pending()]
+    for report in filter(None, reports):
         auditor.note(f"{lane.settings.lane} batch {report.batch} is {report.state}")
         if report.state == "different":
             auditor.violated(f"promise 2: batch {report.batch} of {lane.settings.lane} differs: {report.differences}")

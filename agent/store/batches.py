@@ -5,7 +5,7 @@ The one rule: totals are read as the fold of the journal has them; nothing is co
 
 from __future__ import annotations
 
-from peewee import JOIN
+from peewee import JOIN, Expression
 
 from agent.core.settlement import NAMES
 from agent.ports import ClosedBatch, OpenBatch
@@ -24,6 +24,13 @@ class Batches(LedgerConnection):
 
     def unmatched_batches(self) -> tuple[ClosedBatch, ...]:
         """Closed batches of which the backend has said nothing yet, oldest first."""
+        return self._closed(BatchMatch.state.is_null())
+
+    def closed_batch(self, lender: str, batch: int) -> ClosedBatch | None:
+        """A batch of that number, if it was closed."""
+        return next(iter(self._closed((Batch.lender == lender) & (Batch.batch == batch))), None)
+
+    def _closed(self, which: Expression) -> tuple[ClosedBatch, ...]:
         end = (JournalEntry.epoch == Batch.epoch) & (JournalEntry.number == Batch.last_number)
         said = (BatchMatch.lender == Batch.lender) & (BatchMatch.batch == Batch.batch)
         query = (
@@ -32,7 +39,7 @@ class Batches(LedgerConnection):
             )
             .join(JournalEntry, on=end)
             .join(BatchMatch, JOIN.LEFT_OUTER, on=said)
-            .where(BatchMatch.state.is_null())
+            .where(which)
             .order_by(Batch.epoch, Batch.last_number)
         )
         return tuple(
@@ -42,6 +49,12 @@ class Batches(LedgerConnection):
 
     def differing_batches(self) -> int:
         return len(self._query(BatchMatch.select(BatchMatch.batch).where(BatchMatch.state != "matched")))
+
+    def match_of(self, lender: str, batch: int) -> str | None:
+        """What came of the comparison with the backend's half; None: nothing yet."""
+        said = (BatchMatch.lender == lender) & (BatchMatch.batch == batch)
+        rows = self._query(BatchMatch.select(BatchMatch.state).where(said))
+        return rows[0][0] if rows else None
 
     def record_match(self, lender: str, batch: int, state: str) -> None:
         with self._transaction():

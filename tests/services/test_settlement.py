@@ -115,3 +115,44 @@ def test_a_backend_that_is_behind_leaves_the_batch_pending(till: Till) -> None:
     till.backend.available, backend.settle = True, behind
     assert close(till).state == "pending"
     assert len(till.ledger.unmatched_batches()) == 1
+
+
+def test_a_close_that_is_asked_for_again_is_the_same_batch(till: Till) -> None:
+    sell(till, 3_000, "sale-0001")
+    first = close(till)
+    assert close(till) == first, "nothing has happened since"
+    sell(till, 1_000, "sale-0002")
+    again = run(till.lane.settlement.close_day(LENDER, first.batch))
+    assert again == first, "whatever was sold meanwhile"
+    assert len(till.entries(Kind.SETTLEMENT)) == 1
+    second = run(till.lane.settlement.close_day(LENDER, 2))
+    assert (second.batch, second.totals["approved"]) == (2, {"count": 1, "minor": 1_000})
+    assert run(till.lane.settlement.close_day(LENDER, 4)) is None
+    assert run(till.lane.settlement.close_day(LENDER, 3)).totals["approved"]["count"] == 0
+    assert len(till.entries(Kind.SETTLEMENT)) == 3
+
+
+def test_two_closes_at_once_are_one_batch(till: Till) -> None:
+    sell(till, 3_000, "sale-0001")
+
+    async def both() -> Any:
+        return await asyncio.gather(*(till.lane.settlement.close_day(LENDER) for _ in range(2)))
+
+    assert [report.batch for report in run(both())] == [1, 1]
+    assert len(till.entries(Kind.SETTLEMENT)) == 1
+
+
+def test_a_batch_that_is_matched_stays_so_when_it_is_asked_for_without_a_line(till: Till) -> None:
+    sell(till, 3_000, "sale-0001")
+    till.backend.available = True
+
+    async def story() -> Any:
+        closing = asyncio.create_task(till.lane.settlement.close_day(LENDER))
+        await asyncio.sleep(1)
+        acknowledge(till)
+        return await closing
+
+    assert run(story()).state == "matched"
+    till.restart()
+    till.backend.available = False
+    assert close(till).state == "matched"
