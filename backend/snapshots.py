@@ -18,7 +18,7 @@ from agent.core.snapshot_builder import VALID_UNIT_S, build_layer
 from agent.core.snapshot_layer import ALLOWANCE_MAX_MINOR, Record
 from agent.core.snapshot_manifest import Manifest
 from agent.core.snapshot_reader import DELTAS_MAX
-from backend import accounts, allowances, lanes
+from backend import accounts, allowances, lanes, recalls
 from backend.database import rows
 from backend.lenders import Lender
 from backend.problems import Problem
@@ -68,7 +68,8 @@ def refresh(lane: str, lender: Lender, plan: Plan, *, now_s: int) -> SnapshotLay
     """Build what the lane needs: a base at first, when the stack is full or old; a delta when accounts changed;
     None when nothing did. To be called inside a transaction."""
     layers = stack(lane, lender.lender)
-    if not layers or len(layers) > DELTAS_MAX or now_s - layers[0].built_at >= plan.refresh_s:
+    is_old = not layers or len(layers) > DELTAS_MAX or now_s - layers[0].built_at >= plan.refresh_s
+    if is_old or recalls.base_is_due(lane, lender.lender, layers[0].sequence):
         return build(lane, lender, plan, is_base=True, now_s=now_s)
     if _changed(lane, lender.lender).exists():
         return build(lane, lender, plan, is_base=False, now_s=now_s)
@@ -155,13 +156,14 @@ def _find(lane: str, lender: str, sequence: int, *fields: Any) -> tuple[Any, ...
 
 def _records(chosen: list[Account], cut: Cut, plan: Plan) -> Iterator[Record]:
     valid_until_s = cut.now_s + plan.lease_life_s
+    withheld = recalls.withheld(cut.lane.lane, cut.lender.lender)
     for account in chosen:
         granted = allowances.grant(
             account,
             cut.lane.lane,
             cut.lane.epoch,
             sequence=cut.sequence,
-            planned_minor=plan.allowance_minor,
+            planned_minor=0 if bytes(account.token) in withheld else plan.allowance_minor,
             applied_number=cut.applied_number,
             valid_until_s=valid_until_s,
         )
