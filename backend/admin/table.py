@@ -1,0 +1,28 @@
+"""The table of what operators can do, by name.
+
+The one rule: a verb of the command line is one row here, and works the same beside a running server and without one.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from backend.admin import accounts, checks, exceptions, lanes, leases, settlements
+from backend.admin.operation import Operation
+
+OPERATIONS: Final[dict[str, Operation]] = {
+    "account.add": accounts.add,
+    "account.show": accounts.show,
+    "account.limit": accounts.set_limit,
+    "account.block": accounts.block,
+    "account.phone": accounts.phone,
+    "lane.list": lanes.every,
+    "lane.show": lanes.show,
+    "lane.enroll_code": lanes.enroll_code,
+    "lease.list": leases.outstanding,
+    "exception.list": exceptions.every,
+    "exception.resolve": exceptions.resolve,
+    "settlement.list": settlements.every,
+    "snapshot.build": checks.build_snapshots,
+    "audit": checks.run_audit,
+}

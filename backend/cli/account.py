@@ -1,0 +1,62 @@
+"""``account``: open, show, limit and block credit accounts.
+
+The one rule: a new account comes with a test phone in the directory, so that it can be tried at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from backend.cli.backend_of import ask
+from backend.cli.files import save_phone
+from backend.cli.options import add_account, add_credential, add_group, add_lender, add_verb, token
+from backend.cli.output import show, show_table
+
+
+def add_parser(verbs: Any) -> None:
+    into = add_group(verbs, "account", "accounts")
+    adding = add_verb(into, "add", add, "open an account and give it a test phone")
+    adding.add_argument("--token", type=token, metavar="HEX", help="16 bytes in hex (default: random)")
+    adding.add_argument("--count", type=int, default=1, help="how many accounts to open")
+    adding.add_argument("--limit-minor", type=int, required=True)
+    add_credential(adding)
+    showing = add_verb(into, "show", show_books, "the books of one account, or of all")
+    add_account(showing, nargs="?")
+    showing.add_argument("--limit", type=int, help="at most so many accounts")
+    limiting = add_verb(into, "limit", limit, "set an account's limit")
+    add_account(limiting)
+    limiting.add_argument("--limit-minor", type=int, required=True)
+    blocking = add_verb(into, "block", block, "block an account")
+    add_account(blocking)
+    blocking.add_argument("--lift", action="store_true", help="unblock it")
+    for parser in (adding, showing, limiting, blocking):
+        add_lender(parser)
+
+
+def add(args: argparse.Namespace) -> int:
+    given = {name: getattr(args, name) for name in ("limit_minor", "lender", "count", "cap_minor", "tier")}
+    opened = ask(args, "account.add", account=args.token, **given)["accounts"]
+    for account in opened:
+        save_phone(args, account["account"], account.pop("phone"))
+    show(args, {"accounts": opened} if args.count > 1 else opened[0])
+    return 0
+
+
+def show_books(args: argparse.Namespace) -> int:
+    answer = ask(args, "account.show", account=args.account, lender=args.lender, limit=args.limit)
+    show_table(args, answer, "accounts", "there are no accounts")
+    left = answer["total"] - len(answer["accounts"])
+    if left and not args.json:
+        print(f"and {left} more: --limit")
+    return 0
+
+
+def limit(args: argparse.Namespace) -> int:
+    show(args, ask(args, "account.limit", account=args.account, limit_minor=args.limit_minor, lender=args.lender))
+    return 0
+
+
+def block(args: argparse.Namespace) -> int:
+    show(args, ask(args, "account.block", account=args.account, lift=args.lift, lender=args.lender))
+    return 0

@@ -1,0 +1,54 @@
+"""The command: its verbs, one file each, and what an operator is told when one fails.
+
+The one rule: exit code 0 for done, 1 for a refusal or a finding with a sentence on stderr, 2 for wrong usage; never a
+stack trace.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+from backend.admin.operation import REFUSALS, Refused, sentence
+from backend.cli import (
+    account,
+    audit,
+    enroll_code,
+    exceptions,
+    init,
+    lane,
+    lanes,
+    leases,
+    pass_,
+    serve,
+    settle,
+    snapshot,
+)
+
+VERBS = (
+    init, serve, account, pass_, enroll_code, lanes, lane, leases, exceptions, settle, snapshot, audit,
+)  # fmt: skip
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one verb; its exit code."""
+    args = parser().parse_args(argv)
+    try:
+        return int(args.run(args))
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader of a pipe left: nothing to say
+        return 1
+    except (Refused, *REFUSALS) as error:
+        print(f"counterfoil-backend: {sentence(error)}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def parser() -> argparse.ArgumentParser:
+    described = argparse.ArgumentParser("counterfoil-backend", description="The reference authorization backend.")
+    verbs = described.add_subparsers(required=True, metavar="VERB")
+    for verb in VERBS:
+        verb.add_parser(verbs)
+    return described

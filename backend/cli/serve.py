@@ -1,0 +1,48 @@
+"""``serve``: answer lanes over mutual TLS, and operators at the socket in the directory.
+
+The one rule: lanes and operators are served by one process and one loop, so that the database has one user.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+from typing import Any
+
+from backend.cli.backend_of import opened
+from backend.cli.options import add_verb
+from backend.compose import Backend
+
+DEFAULT_ALLOWANCE_MINOR = 20_000
+
+
+def add_parser(verbs: Any) -> None:
+    parser = add_verb(verbs, "serve", run, "answer lanes over mutual TLS, and the other verbs beside them")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8443)
+    parser.add_argument("--admin-port", type=int, help="show the operators' page on this port of 127.0.0.1")
+    parser.add_argument("--refresh-s", type=float, default=60.0, help="how often snapshots are looked after")
+    add_allowance(parser)
+
+
+def add_allowance(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--allowance-minor", type=int, default=DEFAULT_ALLOWANCE_MINOR, help="lease per account and lane"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    with opened(args) as backend:
+        asyncio.run(_serve(args, backend))
+    return 0
+
+
+async def _serve(args: argparse.Namespace, backend: Backend) -> None:
+    from backend.admin.doors import operators_doors
+    from backend.admin.listening import listening
+    from backend.server import serve
+
+    async with listening(*operators_doors(backend, args.dir, args.admin_port)):
+        await serve(backend, args.dir, args.host, args.port, refresh_s=args.refresh_s)
