@@ -10,16 +10,29 @@ from dataclasses import dataclass
 
 from playhouse.apsw_ext import APSWDatabase
 
-from backend import authorizations, enrollment, ingest, lanes, settlement, snapshots
+from backend import (
+    access,
+    authorizations,
+    certificates,
+    enrollment,
+    epochs,
+    ingest,
+    lanes,
+    quarantine,
+    recalls,
+    settlement,
+    snapshots,
+)
+from backend.access import Call
 from backend.database import transaction
 from backend.holds import Attempt
-from backend.identity import Authority
+from backend.identity import Authority, LaneName
 from backend.ingest import Upload
 from backend.lenders import Lender, Randomness, load_all
 from backend.problems import Problem
 from backend.schema import Lane, SnapshotLayer
 from backend.snapshots import Plan
-from backend.wire import AuthorizationRequest, Enrollment, SettlementRequest, write
+from backend.wire import AuthorizationRequest, Enrollment, NewEpoch, SettlementRequest, write
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +51,18 @@ class Backend:
             return self.lenders[lender]
         except KeyError:
             raise Problem("lender_unknown", lender) from None
+
+    def admit(self, name: LaneName, call: Call) -> None:
+        """Whether the device with this certificate may make the call."""
+        access.admit(name, call, now_s=self.clock())
+
+    def renew(self, csr: str, name: LaneName) -> bytes:
+        with transaction(self.database):
+            return certificates.renew(csr, name, self.authority, now_s=self.clock())
+
+    def start_epoch(self, request: NewEpoch, raw: bytes, lane: str) -> bytes:
+        with transaction(self.database):
+            return epochs.start(request, raw, lane)
 
     def enroll(self, request: Enrollment) -> bytes:
         with transaction(self.database):
@@ -61,6 +86,9 @@ class Backend:
 
     def ingest(self, upload: Upload) -> bytes:
         with transaction(self.database):
+            row = lanes.journal(upload.lane, upload.epoch)
+            if row.state == lanes.QUARANTINED:
+                return write(quarantine.take(upload, row, now_s=self.clock()))
             return write(ingest.ingest(upload, lenders=self.lenders, now_s=self.clock()))
 
     def settle(self, request: SettlementRequest, lane: str) -> bytes:
@@ -77,6 +105,8 @@ class Backend:
     def refresh_snapshots(self) -> int:
         """Build what any lane needs from any lender; returns how many layers were cut. Called from time to time."""
         cut = 0
+        for known in self.lenders:
+            recalls.tend(self.database, known, now_s=self.clock())
         for row in list(Lane.select(Lane.lane)):
             for lender in self.lenders.values():
                 with transaction(self.database):

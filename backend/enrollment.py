@@ -1,7 +1,7 @@
-"""Enrollment: how a lane becomes known here.
+"""Enrollment: how a lane becomes known here, and how a new device takes its place.
 
 The one rule: a code works once. The same request gets the same answer again, because the first may have been lost;
-another request under the code is refused.
+another request under the code is refused. Of two codes for one place, the first that is used counts.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Final
+from typing import Any, Final
 
 from agent.core import cbor
 from agent.core.cose import CoseError, PublicKey
-from backend import lanes
+from backend import access, certificates, lanes
 from backend.identity import SECRET_BYTES, Authority, IdentityError, LaneName, code_text, secret_hash
 from backend.lenders import Lender, Randomness
 from backend.problems import Problem
@@ -36,12 +36,36 @@ class NewLane:
     currency: str
 
 
-def create_code(lane: NewLane, authority: Authority, *, now_s: int, randomness: Randomness) -> str:
-    """A code for ``lane``, good for a day. Raises Problem("lane_mismatch") if the lane is enrolled already."""
-    if Lane.get_or_none(Lane.lane == lane.lane) is not None:
-        raise Problem("lane_mismatch", f"the lane {lane.lane} is enrolled already")
+def create_code(
+    lane: NewLane,
+    authority: Authority,
+    *,
+    now_s: int,
+    randomness: Randomness,
+    replace: bool = False,
+    compromised: bool = False,
+    life_s: int = CODE_LIFE_S,
+) -> str:
+    """A code for ``lane``, good for a day: a new one, or with ``replace`` one whose next device it is for.
+
+    ``compromised``: what the old device still sends is not believed. Raises Problem("lane_mismatch") for a lane that is
+    enrolled already, or with ``replace`` at another store; Problem("lane_unknown") if there is nothing to replace.
+    """
+    found = Lane.get_or_none(Lane.lane == lane.lane)
+    if found is not None and not replace:
+        raise Problem("lane_mismatch", f"the lane {lane.lane} is enrolled already; its next device needs --replace")
+    replaces = lanes.find(lane.lane) if replace else None
+    if replaces is not None and (replaces.store, replaces.merchant) != (lane.store, lane.merchant):
+        place = f"store {replaces.store} of merchant {replaces.merchant}"
+        raise Problem("lane_mismatch", f"the lane {lane.lane} is at {place}")
     secret = randomness(SECRET_BYTES)
-    EnrollmentCode.create(secret_hash=hashlib.sha256(secret).digest(), expires_at=now_s + CODE_LIFE_S, **asdict(lane))
+    EnrollmentCode.create(
+        secret_hash=hashlib.sha256(secret).digest(),
+        expires_at=now_s + life_s,
+        replaces=replaces.epoch if replaces else None,
+        compromised=compromised,
+        **asdict(lane),
+    )
     return code_text(secret, authority.fingerprint)
 
 
@@ -53,11 +77,21 @@ def enroll(request: Enrollment, authority: Authority, lenders: Mapping[str, Lend
         if row.request_hash != said:
             raise Problem("code_used")
         return bytes(row.answer)
-    if now_s >= row.expires_at or Lane.get_or_none(Lane.lane == row.lane) is not None:
+    if now_s >= row.expires_at or not _is_place_free(row):
         raise Problem("code_refused")
     journal_key = _journal_key(request.journal_key)
-    answer = _answer(row, request, authority, lenders, now_s)
-    register(LaneName(row.lane, row.merchant, row.store), journal_key)
+    name = LaneName(row.lane, row.merchant, row.store)
+    epoch = (row.replaces or 0) + 1
+    certificate = certificates.issue(request.csr, name, epoch, authority, now_s=now_s)
+    previous = _succeed(row.lane, epoch - 1, journal_key, compromised=row.compromised) if epoch > 1 else None
+    if previous is None:
+        register(name, journal_key)
+    answer = write(
+        _described(row)
+        | {"epoch": epoch, "reason": "replaced" if previous else "enrolled", "previous": previous}
+        | {"certificate": certificate, "ca": authority.certificate_pem.decode()}
+        | {"lenders": [_introduced(lender) for lender in lenders.values()]}
+    )
     EnrollmentCode.update(request_hash=said, answer=answer).where(
         EnrollmentCode.secret_hash == row.secret_hash
     ).execute()
@@ -68,6 +102,26 @@ def register(name: LaneName, journal_key: PublicKey) -> None:
     """Make the lane known, with an empty journal of epoch 1 that is signed by ``journal_key``."""
     Lane.create(lane=name.lane, store=name.store, merchant=name.merchant)
     lanes.open_journal(name.lane, 1, journal_key)
+
+
+def previous_to_wire(lane: str, epoch: int) -> dict[str, Any]:
+    """The end of a journal, as the first entry of the next one names it."""
+    head = lanes.head_of(lanes.journal(lane, epoch))
+    return {"epoch": head.epoch, "number": head.number, "hash": b64url(head.hash)}
+
+
+def _is_place_free(row: EnrollmentCode) -> bool:
+    lane = Lane.get_or_none(Lane.lane == row.lane)
+    return lane is None if row.replaces is None else lane is not None and lane.epoch == row.replaces
+
+
+def _succeed(lane: str, epoch: int, journal_key: PublicKey, *, compromised: bool) -> dict[str, Any]:
+    """The device of ``epoch`` may only drain from here on, and the new one has the next epoch (lease rule 12)."""
+    if lanes.journal(lane, epoch).state in (lanes.OPEN, lanes.DRAINING):
+        access.revoke(lane, compromised=compromised)
+    previous = previous_to_wire(lane, epoch)
+    lanes.open_journal(lane, epoch + 1, journal_key)
+    return previous
 
 
 def _code(text: str) -> EnrollmentCode:
@@ -87,29 +141,9 @@ def _journal_key(text: str) -> PublicKey:
         raise Problem("malformed", f"journal_key: {error}") from None
 
 
-def _answer(
-    row: EnrollmentCode, request: Enrollment, authority: Authority, lenders: Mapping[str, Lender], now_s: int
-) -> bytes:
-    try:
-        certificate = authority.issue_lane(
-            request.csr.encode("utf-8", "replace"), LaneName(row.lane, row.merchant, row.store), now_s
-        )
-    except IdentityError as error:
-        raise Problem("malformed", f"csr: {error}") from None
-    return write(
-        {
-            "lane": row.lane,
-            "store": row.store,
-            "merchant": row.merchant,
-            "merchant_name": row.merchant_name,
-            "category": row.category,
-            "currency": row.currency,
-            "epoch": 1,
-            "certificate": certificate.decode(),
-            "ca": authority.certificate_pem.decode(),
-            "lenders": [_introduced(lender) for lender in lenders.values()],
-        }
-    )
+def _described(row: EnrollmentCode) -> dict[str, Any]:
+    names = ("lane", "store", "merchant", "merchant_name", "category", "currency")
+    return {name: getattr(row, name) for name in names}
 
 
 def _introduced(lender: Lender) -> dict[str, str]:

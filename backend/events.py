@@ -133,7 +133,7 @@ class Hub:
     def __init__(self, look: Look, *, look_s: float = LOOK_S) -> None:
         self._look, self._look_s = look, look_s
         self._listeners: dict[str, Listener] = {}
-        self._wake = asyncio.Event()
+        self._wake: asyncio.Event | None = None
         self._looking: asyncio.Task[None] | None = None
         self._is_closed = False
 
@@ -156,21 +156,21 @@ class Hub:
 
     def wake(self) -> None:
         """Something was just written in this process: look now."""
-        self._wake.set()
+        if self._wake is not None:
+            self._wake.set()
 
     def close(self) -> None:
         """End every answer: the server stops."""
         self._is_closed = True
-        self._wake.set()
+        self.wake()
         for listener in self._listeners.values():
             listener.end()
 
     async def _keep_looking(self) -> None:
+        wake = self._wake = asyncio.Event()
         while self._listeners and not self._is_closed:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._look_s):
-                    await self._wake.wait()
-            self._wake.clear()
+            await _happens(wake, self._look_s)
+            wake.clear()
             try:
                 found = self._look(tuple(self._listeners))
             except FAULTS as error:
@@ -209,7 +209,7 @@ async def stream(hub: Hub, lane: str, told: Told, *, comment_s: float = COMMENT_
                 yield _frame(fact, known)
                 if fact.is_last:
                     return
-            if not await _changed(listener, comment_s):
+            if not await _happens(listener.changed, comment_s):
                 yield b":\n\n"
 
 
@@ -218,17 +218,17 @@ async def poll(hub: Hub, lane: str, told: Told, wait_s: float) -> dict[str, Any]
     known, found = dict(told), list[dict[str, Any]]()
     with hub.listening(lane) as listener:
         if not any(True for _ in news(listener.state, told)):
-            await _changed(listener, wait_s)
+            await _happens(listener.changed, wait_s)
         for fact in news(listener.state, told):
             known[fact.topic] = fact.version
             found.append({"id": cursor_of(known), "type": fact.kind, "data": dict(fact.data)})
     return {"events": found, "cursor": cursor_of(known)}
 
 
-async def _changed(listener: Listener, within_s: float) -> bool:
+async def _happens(event: asyncio.Event, within_s: float) -> bool:
     try:
         async with asyncio.timeout(within_s):
-            await listener.changed.wait()
+            await event.wait()
     except TimeoutError:
         return False
     return True

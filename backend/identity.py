@@ -10,6 +10,7 @@ import base64
 import binascii
 import hashlib
 import ipaddress
+import ssl
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -34,11 +35,13 @@ class IdentityError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class LaneName:
-    """What a lane certificate says."""
+    """What a lane certificate says; ``serial`` in hex and ``expires_at`` in UTC seconds, where one was shown."""
 
     lane: str
     merchant: str
     store: str
+    serial: str | None = None
+    expires_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +88,7 @@ class Authority:
         """SHA-256 of the certificate (DER), of which an enrollment code carries the first 16 bytes."""
         return hashlib.sha256(self.certificate.public_bytes(serialization.Encoding.DER)).digest()
 
-    def issue_lane(self, csr_pem: bytes, name: LaneName, now_s: int) -> bytes:
+    def issue_lane(self, csr_pem: bytes, name: LaneName, now_s: int, *, life: timedelta = CERTIFICATE_LIFE) -> bytes:
         """A client certificate (PEM) for the key of a request; the request's own names count for nothing.
 
         Raises IdentityError for a request that is not a signed P-256 one.
@@ -97,23 +100,28 @@ class Authority:
                 x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, name.store),
             ]
         )
-        builder = self._leaf(subject, _key_of(csr_pem), now_s, ExtendedKeyUsageOID.CLIENT_AUTH)
+        builder = self._leaf(subject, _key_of(csr_pem), now_s, ExtendedKeyUsageOID.CLIENT_AUTH, life)
         return builder.sign(self.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
     def issue_server(self, names: Iterable[str], now_s: int) -> tuple[bytes, bytes]:
         """A server key and certificate (PEM) for host names and addresses."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Counterfoil backend")])
-        builder = self._leaf(subject, key.public_key(), now_s, ExtendedKeyUsageOID.SERVER_AUTH)
+        builder = self._leaf(subject, key.public_key(), now_s, ExtendedKeyUsageOID.SERVER_AUTH, CERTIFICATE_LIFE)
         builder = builder.add_extension(x509.SubjectAlternativeName([_alternative(name) for name in names]), False)
         certificate = builder.sign(self.key, hashes.SHA256())
         return private_pem(key), certificate.public_bytes(serialization.Encoding.PEM)
 
     def _leaf(
-        self, subject: x509.Name, key: ec.EllipticCurvePublicKey, now_s: int, purpose: x509.ObjectIdentifier
+        self,
+        subject: x509.Name,
+        key: ec.EllipticCurvePublicKey,
+        now_s: int,
+        purpose: x509.ObjectIdentifier,
+        life: timedelta,
     ) -> x509.CertificateBuilder:
         return (
-            _builder(subject, self.certificate.subject, key, now_s, CERTIFICATE_LIFE)
+            _builder(subject, self.certificate.subject, key, now_s, life)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_usage(digital_signature=True), critical=True)
             .add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
@@ -147,10 +155,19 @@ def secret_hash(code: str) -> bytes:
 
 
 def lane_name(peer: Any) -> LaneName | None:
-    """The lane in a verified peer certificate (in the form of ``ssl.SSLSocket.getpeercert()``), or None."""
+    """The lane in a verified peer certificate (in the form of ``ssl.SSLSocket.getpeercert()``), or None.
+
+    Its time is not verified: ``backend.access`` judges that.
+    """
     fields = {name: value for part in (peer or {}).get("subject", ()) for name, value in part}
     try:
-        return LaneName(fields["commonName"], fields["organizationName"], fields["organizationalUnitName"])
+        return LaneName(
+            fields["commonName"],
+            fields["organizationName"],
+            fields["organizationalUnitName"],
+            f"{int(peer['serialNumber'], 16):x}",
+            int(ssl.cert_time_to_seconds(peer["notAfter"])),
+        )
     except KeyError:
         return None
 

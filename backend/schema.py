@@ -87,7 +87,7 @@ class Posting(_Row):
     cause = TextField()
 
     class Meta:
-        primary_key = CompositeKey("account", "lender", "revision", "debit")
+        primary_key = CompositeKey("account", "lender", "revision", "debit", "credit")
 
 
 class Lane(_Row):
@@ -347,7 +347,10 @@ class Settlement(_Row):
 
 
 class EnrollmentCode(_Row):
-    """A one-time code for a lane; only its hash is kept, and the answer that it was used for."""
+    """A one-time code for a lane; only its hash is kept, and the answer that it was used for.
+
+    ``replaces`` is the epoch whose device it replaces (None: a new lane), ``compromised`` whether that one is trusted.
+    """
 
     secret_hash = BlobField(primary_key=True)
     lane = TextField()
@@ -357,11 +360,104 @@ class EnrollmentCode(_Row):
     category = TextField()
     currency = TextField()
     expires_at = BigIntegerField()
+    replaces = BigIntegerField(null=True)
+    compromised = BooleanField(default=False)
     request_hash = BlobField(null=True)
     answer = BlobField(null=True)
+
+
+class Certificate(_Row):
+    """A certificate that was issued to a lane, by its serial number in hex. ``epoch`` is the one that its device began
+    with, ``request_hash`` the SHA-256 of the request that it answers."""
+
+    lane = TextField()
+    serial = TextField()
+    epoch = BigIntegerField()
+    request_hash = BlobField()
+    pem = BlobField()
+    expires_at = BigIntegerField()
+
+    class Meta:
+        primary_key = CompositeKey("lane", "serial")
+
+
+class EpochChange(_Row):
+    """How a lane left ``epoch``: the request that ended it, and what was answered, byte for byte."""
+
+    lane = TextField()
+    epoch = BigIntegerField()
+    request_hash = BlobField()
+    answer = BlobField()
+
+    class Meta:
+        primary_key = CompositeKey("lane", "epoch")
+
+
+class QuarantinedEntry(_Row):
+    """An entry of a journal that is not believed: kept as it came, told to people, and without any effect. Several may
+    claim one number, so the hash is part of the key."""
+
+    lane = TextField()
+    epoch = BigIntegerField()
+    number = BigIntegerField()
+    hash = BlobField()
+    data = BlobField()
+    received_at = BigIntegerField()
+
+    class Meta:
+        primary_key = CompositeKey("lane", "epoch", "number", "hash")
+
+
+class Claim(_Row):
+    """A sale that a slip told of before its journal did (lease rule 17); ``reason`` and ``excess_minor`` say what of
+    it nothing covered."""
+
+    lane = TextField()
+    lender = TextField()
+    sale_id = TextField()
+    attempt = BigIntegerField()
+    epoch = BigIntegerField()
+    claimed_at = BigIntegerField()
+    text = TextField()
+    reason = TextField(null=True)
+    excess_minor = BigIntegerField(default=0)
+
+    class Meta:
+        primary_key = CompositeKey("lane", "lender", "sale_id", "attempt")
+
+
+class Recovery(_Row):
+    """One row for each time that this backend was found to have forgotten something (lease rule 13)."""
+
+    started_at = BigIntegerField(primary_key=True)
+    reason = TextField()
+    ended_at = BigIntegerField(null=True)
+
+
+class LaneReport(_Row):
+    """What a lane last said of itself in a heartbeat: how far it believes its journal of ``epoch`` acknowledged."""
+
+    lane = TextField(primary_key=True)
+    epoch = BigIntegerField()
+    number = BigIntegerField()
+    acknowledged_number = BigIntegerField()
+    heard_at = BigIntegerField()
+    said = TextField()
+
+
+class LayerReport(_Row):
+    """The newest layer of a lender that a lane says it has: new ones lie above it, whatever is stored here."""
+
+    lane = TextField()
+    lender = TextField()
+    sequence = BigIntegerField()
+
+    class Meta:
+        primary_key = CompositeKey("lane", "lender")
 
 
 TABLES: tuple[Any, ...] = (
     Lender, LenderKey, Account, Posting, Lane, Journal, Installed, LeaseGrant, Recall, SnapshotLayer, JournalEntry, Hold,
     OnlineAnswer, UsedProof, CapUse, Dispute, Resolution, Visit, Settlement, EnrollmentCode,
+    Certificate, EpochChange, QuarantinedEntry, Claim, Recovery, LaneReport, LayerReport,
 )  # fmt: skip

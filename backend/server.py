@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import signal
+import socket
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from backend.api import LANE_SCOPE, create_app
 from backend.compose import Backend
 from backend.database import FAULTS
+from backend.events import Hub
 from backend.identity import lane_name
 
 CONNECTIONS_MAX: Final = 512
@@ -49,6 +51,15 @@ class _Server(uvicorn.Server):
     """A server that ends by itself on SIGTERM or SIGINT, where uvicorn would kill the process with the same signal
     once more, before the database is closed."""
 
+    def __init__(self, config: uvicorn.Config, hub: Hub) -> None:
+        super().__init__(config)
+        self._hub = hub
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Streams of events have no end of their own, and the server would wait for it."""
+        self._hub.close()
+        await super().shutdown(sockets)
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         loop = asyncio.get_running_loop()
@@ -69,8 +80,10 @@ def tls_context(directory: Path) -> ssl.SSLContext:
 
 async def serve(backend: Backend, directory: Path, host: str, port: int, *, refresh_s: float) -> None:
     """Answer until told to stop; snapshots are looked after every ``refresh_s`` seconds."""
+    app = create_app(backend)
+    hub: Hub = app.state.hub
     config = uvicorn.Config(
-        create_app(backend),
+        app,
         host=host,
         port=port,
         http=LaneProtocol,
@@ -84,19 +97,20 @@ async def serve(backend: Backend, directory: Path, host: str, port: int, *, refr
         timeout_keep_alive=IDLE_S,
         ssl_context_factory=lambda _config, _default: tls_context(directory),
     )
-    refresh = asyncio.create_task(_refresh(backend, refresh_s))
+    refresh = asyncio.create_task(_refresh(backend, hub, refresh_s))
     try:
-        await _Server(config).serve()
+        await _Server(config, hub).serve()
     finally:
         refresh.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await refresh
 
 
-async def _refresh(backend: Backend, refresh_s: float) -> None:
+async def _refresh(backend: Backend, hub: Hub, refresh_s: float) -> None:
     while True:
         try:
-            backend.refresh_snapshots()
+            if backend.refresh_snapshots():
+                hub.wake()
         except FAULTS as error:
             log.error("snapshots were not refreshed: %s", type(error).__name__)
         await asyncio.sleep(refresh_s)

@@ -50,6 +50,7 @@ Count = Annotated[int, Field(ge=0, le=COUNT_MAX)]
 Positive = Annotated[int, Field(ge=1, le=COUNT_MAX)]
 Minor = Annotated[int, Field(ge=1, le=MINOR_MAX)]
 Binary = Annotated[str, AfterValidator(_binary)]
+Said = Annotated[str, StringConstraints(max_length=64)]
 
 
 class Body(BaseModel):
@@ -87,9 +88,35 @@ class Enrollment(Body):
     journal_key: Annotated[Binary, Field(max_length=512)]
 
 
+class Renewal(Body):
+    csr: Annotated[str, Field(max_length=8192)]
+
+
+class NewEpoch(Body):
+    lane: Name
+    epoch: Positive
+    reason: Literal["restored"]
+    number: Count
+    hash: Annotated[Binary, Field(min_length=43, max_length=43)]  # SHA-256
+
+
+class SlipClaimed(Body):
+    claim: Annotated[str, Field(max_length=1100)]
+
+
 class Heartbeat(Body):
+    """All but lender and nonce may be missing; what is not known here is kept for the operator to see."""
+
     lender: LenderId
     nonce: Annotated[Binary, Field(min_length=22, max_length=22)]  # 16 bytes
+    epoch: Positive | None = None
+    number: Count | None = None
+    acknowledged_through: Count | None = None
+    installed: Annotated[dict[LenderId, Count], Field(max_length=32)] = {}
+    versions: Annotated[dict[Said, Said], Field(max_length=16)] = {}
+    queue_depth: Count | None = None
+    devices: Annotated[dict[Said, Said], Field(max_length=32)] = {}
+    clock_offset_s: Annotated[int, Field(ge=-COUNT_MAX, le=COUNT_MAX)] | None = None
 
 
 class JournalUpload(Body):

@@ -1,0 +1,98 @@
+"""What a device may do for its lane: decided for each request, from its certificate and the state of its journal.
+
+The one rule (lease rule 12): whoever may no longer act may still drain. A device that was replaced, or whose
+certificate has expired, sends what its journal holds; a compromised one does so too, but only into quarantine.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+from typing import Final
+
+from backend import lanes
+from backend.database import load, selecting
+from backend.identity import LaneName
+from backend.problems import Problem
+from backend.schema import Certificate, Journal
+
+RENEWABLE_S: Final = 30 * 24 * 3600
+"""How long after its end a certificate still gets its successor."""
+
+
+class Call(Enum):
+    """What a request asks for, as far as access is concerned."""
+
+    ANYBODY = auto()
+    """Without a certificate: the CA and enrollment."""
+    DRAIN = auto()
+    RENEW = auto()
+    OTHER = auto()
+
+
+class Access(Enum):
+    FULL = auto()
+    EXPIRED = auto()
+    REPLACED = auto()
+    RETIRED = auto()
+    COMPROMISED = auto()
+
+
+_ALLOWED: Final = {
+    Access.FULL: frozenset(Call),
+    Access.EXPIRED: frozenset({Call.DRAIN, Call.RENEW}),
+    Access.REPLACED: frozenset({Call.DRAIN}),
+    Access.RETIRED: frozenset({Call.DRAIN}),
+    Access.COMPROMISED: frozenset({Call.DRAIN}),
+}
+_REFUSED: Final = {
+    Access.EXPIRED: "certificate_expired",
+    Access.REPLACED: "lane_replaced",
+    Access.RETIRED: "lane_revoked",
+    Access.COMPROMISED: "lane_revoked",
+}
+
+_FIND: Final = selecting(Certificate, Certificate.lane == "", Certificate.serial == "")
+
+
+def admit(name: LaneName, call: Call, *, now_s: int) -> None:
+    """Raises Problem: lane_unknown, lane_mismatch, lane_replaced, lane_revoked, certificate_expired."""
+    access = of(name, now_s=now_s)
+    late_s = 0 if name.expires_at is None else now_s - name.expires_at
+    if call not in _ALLOWED[access] or (call is Call.RENEW and late_s >= RENEWABLE_S):
+        raise Problem(_REFUSED[access])
+
+
+def of(name: LaneName, *, now_s: int) -> Access:
+    """What the device with this certificate is to its lane. Raises Problem: lane_unknown, lane_mismatch."""
+    lane = lanes.find(name.lane)
+    if (lane.merchant, lane.store) != (name.merchant, name.store):
+        raise Problem("lane_mismatch", "the certificate names another store or merchant")
+    current = lanes.journal(lane.lane, lane.epoch)
+    began = lanes.journal(lane.lane, epoch_of(name, lane.epoch))
+    is_present = bytes(began.journal_key) == bytes(current.journal_key)
+    if (current if is_present else began).state == lanes.QUARANTINED:
+        return Access.COMPROMISED
+    if not is_present:
+        return Access.REPLACED
+    if current.state != lanes.OPEN:
+        return Access.RETIRED
+    return Access.EXPIRED if name.expires_at is not None and now_s >= name.expires_at else Access.FULL
+
+
+def epoch_of(name: LaneName, current_epoch: int) -> int:
+    """The epoch that the device with this certificate began with. A certificate that this database has forgotten, or
+    a peer that never showed one, is taken for the present device's: it cannot sign another one's journal anyway."""
+    row = load(Certificate, _FIND, name.lane, name.serial) if name.serial else None
+    return current_epoch if row is None else int(row.epoch)
+
+
+def revoke(lane: str, *, compromised: bool) -> list[int]:
+    """End the present device's right to act; the epochs concerned. What it still sends is posted, or if it was
+    compromised quarantined. To be called inside a transaction. Raises Problem("lane_unknown")."""
+    current = lanes.journal(lane, lanes.find(lane).epoch)
+    state = lanes.QUARANTINED if compromised else lanes.DRAINING
+    mine = (Journal.lane == lane) & (Journal.journal_key == current.journal_key)
+    ended = mine & Journal.state.in_([lanes.OPEN, lanes.DRAINING])
+    epochs = [row.epoch for row in Journal.select(Journal.epoch).where(ended).order_by(Journal.epoch)]
+    Journal.update(state=state).where(ended).execute()
+    return epochs

@@ -1,0 +1,134 @@
+"""The calls of the lane protocol, one method each. Thin: read, call, write.
+
+The one rule: the lane is who its certificate says (``scope["counterfoil.lane"]``), never who a body says.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from backend import events, lane_state, snapshots
+from backend.bodies import body, count_in_path, decompressed, json_answer, ranged, versioned
+from backend.compose import Backend
+from backend.holds import Attempt
+from backend.identity import LaneName
+from backend.ingest import Upload
+from backend.problems import Problem
+from backend.schema import SnapshotLayer
+from backend.wire import (
+    AuthorizationRequest,
+    Enrollment,
+    Heartbeat,
+    JournalUpload,
+    NewEpoch,
+    Renewal,
+    SettlementRequest,
+    b64url,
+    from_b64url,
+    read,
+    write,
+)
+
+LANE_SCOPE: Final = "counterfoil.lane"
+COSE: Final = "application/cose"
+
+
+class Calls:
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self.hub = events.Hub(lambda lanes: lane_state.look(lanes, backend.lenders))
+
+    async def ca(self, _request: Request) -> Response:
+        return json_answer(write({"ca": self._backend.authority.certificate_pem.decode()}))
+
+    async def enroll(self, request: Request) -> Response:
+        return json_answer(self._backend.enroll(read(Enrollment, await body(request))))
+
+    async def renew(self, request: Request) -> Response:
+        asked = read(Renewal, await body(request))
+        return json_answer(self._backend.renew(asked.csr, lane_of(request)))
+
+    async def start_epoch(self, request: Request) -> Response:
+        lane = lane_of(request).lane
+        raw = await body(request)
+        asked = read(NewEpoch, raw)
+        _check_lane(asked.lane, lane)
+        return json_answer(self._backend.start_epoch(asked, raw, lane))
+
+    async def keys(self, request: Request) -> Response:
+        lender = self._backend.lender(request.query_params.get("lender", ""))
+        return versioned(request, lender.key_list.version, lender.key_list_bytes, COSE)
+
+    async def policy(self, request: Request) -> Response:
+        lender = self._backend.lender(request.query_params.get("lender", ""))
+        return versioned(request, lender.policy.version, lender.policy_bytes, COSE)
+
+    async def snapshot(self, request: Request) -> Response:
+        layers = self._backend.snapshot(request.query_params.get("lender", ""), lane_of(request).lane)
+        top = layers[-1].sequence
+        listed = write({"sequence": top, "layers": [_layer_to_wire(layer) for layer in layers]})
+        return versioned(request, top, listed, "application/json")
+
+    async def layer(self, request: Request) -> Response:
+        lender, sequence = request.path_params["lender"], request.path_params["sequence"]
+        return ranged(request, snapshots.layer_bytes(lane_of(request).lane, lender, count_in_path(sequence)))
+
+    async def heartbeat(self, request: Request) -> Response:
+        beat = read(Heartbeat, await body(request))
+        lender = self._backend.lender(beat.lender)
+        return json_answer(write({"time": b64url(lender.sign_time(from_b64url(beat.nonce), self._backend.clock()))}))
+
+    async def authorize(self, request: Request) -> Response:
+        lane = lane_of(request).lane
+        raw = await body(request)
+        asked = read(AuthorizationRequest, raw)
+        key = f"{asked.lender}/{lane}/{asked.sale_id}/{asked.attempt}"
+        if request.headers.get("idempotency-key") != key:
+            raise Problem("key_mismatch", f"expected {key}")
+        return json_answer(self._backend.authorize(asked, raw, lane))
+
+    async def inquire(self, request: Request) -> Response:
+        path = request.path_params
+        key = Attempt(lane_of(request).lane, path["lender"], path["sale_id"], count_in_path(path["attempt"]))
+        return json_answer(self._backend.inquire(key))
+
+    async def journal(self, request: Request) -> Response:
+        lane = lane_of(request).lane
+        upload = read(JournalUpload, decompressed(await body(request), request.headers.get("content-encoding")))
+        _check_lane(upload.lane, lane)
+        entries = [from_b64url(entry) for entry in upload.entries]
+        sent = Upload(lane, upload.epoch, upload.first, entries, from_b64url(upload.signature))
+        return json_answer(self._backend.ingest(sent))
+
+    async def settle(self, request: Request) -> Response:
+        lane = lane_of(request).lane
+        return json_answer(self._backend.settle(read(SettlementRequest, await body(request)), lane))
+
+    async def events(self, request: Request) -> Response:
+        return await events.answer(self.hub, request, lane_of(request).lane)
+
+
+def lane_of(request: Request) -> LaneName:
+    """The lane of the peer's certificate. Raises Problem("certificate_required")."""
+    lane: LaneName | None = request.scope.get(LANE_SCOPE)
+    if lane is None:
+        raise Problem("certificate_required")
+    return lane
+
+
+def _check_lane(said: str, lane: str) -> None:
+    if said != lane:
+        raise Problem("lane_mismatch", f"the certificate is of lane {lane}")
+
+
+def _layer_to_wire(layer: SnapshotLayer) -> dict[str, object]:
+    return {
+        "sequence": layer.sequence,
+        "base": layer.sequence == layer.base_sequence,
+        "size": layer.size,
+        "sha256": bytes(layer.sha256).hex(),
+        "url": f"/v1/snapshot/{layer.lender}/{layer.sequence}",
+    }

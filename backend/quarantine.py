@@ -1,0 +1,106 @@
+"""Quarantine: what a compromised device, or a ledger that forked, still sends.
+
+The one rule (lease rules 11 and 12): it is stored as it came, acknowledged so that the lane's queue empties, and shown
+to people; it moves no money.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from peewee import fn
+
+from agent.core import journal
+from agent.core.journal import Entry, JournalError, Sealed
+from agent.core.money import MINOR_MAX
+from backend import ingest, lanes
+from backend.database import rows
+from backend.ingest import Upload
+from backend.problems import Problem
+from backend.schema import Dispute, Journal, JournalEntry, QuarantinedEntry
+
+RESULT: Final = "quarantined"
+FORKED: Final = "journal_forked"
+COMPROMISED: Final = "device_compromised"
+
+
+def take(upload: Upload, row: Journal, *, now_s: int) -> dict[str, Any]:
+    """Keep an upload of a quarantined journal; the answer as the wire writes it. To be called inside a transaction.
+
+    Raises Problem: journal_gap, journal_malformed, upload_signature.
+    """
+    ingest.check_signature(upload, row)
+    expected = _last(row) + 1
+    if upload.first > expected:
+        raise Problem("journal_gap", f"expected number {expected}, not {upload.first}", expected=expected)
+    stored = _stored(upload)
+    results = [_keep(sealed, stored, why(row), now_s) for sealed in _opened(upload)]
+    through = max(upload.last, expected - 1)
+    return {"acknowledged_through": through, "posted_through": min(row.posted_number, through), "results": results}
+
+
+def why(row: Journal) -> str:
+    """Why a journal is quarantined: its own device has begun another one, or nobody trusts the device any more."""
+    current = lanes.journal(row.lane, lanes.find(row.lane).epoch)
+    is_same_device = bytes(current.journal_key) == bytes(row.journal_key)
+    has_gone_on = current.epoch > row.epoch and current.state != lanes.QUARANTINED
+    return FORKED if is_same_device and has_gone_on else COMPROMISED
+
+
+def _last(row: Journal) -> int:
+    mine = (QuarantinedEntry.lane == row.lane) & (QuarantinedEntry.epoch == row.epoch)
+    return max(row.number, QuarantinedEntry.select(fn.MAX(QuarantinedEntry.number)).where(mine).scalar() or 0)
+
+
+def _stored(upload: Upload) -> dict[int, bytes]:
+    query = JournalEntry.select(JournalEntry.number, JournalEntry.data).where(
+        JournalEntry.lane == upload.lane,
+        JournalEntry.epoch == upload.epoch,
+        JournalEntry.number.between(upload.first, upload.last),
+    )
+    return {number: bytes(data) for number, data in rows(query)}
+
+
+def _opened(upload: Upload) -> Sequence[Sealed]:
+    try:
+        opened = [journal.open_entry(data) for data in upload.entries]
+    except JournalError as error:
+        raise Problem("journal_malformed", str(error), reason=error.reason) from None
+    for number, sealed in enumerate(opened, upload.first):
+        entry = sealed.entry
+        if (entry.lane, entry.epoch, entry.number) != (upload.lane, upload.epoch, number):
+            raise Problem("journal_malformed", f"entry {number} belongs elsewhere", reason="other_lane")
+    return opened
+
+
+def _keep(sealed: Sealed, stored: dict[int, bytes], reason: str, now_s: int) -> dict[str, Any]:
+    entry = sealed.entry
+    if stored.get(entry.number) == sealed.data:
+        return {"number": entry.number, "result": "duplicate"}
+    kept = {"lane": entry.lane, "epoch": entry.epoch, "number": entry.number, "hash": sealed.hash}
+    kept |= {"data": sealed.data, "received_at": now_s}
+    QuarantinedEntry.insert(kept).on_conflict_ignore().execute()
+    _show(entry, reason)
+    return {"number": entry.number, "result": RESULT, "reason": reason, "bearer": "operator"}
+
+
+def _show(entry: Entry, reason: str) -> None:
+    """Entries of a sale become exceptions; those of the lane as a whole are only kept."""
+    mine = (Dispute.lane == entry.lane) & (Dispute.epoch == entry.epoch) & (Dispute.number == entry.number)
+    if entry.sale_id is None or Dispute.select().where(mine).exists():
+        return
+    amount, account = entry.body.get("amount_minor"), entry.body.get("account")
+    Dispute.create(
+        lane=entry.lane,
+        epoch=entry.epoch,
+        number=entry.number,
+        sequence=Dispute.select().where(Dispute.lane == entry.lane).count() + 1,
+        result=RESULT,
+        reason=reason,
+        bearer="operator",
+        lender=entry.lender,
+        sale_id=entry.sale_id,
+        account=account if isinstance(account, bytes) and len(account) == 16 else None,
+        amount_minor=amount if type(amount) is int and 0 < amount <= MINOR_MAX else 0,
+    )
