@@ -17,7 +17,7 @@ from peewee import Database, fn
 
 from backend import accounts, allowances
 from backend.database import rows, transact
-from backend.schema import Account, Journal, LeaseGrant, Recall, SnapshotLayer
+from backend.schema import Account, Installed, Recall, SnapshotLayer
 
 LIMIT_CUT: Final = "limit_cut"
 
@@ -128,10 +128,12 @@ def _newest_sequence(lane: str, lender: str) -> int:
 def _is_outstanding(row: Recall) -> bool:
     if row.account is not None:
         return bool(allowances.outstanding_by_lane(row.lender, bytes(row.account)).get(row.lane))
-    left = LeaseGrant.select().join(Journal, on=(Journal.lane == LeaseGrant.lane) & (Journal.epoch == LeaseGrant.epoch))
-    mine = (LeaseGrant.lane == row.lane) & (LeaseGrant.lender == row.lender)
-    alive = (LeaseGrant.granted_minor > LeaseGrant.spent_minor) & (LeaseGrant.valid_until_s > Journal.lease_horizon)
-    return bool(left.where(mine, alive).exists())
+    mine = (SnapshotLayer.lane == row.lane) & (SnapshotLayer.lender == row.lender)
+    base = SnapshotLayer.select(fn.MAX(SnapshotLayer.base_sequence)).where(mine).scalar() or 0
+    told = Installed.select(fn.MAX(Installed.sequence)).where(
+        Installed.lane == row.lane, Installed.lender == row.lender
+    )
+    return base <= row.sequence or (told.scalar() or 0) < base
 
 
 def _close(row: Recall, now_s: int) -> bool:

@@ -69,14 +69,14 @@ class EventReader:
         if not line:
             yield from self._dispatch()
             return
+        name, _, value = line.partition(b":")
+        if name not in (b"data", b"event", b"id"):
+            return
         self._size += len(line)
         if self._size > EVENT_BYTES_MAX:
             raise Garbage(f"an event of more than {EVENT_BYTES_MAX} bytes")
-        name, _, value = line.partition(b":")
-        if name == b"data" and name in self._fields:
-            self._fields[name] += b"\n" + value.removeprefix(b" ")
-        elif name in (b"data", b"event", b"id"):
-            self._fields[name] = value.removeprefix(b" ")
+        before = self._fields[name] + b"\n" if name == b"data" and name in self._fields else b""
+        self._fields[name] = before + value.removeprefix(b" ")
 
     def _dispatch(self) -> Iterator[PushEvent]:
         fields, self._fields, self._size = self._fields, {}, 0
