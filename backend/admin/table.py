@@ -9,6 +9,7 @@ from typing import Final
 
 from backend.admin import accounts, checks, exceptions, lanes, leases, settlements
 from backend.admin.operation import Operation
+from backend.population import importing
 
 OPERATIONS: Final[dict[str, Operation]] = {
     "account.add": accounts.add,
@@ -24,5 +25,6 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "exception.resolve": exceptions.resolve,
     "settlement.list": settlements.every,
     "snapshot.build": checks.build_snapshots,
+    "population.import": importing.run,
     "audit": checks.run_audit,
 }

@@ -21,13 +21,14 @@ from backend.cli import (
     lanes,
     leases,
     pass_,
+    population,
     serve,
     settle,
     snapshot,
 )
 
 VERBS = (
-    init, serve, account, pass_, enroll_code, lanes, lane, leases, exceptions, settle, snapshot, audit,
+    init, serve, account, pass_, enroll_code, lanes, lane, leases, exceptions, settle, snapshot, population, audit,
 )  # fmt: skip
 
 

@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
     directory, now_s = args.dir, int(time.time())
     if (directory / "ca.key").exists() or (directory / "backend.db").exists():
         raise Refused(f"{directory} holds a backend already")
-    directory.mkdir(parents=True, exist_ok=True)
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     with closing(open_database(args.database or str(directory / "backend.db"))) as database, transaction(database):
         lenders.create(args.lender, args.lender_name, args.currency, now_s=now_s, randomness=secrets.token_bytes)
     if args.database:
