@@ -67,6 +67,11 @@ TABLE = (
         libraries=("h11", "pydantic", "starlette", "uvicorn"),
         not_stdlib=frozenset({"sqlite3"}),
     ),
+    Row(
+        "agent.cli.conformance",
+        "the suite is started from here only",
+        project=("agent.cli.options", "agent.conformance", "agent.errors"),
+    ),
     Row("agent.cli.simulate", "the fleet simulation is started from here only", project=("agent", "drivers")),
     Row("agent.cli.bench", "the bench is started from here only", project=("agent.bench",)),
     Row(
@@ -78,6 +83,13 @@ TABLE = (
         ),
         libraries=(ANY,),
         not_stdlib=frozenset({"sqlite3"}),
+    ),
+    Row("agent.protocol", "a backend's team needs these two files and nothing else"),
+    Row(
+        "agent.conformance",
+        "it knows the written protocol and the core's rules, nothing of the backend that it looks at",
+        project=("agent.core", "agent.errors", "agent.protocol"),
+        libraries=("cryptography", "httpx", "zstandard"),
     ),
     Row("agent.bench", "it measures both halves beside their rivals", project=PROJECT, libraries=(ANY,)),
     Row("agent.simulation", "it plays every part", project=PROJECT, libraries=(ANY,)),
@@ -158,7 +170,7 @@ TABLE = (
 ONLY_IN = {
     "peewee": ("agent.store", "backend", "agent.simulation"),
     "playhouse": ("agent.store", "backend", "agent.simulation"),
-    "httpx": ("agent.uplink", "agent.simulation"),
+    "httpx": ("agent.uplink", "agent.simulation", "agent.conformance"),
 }
 # Too slow for the start of every command: these only inside the function that needs them.
 LATE_IN_CLI = (
@@ -166,6 +178,7 @@ LATE_IN_CLI = (
     "agent.uplink_app",
     "agent.demo",
     "agent.bench",
+    "agent.conformance",
     "agent.simulation",
     "agent.config",
     "starlette",

@@ -1,0 +1,245 @@
+"""Settlement of a batch, the exceptions that people must look at, and what is left to refund."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from agent.conformance.case import Group
+from agent.conformance.exchange import Broken, Exchange
+from agent.conformance.kit import Phone
+from agent.conformance.lane import Lane, b64url
+from agent.conformance.world import World
+from agent.core.settlement import Totals
+
+GROUP = Group("settlement")
+EXCEPTIONS_PER_PAGE_MAX = 500
+
+
+def _day(world: World) -> tuple[Lane, Phone]:
+    """A fresh lane with two approvals, a decline, a capture and a reversal in its journal, all of it sent."""
+    lane, phone = world.fresh_lane(), world.phone()
+    first, second = (lane.stand_in(phone, minor, funding="cap", lease=None) for minor in (70, 30))
+    lane.decline(phone, 7, lane.new_sale())
+    lane.capture(phone, 70, first)
+    lane.reverse(phone, 30, second)
+    lane.send()
+    return lane, phone
+
+
+def _batch(lane: Lane, lender: str, *, batch: int = 1, **other: Any) -> dict[str, Any]:
+    totals = Totals()
+    for sealed in lane.entries:
+        if sealed.entry.lender == lender and "amount_minor" in sealed.entry.body:
+            totals.add(sealed.entry.kind, sealed.entry.body)
+    body = {"lender": lender, "epoch": lane.head.epoch, "batch": batch, "first_number": 1}
+    body |= {"last_number": lane.head.number, "chain_head": b64url(lane.head.hash), "totals": totals.to_wire()}
+    return body | other
+
+
+def _settle(lane: Lane, body: dict[str, Any]) -> Exchange:
+    return lane.line.post("/v1/settlements", body)
+
+
+@GROUP.case("B-01", "a batch that agrees is matched")
+def matched(world: World) -> None:
+    lane, phone = _day(world)
+    body = _batch(lane, phone.lender)
+    exchange = _settle(lane, body)
+    fields = exchange.ok()
+    exchange.demand(fields.get("matched") is True and fields.get("differences") == [], "matched, without differences")
+    exchange.demand(fields.get("totals") == body["totals"], f"totals {body['totals']}")
+    exchange.demand(fields.get("chain_head") == body["chain_head"], f"chain_head {body['chain_head']}")
+
+
+@GROUP.case("B-02", "the answer says what the merchant is paid, and when")
+def payout(world: World) -> None:
+    lane, phone = _day(world)
+    exchange = _settle(lane, _batch(lane, phone.lender))
+    fields = exchange.ok()
+    for name in ("merchant_fee", "net_payout"):
+        amount = fields.get(name)
+        is_amount = isinstance(amount, dict) and type(amount.get("minor")) is int and amount.get("minor", 0) > 0
+        exchange.demand(name in fields and (amount is None or is_amount), f"{name}: an amount, or null for nothing")
+    day = fields.get("payout_date", "")
+    exchange.demand(isinstance(day, str) and len(day) == 10 and day[4] == day[7] == "-", "payout_date: YYYY-MM-DD")
+
+
+@GROUP.case("B-03", "every total that differs is named with both figures")
+def totals_differ(world: World) -> None:
+    lane, phone = _day(world)
+    body = _batch(lane, phone.lender)
+    wrong = body["totals"] | {"captured": {"count": 2, "minor": 71}, "approved": {"count": 0, "minor": 0}}
+    exchange = _settle(lane, body | {"totals": wrong})
+    fields = exchange.ok()
+    exchange.demand(fields.get("matched") is False, "not matched")
+    named = {row.get("name"): row for row in fields["differences"] if row.get("what") == "total"}
+    exchange.demand(set(named) == {"captured", "approved"}, "a difference for captured and one for approved")
+    both = {"lane": {"count": 2, "minor": 71}, "backend": {"count": 1, "minor": 70}}
+    exchange.demand({name: named["captured"].get(name) for name in both} == both, f"the figures {both}")
+
+
+@GROUP.case("B-04", "a chain head that differs is named")
+def head_differs(world: World) -> None:
+    lane, phone = _day(world)
+    exchange = _settle(lane, _batch(lane, phone.lender, chain_head=b64url(bytes(32))))
+    fields = exchange.ok()
+    exchange.demand(fields.get("matched") is False, "not matched")
+    exchange.demand([row.get("what") for row in fields["differences"]] == ["chain_head"], "a difference chain_head")
+    exchange.demand(fields.get("chain_head") == b64url(lane.head.hash), "the backend's own chain_head")
+
+
+@GROUP.case("B-05", "a batch beyond what has been received waits")
+def behind(world: World) -> None:
+    lane, phone = _day(world)
+    exchange = _settle(lane, _batch(lane, phone.lender) | {"last_number": lane.head.number + 1})
+    members = exchange.problem(409, "journal_behind")
+    exchange.demand(members.get("acknowledged_through") == lane.head.number, f"acknowledged_through {lane.head.number}")
+
+
+@GROUP.case("B-06", "a batch is closed once: the same figures get the same answer, others a conflict")
+def repeated(world: World) -> None:
+    lane, phone = _day(world)
+    body = _batch(lane, phone.lender)
+    first = _settle(lane, body)
+    first.ok()
+    again = _settle(lane, body)
+    again.demand(again.status == 200 and again.content == first.content, "the same bytes as the first answer")
+    other = body | {"totals": body["totals"] | {"approved": {"count": 9, "minor": 9}}}
+    _settle(lane, other).problem(409, "settlement_conflict")
+
+
+@GROUP.case("B-07", "a batch counts the entries of its lender and its numbers only")
+def range_(world: World) -> None:
+    lane, phone = _day(world)
+    body = _batch(lane, phone.lender, first_number=1, last_number=3)
+    totals = Totals()
+    for sealed in lane.entries[:3]:
+        if sealed.entry.lender == phone.lender:
+            totals.add(sealed.entry.kind, sealed.entry.body)
+    head = b64url(lane.entries[2].hash)
+    exchange = _settle(lane, body | {"totals": totals.to_wire(), "chain_head": head})
+    exchange.demand(exchange.ok().get("matched") is True, "matched: three entries, two of them of sales")
+
+
+@GROUP.case("B-08", "a lender that is not served here is not found")
+def other_lender(world: World) -> None:
+    lane, _ = _day(world)
+    _settle(lane, _batch(lane, "nobody")).problem(404, "lender_unknown")
+
+
+# --- exceptions ------------------------------------------------------------------------------------------------
+def _page(lane: Lane, after: str | None = None) -> tuple[list[dict[str, Any]], str, Exchange]:
+    exchange = lane.line.get("/v1/exceptions" + ("" if after is None else f"?after={after}"))
+    fields = exchange.ok()
+    rows, cursor = fields.get("exceptions"), fields.get("cursor")
+    exchange.demand(isinstance(rows, list) and isinstance(cursor, str), "exceptions: a list, and cursor: a text")
+    exchange.demand(len(rows or []) <= EXCEPTIONS_PER_PAGE_MAX, f"at most {EXCEPTIONS_PER_PAGE_MAX} rows")
+    return rows or [], str(cursor), exchange
+
+
+def _troubled(world: World) -> tuple[Lane, Phone, str]:
+    """A fresh lane with a parked capture and a disputed approval."""
+    lane, phone = world.fresh_lane(), world.phone()
+    lane.capture(phone, 5, lane.new_sale())
+    sale_id = lane.stand_in(phone, 100)
+    lane.send()
+    return lane, phone, sale_id
+
+
+@GROUP.case("X-01", "every disputed or parked entry of the lane is listed with amount, reason and bearer")
+def listed(world: World) -> None:
+    lane, phone, sale_id = _troubled(world)
+    rows, _, exchange = _page(lane)
+    exchange.demand([row["result"] for row in rows] == ["parked", "disputed"], "a parked and a disputed entry")
+    numbers = [row["number"] for row in rows]
+    exchange.demand(numbers == [lane.head.number - 1, lane.head.number], f"numbers {lane.head.number - 1} and the next")
+    last = rows[-1]
+    told = {name: last.get(name) for name in ("epoch", "reason", "bearer", "lender", "sale_id", "amount")}
+    expected = {"epoch": lane.head.epoch, "reason": "lease_excess", "bearer": "lender", "lender": phone.lender}
+    expected |= {"sale_id": sale_id, "amount": {"minor": 100, "currency": lane.currency}}
+    exchange.demand(told == expected, f"{expected}")
+
+
+@GROUP.case("X-02", "a cursor goes on where the page before ended")
+def cursor(world: World) -> None:
+    lane, phone, _ = _troubled(world)
+    _, after, _ = _page(lane)
+    rows, again, exchange = _page(lane, after)
+    exchange.demand(rows == [] and again, "no row after the last cursor, and a cursor again")
+    lane.stand_in(phone, 50)
+    lane.send()
+    rows, _, exchange = _page(lane, again)
+    exchange.demand([row["number"] for row in rows] == [lane.head.number], f"entry {lane.head.number} and nothing else")
+
+
+@GROUP.case("X-03", "a lane sees its own exceptions only")
+def own(world: World) -> None:
+    _troubled(world)
+    rows, _, exchange = _page(world.fresh_lane())
+    exchange.demand(rows == [], "no exception of a lane that has sent nothing")
+
+
+@GROUP.case("X-04", "a cursor that nobody gave is refused")
+def wrong_cursor(world: World) -> None:
+    world.lane().line.get("/v1/exceptions?after=%00nonsense!").problem(400, "malformed")
+
+
+# --- refunds ---------------------------------------------------------------------------------------------------
+def _refundable(lane: Lane, owner: str, sale_id: str, lender: str) -> Exchange:
+    return lane.line.get(f"/v1/sales/{owner}/{sale_id}/refundable?lender={lender}")
+
+
+def _captured(world: World) -> tuple[Lane, Phone, str]:
+    lane, phone = world.lane(), world.phone()
+    sale_id, answer = lane.buy(phone, 300)
+    if not answer["approved"]:
+        raise Broken("an approval", came=str(answer))
+    lane.outcome(phone, 300, sale_id)
+    lane.capture(phone, 300, sale_id)
+    lane.send()
+    return lane, phone, sale_id
+
+
+@GROUP.case("F-01", "another lane of the merchant learns what is left to refund")
+def refundable(world: World) -> None:
+    lane, phone, sale_id = _captured(world)
+    other = world.lane()
+    for asking in (lane, other):
+        exchange = _refundable(asking, lane.name, sale_id, phone.lender)
+        amount = {"minor": 300, "currency": lane.currency}
+        expected = {"lender": phone.lender, "lane": lane.name, "sale_id": sale_id, "attempt": 1}
+        expected |= {"captured": amount, "refunded": None, "refundable": amount}
+        fields = exchange.ok()
+        exchange.demand({name: fields.get(name) for name in expected} == expected, f"{expected}")
+
+
+@GROUP.case("F-02", "a sale that nobody made is not found")
+def no_sale(world: World) -> None:
+    lane = world.lane()
+    _refundable(lane, lane.name, "never-made-1", world.lender).problem(404, "sale_unknown")
+
+
+@GROUP.case("F-03", "a lane of another merchant is not told", needs=("other_merchant_code",))
+def other_merchant(world: World) -> None:
+    from agent.conformance.enrollment import Applicant
+
+    lane, phone, sale_id = _captured(world)
+    applicant = Applicant.new()
+    code = world.kit.other_merchant_code or ""
+    stranger = world.adopt(applicant, world.stranger.post("/v1/enroll", applicant.body(code)).ok())
+    _refundable(stranger, lane.name, sale_id, phone.lender).problem(403, "lane_mismatch")
+
+
+@GROUP.case("F-04", "a refund lowers what is left, and never below nothing")
+def refunded(world: World) -> None:
+    lane, phone, sale_id = _captured(world)
+    body = {"amount_minor": 100, "currency": lane.currency}
+    lane.write("refund", body, lender=phone.lender, sale_id=sale_id)
+    lane.write("refund", body | {"amount_minor": 201}, lender=phone.lender, sale_id=sale_id)
+    rows = lane.send()
+    if rows[-2]["result"] not in ("accepted", "duplicate") or rows[-1]["result"] not in ("parked", "disputed"):
+        raise Broken("the refund of 100 accepted, the one of 201 set aside", came=str(rows))
+    exchange = _refundable(lane, lane.name, sale_id, phone.lender)
+    fields = exchange.ok()
+    exchange.demand((fields.get("refundable") or {}).get("minor") == 200, "refundable 200")
+    exchange.demand((fields.get("refunded") or {}).get("minor") == 100, "refunded 100")
