@@ -10,7 +10,6 @@ import contextlib
 import hashlib
 import logging
 import os
-import shutil
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, Final
@@ -30,6 +29,7 @@ from agent.ports import PrintResult
 from agent.services.lenders import EnrolledLender, Lenders
 from agent.services.timekeeping import LaneClock
 from agent.store.ledger import SqliteLedger
+from agent.store.reserve import Reserve
 from agent.store.snapshot_files import SnapshotFiles
 from agent.supervision import kept_up, running, until_stopped
 from agent.uplink.identity import CERTIFICATE_FILE, Enrolled, load_identity, load_journal_key
@@ -40,6 +40,7 @@ from drivers.printers.pos_printer import POSPrinter
 
 LOG: Final = logging.getLogger(__name__)
 MAINTENANCE_S: Final = 60.0
+RESERVE_S: Final = 0.5
 
 
 def run(config: Config) -> int:
@@ -52,21 +53,23 @@ async def _run(config: Config, enrolled: Enrolled) -> int:
     stop = stop_on_signals()
     config.lane.run_dir.mkdir(parents=True, exist_ok=True)
     async with contextlib.AsyncExitStack() as stack:
+        reserve = Reserve(config.lane.reserve_file)
+        reserve.keep()  # before the ledger: a full disk must not keep it from being opened
         ledger = SqliteLedger.open(str(config.lane.ledger_file))
         stack.callback(ledger.close)
         printer = await _open_printer(config, stack)
-        lane, desk = _compose(config, enrolled, ledger, printer)
+        lane, desk = _compose(config, enrolled, ledger, printer, reserve)
         await stack.enter_async_context(_served_uplink(config, lane))
         scanners = _open_scanners(config, lane, stack)
         serving = await stack.enter_async_context(_served_api(config, lane, desk, scanners, printer))
-        loops = (kept_up(lane.spooler.run), kept_up(lambda: _maintained(lane)), kept_up(lane.start))
+        loops = (kept_up(lane.spooler.run), kept_up(lambda: _maintained(lane)), kept_up(lane.start), _kept(reserve))
         tasks = await stack.enter_async_context(running(*loops))
         LOG.info("ready", extra={"lane": lane.settings.lane})
         return await until_stopped(stop, [serving, *tasks], broken=lambda: ledger.failed)
 
 
 def _compose(
-    config: Config, enrolled: Enrolled, ledger: SqliteLedger, printer: POSPrinter | None
+    config: Config, enrolled: Enrolled, ledger: SqliteLedger, printer: POSPrinter | None, reserve: Reserve
 ) -> tuple[Lane, LaneDesk]:
     """Backend and lane need each other: the channel's handlers are the lane's, the lane's questions the channel's."""
     desk = _LateDesk()
@@ -81,7 +84,7 @@ def _compose(
         printer=devices.ThreadedPrinter(printer, config.lane.language) if printer else None,
         clock=MachineClock(),
         random_bytes=os.urandom,
-        free_bytes=lambda: shutil.disk_usage(config.lane.state_dir).free,
+        free_bytes=reserve.spare_bytes,
     )
     desk.serve(lane)
     return lane, desk
@@ -198,6 +201,16 @@ async def _served_api(
         lane.events.close()  # or whoever listens would hold the stop up
         server.stop()
         await serving
+
+
+async def _kept(reserve: Reserve) -> None:
+    """A disk fills within seconds: the reserve is given back before the next commit would fail."""
+    held = reserve.is_held
+    while True:
+        if (now := reserve.keep()) != held:
+            held = now
+            LOG.warning("room is kept again" if held else "the disk is full: the reserve is given back")
+        await asyncio.sleep(RESERVE_S)
 
 
 async def _maintained(lane: Lane) -> None:

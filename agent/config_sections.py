@@ -105,6 +105,10 @@ class Lane(Section):
         return self.state_dir / "ledger.db"
 
     @property
+    def reserve_file(self) -> Path:
+        return self.state_dir / "reserve"
+
+    @property
     def snapshots_dir(self) -> Path:
         return self.state_dir / "snapshots"
 

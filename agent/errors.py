@@ -45,6 +45,13 @@ class LedgerUnknownOutcome(LedgerError):
     hint = "Do not key the sale in again: ask for it by its sale id after the restart; the answer is then certain."
 
 
+class DiskFull(LedgerError):
+    """The disk is full: no sale is begun. What was begun can still be captured, reversed and settled."""
+
+    code = "disk_full"
+    hint = "Delete files that are not Counterfoil's (`df -h` shows the disk); the lane then goes on by itself."
+
+
 class LedgerInUse(LedgerError):
     """Another process holds the ledger."""
 

@@ -52,6 +52,7 @@ class LaneSettings:
     print_job_ttl_s: int = 14_400
     queue_entries_max: int = 100_000
     free_bytes_min: int = 200_000_000
+    free_bytes_full: int = 16 * 2**20
 
 
 class Lane:
@@ -92,6 +93,7 @@ class Lane:
             backend,
             make_slip=self._make_slip,
             may_stand_in=lambda: ends_stand_in(self._limits()),
+            may_begin=lambda: self._free_bytes() >= settings.free_bytes_full,
             announce=self._announce,
         )
         self.counter = Counter(self.checkout, ledger, self.events, settings.language)
@@ -165,6 +167,7 @@ class Lane:
             queue_entries_max=self.settings.queue_entries_max,
             free_bytes=self._free_bytes(),
             free_bytes_min=self.settings.free_bytes_min,
+            free_bytes_full=self.settings.free_bytes_full,
             forked=self.forwarding.fork is not None,
             access_refusal=self.standing.refusal,
         )

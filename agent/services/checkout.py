@@ -21,7 +21,7 @@ from agent.core.journal import Draft
 from agent.core.money import Money
 from agent.core.situation import Sale
 from agent.core.trusted_time import ClockReading
-from agent.errors import IdempotencyConflict, UplinkRefused, UplinkUnavailable
+from agent.errors import DiskFull, IdempotencyConflict, UplinkRefused, UplinkUnavailable
 from agent.ports import Backend, Ledger
 from agent.services import entries
 from agent.services.entries import Refusal
@@ -69,10 +69,11 @@ class Checkout:
         *,
         make_slip: SlipMaker,
         may_stand_in: Callable[[], str | None],
+        may_begin: Callable[[], bool],
         announce: Callable[[Hold], None],
     ) -> None:
         self._settings, self._ledger, self._lenders = settings, ledger, lenders
-        self._clock, self._backend, self._may_stand_in = clock, backend, may_stand_in
+        self._clock, self._backend, self._may_stand_in, self._may_begin = clock, backend, may_stand_in, may_begin
         self._reader, self._stakes = Reader(ledger, lenders, clock), Stakes(settings.lane, ledger)
         self._outcomes = Outcomes(ledger, backend, make_slip, announce)
         self._recovery = Recovery(backend, clock, self._outcomes)
@@ -89,6 +90,8 @@ class Checkout:
             known = self._known(order, code)
             if known is not None:
                 return known
+            if not self._may_begin():
+                raise DiskFull
             sale = Sale(order.sale_id, order.amount, order.merchant_category)
             case = self._reader.open_case(sale, order.capture, sight)
             refusal = self._reader.refused_at_sight(case)

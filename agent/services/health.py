@@ -26,6 +26,7 @@ class LimitFacts:
     queue_entries_max: int
     free_bytes: int
     free_bytes_min: int
+    free_bytes_full: int
     forked: bool
     access_refusal: str | None = None
 
@@ -85,6 +86,11 @@ def _clock(facts: LaneFacts) -> str | None:
 def _queue(facts: LimitFacts) -> str | None:
     full = facts.queue_depth >= facts.queue_entries_max
     return f"{facts.queue_depth} entries wait, at most {facts.queue_entries_max}" if full else None
+
+
+def _full(facts: LimitFacts) -> str | None:
+    full = facts.free_bytes < facts.free_bytes_full
+    return "no sale is begun; what was begun can be captured, reversed and settled" if full else None
 
 
 def _space(facts: LimitFacts) -> str | None:
@@ -169,6 +175,7 @@ def _snapshot_age(facts: LaneFacts) -> str | None:
 
 LIMIT_RULES: Final = (
     LimitRule("queue_entries_max", _queue),
+    LimitRule("disk_full", _full),
     LimitRule("free_space_min", _space),
     LimitRule("journal_fork", _fork),
     LimitRule("lane_revoked", _revoked),

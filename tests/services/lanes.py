@@ -270,7 +270,7 @@ class Till:
             self.install(grants if grants is not None else {CUSTOMER: 10_000}, **layer)
 
     def start(self, wrap: Callable[[SqliteLedger], Any] = lambda ledger: ledger) -> Lane:
-        self.ledger = SqliteLedger.open("/lane.db", vfs=self.vfs.name, sync_dir=self.disk.sync_names, wal_pages=0)
+        self.ledger = self.open_ledger()
         self.lane = Lane(
             LaneSettings(
                 lane="lane-01",
@@ -292,6 +292,9 @@ class Till:
         )
         self.checkout, self.counter = self.lane.checkout, self.lane.counter
         return self.lane
+
+    def open_ledger(self) -> SqliteLedger:
+        return SqliteLedger.open("/lane.db", vfs=self.vfs.name, sync_dir=self.disk.sync_names, wal_pages=0)
 
     def restart(self, *, wall_s: int | None = None) -> Lane:
         self.kill()

@@ -235,7 +235,7 @@ UNSAFE: dict[str, Unsafe] = {
     "the queue is full": Unsafe(
         "queue_entries_max", "91", lambda till: [till.settings.update(queue_entries_max=3), till.restart()]
     ),
-    "the disk is nearly full": Unsafe("free_space_min", "91", lambda till: setattr(till, "free_bytes", 1)),
+    "the disk is nearly full": Unsafe("free_space_min", "91", lambda till: setattr(till, "free_bytes", 10**8)),
     "the backend has another journal": Unsafe("journal_fork", "91", lambda till: till.lane.forwarding.forked(1, 3)),
     "the backend had another journal before the restart": Unsafe(
         "journal_fork", "91", lambda till: [till.lane.forwarding.forked(1, 3), till.restart()]
