@@ -17,9 +17,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from backend.access import Call
+from backend.bodies import HEADER_BYTES_MAX
 from backend.calls import LANE_SCOPE, Calls, lane_of
 from backend.compose import Backend
 from backend.limits import RequestRate
+from backend.problems import Problem
 from backend.refusals import Refusals
 
 __all__ = ["LANE_SCOPE", "create_app"]
@@ -69,6 +71,8 @@ class _Gate:
     def before(self, call: Call, endpoint: Endpoint) -> Endpoint:
         async def answer(request: Request) -> Response:
             try:
+                if sum(len(name) + len(value) for name, value in request.headers.raw) > HEADER_BYTES_MAX:
+                    raise Problem("headers_too_large", f"at most {HEADER_BYTES_MAX} bytes")
                 if call is not Call.ANYBODY:
                     lane = lane_of(request)
                     self.rate.take(lane.lane)

@@ -16,6 +16,7 @@ from backend.problems import Problem
 
 BODY_BYTES_MAX: Final = 8 * 1024 * 1024
 UPLOAD_BYTES_MAX: Final = 32 * 1024 * 1024  # decompressed
+HEADER_BYTES_MAX: Final = 32 * 1024
 LAYER_BYTES_MAX: Final = 64 * 1024 * 1024  # a lane's own leases; what a restored backend asks for again
 REQUEST_S: Final = 30.0
 """How long a request may take to arrive."""

@@ -36,13 +36,15 @@ class Refusals:
         self._clock = clock
         self._said_at: dict[tuple[str, str], int] = {}
 
-    def answer(self, error: Exception, lane: str | None) -> Response:
+    def answer(self, error: Exception, lane: str | None, *, closing: bool = False) -> Response:
+        """The problem document for what a call raised; ``closing``: it is the last on its connection."""
         problem = _problem(error)
         if problem is None:
             problem = self._mistake(error)
         elif self._is_news(lane or "-", problem.problem):
             log.warning("refused lane %s: %s", lane or "-", problem.problem)
-        return Response(problem.document(), problem.http_status, problem.headers(), MEDIA_TYPE)
+        headers = problem.headers() | ({"connection": "close"} if closing else {})
+        return Response(problem.document(), problem.http_status, headers, MEDIA_TYPE)
 
     def _is_news(self, lane: str, reason: str) -> bool:
         now_s = self._clock()

@@ -1,7 +1,8 @@
-"""The backend on the line: TLS 1.3, and the peer's certificate as the lane's identity.
+"""The backend as a server: TLS 1.3, and how it begins and ends.
 
 The one rule: a client certificate is verified by TLS against the backend's own CA before any request is read; only
-``/v1/ca`` and ``/v1/enroll`` answer to a peer without one.
+``/v1/ca`` and ``/v1/enroll`` answer to a peer without one. Its time alone is left to ``backend.access``: a lane whose
+certificate has expired still has sales to send.
 """
 
 from __future__ import annotations
@@ -14,37 +15,24 @@ import socket
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from backend.api import LANE_SCOPE, create_app
+from backend.api import create_app
+from backend.bodies import HEADER_BYTES_MAX
 from backend.compose import Backend
 from backend.database import FAULTS
 from backend.events import Hub
-from backend.identity import lane_name
+from backend.line import LaneProtocol
 
-CONNECTIONS_MAX: Final = 512
 IDLE_S: Final = 75
+HANDSHAKE_S: Final = 10.0
+"""A peer that opens a connection and says nothing holds a descriptor for so long."""
+ANY_TIME: Final = ssl.VerifyFlags(0x200000)
+"""X509_V_FLAG_NO_CHECK_TIME (openssl/x509_vfy.h), which Python's ``ssl`` does not name."""
 
 log = logging.getLogger("counterfoil.backend")
-
-
-class LaneProtocol(H11Protocol):
-    """HTTP/1.1 that hands the verified peer certificate to the application, which uvicorn hides."""
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        connection = transport.get_extra_info("ssl_object")
-        lane = lane_name(connection.getpeercert()) if connection else None
-        inner = self.app
-
-        async def with_lane(scope: Any, receive: Any, send: Any) -> None:
-            scope[LANE_SCOPE] = lane
-            await inner(scope, receive, send)
-
-        self.app = with_lane
 
 
 class _Server(uvicorn.Server):
@@ -54,6 +42,20 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, hub: Hub) -> None:
         super().__init__(config)
         self._hub = hub
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002
+        """Listen as uvicorn does, but give a TLS handshake less than its minute. Raises OSError."""
+        config, loop = self.config, asyncio.get_running_loop()
+
+        def connection() -> LaneProtocol:
+            return LaneProtocol(config=config, server_state=self.server_state, app_state={})
+
+        listening = await loop.create_server(
+            connection, config.host, config.port, backlog=config.backlog, ssl=config.ssl,
+            ssl_handshake_timeout=HANDSHAKE_S,
+        )  # fmt: skip
+        self.servers = [listening]
+        self.started = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Streams of events have no end of their own, and the server would wait for it."""
@@ -69,12 +71,16 @@ class _Server(uvicorn.Server):
 
 
 def tls_context(directory: Path) -> ssl.SSLContext:
-    """TLS 1.3 with the server's certificate; client certificates are asked for, and if shown must be the CA's."""
+    """TLS 1.3 with the server's certificate; client certificates are asked for, and if shown must be the CA's.
+
+    One that has expired, or is not valid yet, is let through to the application.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.load_cert_chain(directory / "server.crt", directory / "server.key")
     context.load_verify_locations(directory / "ca.crt")
     context.verify_mode = ssl.CERT_OPTIONAL
+    context.verify_flags |= ANY_TIME
     return context
 
 
@@ -90,10 +96,10 @@ async def serve(backend: Backend, directory: Path, host: str, port: int, *, refr
         loop="asyncio",
         ws="none",
         lifespan="off",
-        log_level="warning",
+        log_level="error",
         access_log=False,
         server_header=False,
-        limit_concurrency=CONNECTIONS_MAX,
+        h11_max_incomplete_event_size=HEADER_BYTES_MAX,
         timeout_keep_alive=IDLE_S,
         ssl_context_factory=lambda _config, _default: tls_context(directory),
     )

@@ -1,5 +1,6 @@
 """The real thing: the command line makes a backend, its process answers over mutual TLS, and the books are audited."""
 
+import contextlib
 import json
 import os
 import socket
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from agent.core import cbor
 from agent.core.cose import SigningKey
 from backend import cli
 from backend.identity import Authority, LaneName, private_pem
+from backend.line import CONNECTIONS_PER_PEER_MAX
 from backend.wire import b64url
 
 LIMIT_MINOR = 50_000
@@ -42,17 +45,29 @@ def place(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> tuple[Path, str
 
 @pytest.fixture
 def url(place: tuple[Path, str, str]) -> Iterator[str]:
+    yield from serving(place[0], "-m", "backend.cli")
+
+
+def serving(directory: Path, *program: str) -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    words = ["serve", "--dir", str(place[0]), "--port", str(port), "--refresh-s", "0.2"]
-    server = subprocess.Popen([sys.executable, "-m", "backend.cli", *words])
+    words = ["serve", "--dir", str(directory), "--port", str(port), "--refresh-s", "0.2"]
+    server = subprocess.Popen([sys.executable, *program, *words])
     try:
         _wait_for(port)
         yield f"https://localhost:{port}"
     finally:
         server.terminate()
         assert server.wait(10) == 0
+
+
+@pytest.fixture
+def hasty_url(place: tuple[Path, str, str]) -> Iterator[str]:
+    """A server that loses patience thirty times as fast."""
+    hurry = "import sys, backend.bodies as b; b.REQUEST_S = 1.0; import backend.line as l; l.GRACE_S = 0.5; "
+    hurry += "import backend.server as s; s.HANDSHAKE_S = 1.0; import backend.cli as c; sys.exit(c.main(sys.argv[1:]))"
+    yield from serving(place[0], "-c", hurry)
 
 
 def _wait_for(port: int) -> None:
@@ -106,6 +121,130 @@ def test_a_lane_enrolls_and_sells_over_mutual_tls(
                 break
             time.sleep(0.1)
         assert snapshot.json()["layers"][0]["base"] is True
+
+
+# --- hygiene: what a peer may not do, over real TLS -----------------------------------------------------------------
+class Raw:
+    """A TLS connection on which a test says exactly what it wants."""
+
+    def __init__(self, url: str, ca: Path, identity: tuple[Path, Path] | None = None) -> None:
+        context = ssl.create_default_context(cafile=str(ca))
+        if identity:
+            context.load_cert_chain(*map(str, identity))
+        tcp = socket.create_connection(("127.0.0.1", int(url.rsplit(":", 1)[1])), timeout=10)
+        self.socket = context.wrap_socket(tcp, server_hostname="localhost")
+
+    def say(self, text: str | bytes) -> None:
+        self.socket.sendall(text.encode() if isinstance(text, str) else text)
+
+    def hear(self) -> tuple[int, dict[str, Any]]:
+        """Status and body of the answer; (0, {}) if the connection ended without one."""
+        answer = b""
+        try:
+            while chunk := self.socket.recv(65536):
+                answer += chunk
+        except (ConnectionError, ssl.SSLError):
+            pass
+        head, _, content = answer.partition(b"\r\n\r\n")
+        return (int(head.split()[1]), json.loads(content)) if head else (0, {})
+
+    def refusal(self) -> tuple[int, str]:
+        status, document = self.hear()
+        return status, str(document.get("type", "")).removeprefix("urn:counterfoil:problem:")
+
+
+def test_what_is_no_http_is_answered_with_a_problem_document(place: tuple[Path, str, str], url: str) -> None:
+    raw = Raw(url, place[0] / "ca.crt")
+    raw.say("MAKE ME A SANDWICH\r\n\r\n")
+    assert raw.refusal() == (400, "malformed")
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["whole", "without end"])
+def test_a_header_without_bounds_is_refused(place: tuple[Path, str, str], url: str, whole: bool) -> None:
+    raw = Raw(url, place[0] / "ca.crt")
+    raw.say("GET /v1/ca HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n")
+    raw.say("x-junk: " + "j" * 40_000 + ("\r\n\r\n" if whole else ""))
+    assert raw.refusal() == (431, "headers_too_large")
+
+
+def test_a_body_without_bounds_is_refused(place: tuple[Path, str, str], url: str) -> None:
+    raw = Raw(url, place[0] / "ca.crt")
+    size = 9 * 1024 * 1024
+    raw.say(f"POST /v1/enroll HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {size}\r\n\r\n")
+    with contextlib.suppress(OSError):
+        raw.say(bytes(size))
+    assert raw.refusal() in ((413, "too_large"), (0, ""))
+    with client(url, place[0] / "ca.crt") as other:
+        assert other.get("/v1/ca").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("said", "refusal"),
+    [
+        ("POST /v1/enroll HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\n{", (408, "too_slow")),
+        ("GET /v1/ca HTTP/1.1\r\nhost: loc", (408, "too_slow")),
+        ("", (0, "")),
+    ],
+    ids=["body", "header", "silence"],
+)
+def test_who_is_too_slow_is_told_so_and_put_out(
+    place: tuple[Path, str, str], hasty_url: str, said: str, refusal: tuple[int, str]
+) -> None:
+    raw = Raw(hasty_url, place[0] / "ca.crt")
+    raw.say(said)
+    raw.socket.settimeout(8)
+    assert raw.refusal() == refusal
+
+
+def test_a_request_that_breaks_off_takes_nothing_with_it(place: tuple[Path, str, str], url: str) -> None:
+    for _ in range(40):
+        raw = Raw(url, place[0] / "ca.crt")
+        raw.say("POST /v1/enroll HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\n{")
+        raw.socket.close()
+    with client(url, place[0] / "ca.crt") as other:
+        assert other.get("/v1/ca").status_code == 200
+
+
+def test_a_handshake_that_never_comes_holds_no_connection_for_long(hasty_url: str) -> None:
+    with socket.create_connection(("127.0.0.1", int(hasty_url.rsplit(":", 1)[1])), timeout=8) as silent:
+        assert silent.recv(1) == b""
+
+
+def test_one_peer_cannot_take_all_connections(place: tuple[Path, str, str], url: str) -> None:
+    directory, _, code = place
+    lane = enrolled(url, directory, code)
+    crowd = [Raw(url, directory / "ca.crt") for _ in range(CONNECTIONS_PER_PEER_MAX)]
+    try:
+        one_more = Raw(url, directory / "ca.crt")
+        one_more.say("GET /v1/ca HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        assert one_more.refusal() == (429, "too_many_requests")
+        with client(url, directory / "ca.crt", lane) as served:
+            assert served.get("/v1/keys", params={"lender": "demo"}).status_code == 200
+    finally:
+        for raw in crowd:
+            raw.socket.close()
+
+
+def test_an_expired_certificate_reaches_the_application_which_lets_it_only_drain(
+    place: tuple[Path, str, str], url: str
+) -> None:
+    directory, _, code = place
+    _, key = enrolled(url, directory, code)
+    authority = Authority.from_pem((directory / "ca.key").read_bytes(), (directory / "ca.crt").read_bytes())
+    private = serialization.load_pem_private_key(key.read_bytes(), None)
+    assert isinstance(private, ec.EllipticCurvePrivateKey)
+    csr = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).sign(private, hashes.SHA256())
+    name, pem = LaneName("lane-1", "merchant-1", "store-1"), csr.public_bytes(serialization.Encoding.PEM)
+    two_days_ago = int(time.time()) - 2 * 86_400
+    (directory / "old.crt").write_bytes(authority.issue_lane(pem, name, two_days_ago, life=timedelta(days=1)))
+    with client(url, directory / "ca.crt", (directory / "old.crt", key)) as lane:
+        refused = lane.get("/v1/keys", params={"lender": "demo"})
+        assert (refused.status_code, refused.json()["type"]) == (403, "urn:counterfoil:problem:certificate_expired")
+        assert lane.post("/v1/journal", json={}).status_code == 400, "let in, and judged by its content"
+        renewed = lane.post("/v1/certificates", json={"csr": pem.decode()}).json()
+    (directory / "new.crt").write_text(renewed["certificate"])
+    with client(url, directory / "ca.crt", (directory / "new.crt", key)) as lane:
+        assert lane.get("/v1/keys", params={"lender": "demo"}).status_code == 200
 
 
 def test_who_shows_no_certificate_or_a_foreign_one_gets_nowhere(place: tuple[Path, str, str], url: str) -> None:
