@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from agent.core.money import format_minor
+from agent.demo.camera import Camera
 from agent.demo.props import DemoFailed, Line, Phone, Program, ask, command, free_port, wait_for
 from agent.errors import AgentNotRunning
 from agent.local.client import LocalClient
@@ -30,11 +31,15 @@ HEADING_COLUMNS: Final = 76
 
 @dataclass(frozen=True, slots=True)
 class Cast:
-    """Who shops here: customers with an account each, its limit, and how much of it the lane may lease."""
+    """Who shops here: customers with an account each, its limit, and how much of it the lane may lease.
+
+    ``camera``: beside the scanner at the counter, a camera looks at it too.
+    """
 
     customers: int = 1
     limit_minor: int = LIMIT_MINOR
     lease_minor: int = LEASE_MINOR
+    camera: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -52,6 +57,7 @@ class Stage:
     uplink: Program
     line: Line
     scanner: VirtualScanner
+    camera: Camera | None
     printer: VirtualPrinter
     phones: tuple[Phone, ...]
     began: float
@@ -101,7 +107,9 @@ def _set_up(out: Path, run_dir: Path, ends: list[Callable[[], None]], cast: Cast
     scanner = VirtualScanner(run_dir / "scanner")
     ends += [line.close, printer.close, scanner.close, backend.stop]
     backend.start()
-    config = _write_config(out, run_dir, line, printer, scanner)
+    camera = Camera(out / "camera") if cast.camera else None
+    scanners = {"counter": f"serial:{scanner.path}"} | ({"lens": camera.address} if camera else {})
+    config = _write_config(out, run_dir, line, printer, scanners)
     agent = Program("agent", command("counterfoil", "run", "--config", str(config)), out)
     uplink = Program("uplink", command("counterfoil", "uplink", "--config", str(config)), out)
     ends += [uplink.stop, agent.stop]
@@ -120,6 +128,7 @@ def _set_up(out: Path, run_dir: Path, ends: list[Callable[[], None]], cast: Cast
         uplink=uplink,
         line=line,
         scanner=scanner,
+        camera=camera,
         printer=printer,
         phones=phones,
         began=began,
@@ -169,8 +178,9 @@ def _is_ready(stage: Stage) -> bool:
     return bool(status["link"]["up"] and status["clock"]["trusted"] and documents)
 
 
-def _write_config(out: Path, run_dir: Path, line: Line, printer: VirtualPrinter, scanner: VirtualScanner) -> Path:
+def _write_config(out: Path, run_dir: Path, line: Line, printer: VirtualPrinter, scanners: dict[str, str]) -> Path:
     path = out / "agent.toml"
+    sections = "\n".join(f'[scanner.{name}]\naddress = "{address}"' for name, address in scanners.items())
     path.write_text(
         f"""[lane]
 state_dir = "{(out / "lane").resolve()}"
@@ -181,8 +191,7 @@ name = "示例超市 Example Market"
 store_name = "人民路店 People's Road"
 [backend]
 url = "https://localhost:{line.port}"
-[scanner.counter]
-address = "serial:{scanner.path}"
+{sections}
 [printer]
 address = "{printer.address}"
 [limits]

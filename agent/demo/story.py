@@ -9,6 +9,7 @@ import io
 import json
 import shutil
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,28 +18,33 @@ from typing import Any, Final
 from agent.core.money import format_minor
 from agent.demo.props import DemoFailed, command, wait_for
 from agent.demo.report import Report, compare
-from agent.demo.stage import LANE, LEASE_MINOR, LIMIT_MINOR, Stage, heading, staged
+from agent.demo.stage import LANE, LEASE_MINOR, LIMIT_MINOR, Cast, Stage, heading, staged
 from agent.errors import AgentNotRunning
 from drivers.virtual.printer import Slip
 
 ONLINE_MINOR: Final = 12_800
 OFFLINE_MINOR: Final = 4_950
+CAMERA_MINOR: Final = 3_300
 NIGHT_MINOR: Final = 6_600
 STALE_S: Final = 600
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """``out``: folder for slips, logs, pictures. ``exit``: end with a summary. ``json``: the last line is JSON."""
+    """``out``: folder for slips, logs, pictures. ``exit``: end with a summary. ``json``: the last line is JSON.
+
+    ``camera``: one sale is scanned by a camera.
+    """
 
     out: Path
     exit: bool
     json: bool
+    camera: bool = False
 
 
 def tell(options: Options) -> int:
     """Run the demo. Returns 0 when both halves match, 1 when anything does not."""
-    with staged(options.out) as stage:
+    with staged(options.out, Cast(camera=options.camera)) as stage:
         report = _day(stage)
         heading("Both halves are compared, sale by sale")
         report = compare(stage, report)
@@ -53,8 +59,11 @@ def tell(options: Options) -> int:
 def _day(stage: Stage) -> Report:
     report = Report(lane=LANE, limit_minor=LIMIT_MINOR)
     heading("The line is up")
-    first = _sell(stage, "online", ONLINE_MINOR, stage.phone.code(), expect="00", pictured=True)
+    first = _sell(stage, "online", ONLINE_MINOR, _through_a_picture(stage, stage.phone.code()), expect="00")
     _await_slip(stage, first["sale_id"])
+    if stage.camera is not None:
+        code = stage.phone.code()
+        _sell(stage, "online, seen by the camera", CAMERA_MINOR, code, expect="00", shown=_before_the_camera)
     heading("The line is cut")
     stage.line.cut()
     stage.say("nobody tells the lane: its next sale asks, gets no answer in time, and is decided here")
@@ -78,14 +87,30 @@ def _day(stage: Stage) -> Report:
 # -- the steps ----------------------------------------------------------------------------------------------------
 
 
+def _before_the_scanner(stage: Stage, code: str) -> None:
+    stage.scanner.scan(code.encode(), chunk=16)
+
+
+def _before_the_camera(stage: Stage, code: str) -> None:
+    """The phone comes into view, in a hand that is not still."""
+    assert stage.camera is not None
+    stage.camera.see(code)
+    stage.say(f"the phone is held before the camera: {stage.camera.folder}/*.png, turned, tilted, blurred, noisy")
+
+
 def _sell(
-    stage: Stage, title: str, amount_minor: int, code: str, *, expect: str, pictured: bool = False
+    stage: Stage,
+    title: str,
+    amount_minor: int,
+    code: str,
+    *,
+    expect: str,
+    shown: Callable[[Stage, str], None] = _before_the_scanner,
 ) -> dict[str, Any]:
     """One sale as the POS makes it: open it, let the scanner read the code, look at the answer."""
     sale = stage.client.post("/v1/sales", {"amount": {"minor": amount_minor, "currency": "CNY"}})
-    text = _through_a_picture(stage, code) if pictured else code
     began = time.monotonic()
-    stage.scanner.scan(text.encode(), chunk=16)
+    shown(stage, code)
     view: dict[str, Any] = stage.client.get(f"/v1/sales/{sale['sale_id']}?wait_s=20")
     elapsed_ms = (time.monotonic() - began) * 1000
     code_shown = view.get("response_code")

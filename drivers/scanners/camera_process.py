@@ -1,8 +1,8 @@
 """The process that watches one camera. Rule: it never takes more of a core than it was given, nor outlives its parent.
 
 To see what it says: `python -m drivers.scanners.camera_process /dev/video0 25`, ended by the end of its input.
-A picture file (shown for ever), a sequence such as `dir/%03d.png` and a video stand in for a camera; after the last
-picture of a recording there is nothing more to see.
+A picture file (shown for ever), a sequence such as `dir/%03d.png` (from 000 on, which may still grow) and a video stand
+in for a camera; after the last picture of a recording there is nothing more to see.
 """
 
 from __future__ import annotations
@@ -95,6 +95,9 @@ def _pictures(source: str) -> Iterator[Picture | None]:
         still = cv2.imread(source, cv2.IMREAD_GRAYSCALE)
         yield from () if still is None else repeat(still)
         return
+    if "%" in Path(source).name:
+        yield from _sequence(cv2, source)
+        return
     device = cv2.VideoCapture(int(source) if source.isdecimal() else source)
     is_camera = source.isdecimal() or source.startswith("/dev/")
     if is_camera:
@@ -105,6 +108,16 @@ def _pictures(source: str) -> Iterator[Picture | None]:
         yield frame if frame.ndim == 2 else cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY)
     if frame is not None and not is_camera:
         yield from repeat(None)
+
+
+def _sequence(cv2: Any, source: str) -> Iterator[Picture | None]:
+    """Each picture once, as soon as it is there; None while there is none."""
+    folder, pattern, number = Path(source).parent, Path(source).name, 0
+    while True:
+        file = folder / (pattern % number)
+        picture = cv2.imread(str(file), cv2.IMREAD_GRAYSCALE) if file.exists() else None
+        number += picture is not None
+        yield picture
 
 
 def _prepare(cv2: Any, device: Any) -> None:

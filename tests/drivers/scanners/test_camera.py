@@ -117,6 +117,17 @@ def test_a_video_stands_in_for_a_camera(
     assert events.codes(1, PATIENCE_S) == [(b"from a film", "]Q1")]
 
 
+def test_a_sequence_may_grow_while_it_is_watched(
+    album: Callable[[list], str], tmp_path: Path, watch: Watch, events: Events
+) -> None:
+    from tests.drivers.scanners.photographs import Shot, photograph, qr
+
+    scanner = watch(album([]))
+    events.until(lambda _: scanner.state.name == "enabled", PATIENCE_S)
+    album([photograph(qr("first"), Shot()), photograph(qr("second"), Shot(angle_deg=9))])
+    assert events.codes(2, PATIENCE_S) == [(b"first", "]Q1"), (b"second", "]Q1")]
+
+
 def test_a_crashed_process_is_replaced_and_says_so_once(phone_in_view: str, watch: Watch, events: Events) -> None:
     scanner = watch(phone_in_view)
     events.codes(1, PATIENCE_S)
