@@ -1,14 +1,37 @@
 """Accounts: limit, used, held. Debts and holds of one account, and nothing of another.
 
-The one rule: the figures of an account change by compare and set on its revision, one account at a time.
+The one rule: the figures of an account are the fold of its postings, each from one side to another, and change with
+them by compare and set on its revision, one account at a time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from enum import StrEnum
+from typing import Final, NamedTuple
 
-from backend.database import Contended, change, compiled, load, selecting
-from backend.schema import Account
+from backend.database import Contended, change, compiled, inserting, load, put, selecting
+from backend.schema import Account, Posting
+
+
+class Side(StrEnum):
+    """Where an account's money is, or goes to. The balance of a side is its debits less its credits."""
+
+    AVAILABLE = "available"  # minus what is held: the limit is a promise, not money
+    HELD = "held"
+    USED = "used"  # the customer's debt, the lender's receivable
+    MERCHANT = "merchant"  # the lender's debt to merchants
+    REPAID = "repaid"  # what customers have paid
+    OWED = "owed"  # refunds of what had been repaid: the lender's debt to the customer
+
+
+class Movement(NamedTuple):
+    """``minor`` (>= 0) units from ``credit`` to ``debit``."""
+
+    debit: Side
+    credit: Side
+    minor: int
+
 
 # Compiled once: these two are on the path of every sale and every entry.
 _FIND = selecting(Account, Account.token == b"", Account.lender == "")
@@ -18,6 +41,7 @@ _MOVE = compiled(
     )
 )
 _GUARD = compiled(Account.update(revision=0).where(Account.token == b"", Account.lender == "", Account.revision == 0))
+_POST: Final = inserting(Posting)
 
 
 class AccountContended(Contended):
@@ -48,18 +72,53 @@ def add(lender: str, token: bytes, limit_minor: int, *, tier: int = 1, step_up: 
     return Account.create(lender=lender, token=token, limit_minor=limit_minor, tier=tier, step_up=step_up)
 
 
-def move(account: Account, *, held_minor: int = 0, used_minor: int = 0) -> None:
-    """Add to held and used (minor units, negative to take away). Raises AccountContended.
+def move(account: Account, *, held_minor: int = 0, used_minor: int = 0, cause: str = "") -> None:
+    """Add to held and used (minor units, negative to take away: a repayment). Raises AccountContended."""
+    post(
+        account,
+        Movement(Side.HELD, Side.AVAILABLE, max(0, held_minor)),
+        Movement(Side.AVAILABLE, Side.HELD, max(0, -held_minor)),
+        Movement(Side.USED, Side.MERCHANT, max(0, used_minor)),
+        Movement(Side.REPAID, Side.USED, max(0, -used_minor)),
+        cause=cause,
+    )
+
+
+def repay(account: Account, minor: int) -> None:
+    """The customer pays debt. Raises AccountContended, and AccountRefused if it is more than there is."""
+    if not 0 < minor <= account.used_minor:
+        raise AccountRefused(f"a repayment is at least 1 and at most the debt of {account.used_minor} minor units")
+    move(account, used_minor=-minor, cause="repayment")
+
+
+def refund(account: Account, minor: int, cause: str) -> None:
+    """A merchant gives back what was captured: less debt, and what was repaid already is owed to the customer."""
+    less_debt = min(minor, account.used_minor)
+    owed = Movement(Side.MERCHANT, Side.OWED, minor - less_debt)
+    post(account, Movement(Side.MERCHANT, Side.USED, less_debt), owed, cause=cause)
+
+
+def post(account: Account, *movements: Movement, cause: str) -> None:
+    """Move money between the sides of one account and write down each movement. Raises AccountContended.
 
     A figure below zero would be a bug of this program, so it is an assertion and not a refusal.
     """
-    held, used = account.held_minor + held_minor, account.used_minor + used_minor
+    held = account.held_minor + _change_of(Side.HELD, movements)
+    used = account.used_minor + _change_of(Side.USED, movements)
     assert held >= 0 and used >= 0, f"account {account.token.hex()} would hold {held} and use {used}"
     seen = account.revision
     if change(_MOVE, used, held, seen + 1, 1, account.token, account.lender, seen) != 1:
         raise AccountContended(account.token.hex())
     account.used_minor, account.held_minor, account.revision = used, held, seen + 1
     account.edition += 1
+    for debit, credit, minor in movements:
+        if minor:
+            row = {"account": account.token, "lender": account.lender, "revision": seen + 1, "minor": minor}
+            put(Posting, _POST, row | {"debit": str(debit), "credit": str(credit), "cause": cause})
+
+
+def _change_of(side: Side, movements: tuple[Movement, ...]) -> int:
+    return sum(m.minor * ((m.debit is side) - (m.credit is side)) for m in movements)
 
 
 def touch(account: Account) -> None:

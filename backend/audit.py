@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from peewee import fn
 
 from agent.core.authorization import HoldState
-from agent.core.journal import Head, JournalError, follow
-from backend import accounts, allowances, ingest
+from agent.core.journal import Head, JournalError
+from backend import accounts, allowances, chain, ingest
+from backend.accounts import Side
+from backend.database import rows
 from backend.lenders import Lender
-from backend.schema import Account, CapUse, Dispute, Hold, Journal
+from backend.schema import Account, CapUse, Dispute, Hold, Journal, Posting
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ def account_state(account: Account) -> AccountState:
         used_minor=account.used_minor,
         held_minor=account.held_minor,
         outstanding_minor=sum(allowances.outstanding_by_lane(account.lender, account.token).values()),
-        cap_minor=cap.scalar() or 0,
+        cap_minor=int(cap.scalar() or 0),
         limit_cut=account.limit_cut,
     )
 
@@ -85,11 +87,41 @@ def _account(account: Account) -> Iterator[str]:
     if state.used_minor < 0 or state.held_minor < 0:
         yield f"{name}: used {state.used_minor} and held {state.held_minor} must not be negative"
     mine = Hold.select(fn.SUM(Hold.held_minor)).where(Hold.account == account.token, Hold.lender == account.lender)
-    if (held := mine.scalar() or 0) != state.held_minor:
+    if (held := int(mine.scalar() or 0)) != state.held_minor:
         yield f"{name}: its holds add up to {held}, the account says {state.held_minor}"
+    yield from _ledger(account, name)
     ended = mine.where(Hold.state << [str(HoldState.CAPTURED), str(HoldState.REVERSED), str(HoldState.DECLINED)])
     if ended.scalar():
         yield f"{name}: a hold that has ended still holds money"
+
+
+def _ledger(account: Account, name: str) -> Iterator[str]:
+    """Double entry: what the account's postings add up to, side by side, is what its row and its holds say."""
+    mine = (Posting.account == account.token) & (Posting.lender == account.lender)
+    balance: dict[str, int] = dict.fromkeys(map(str, Side), 0)
+    for debit, credit, minor in rows(
+        Posting.select(Posting.debit, Posting.credit, fn.SUM(Posting.minor))
+        .where(mine)
+        .group_by(Posting.debit, Posting.credit)
+    ):
+        balance[debit] += int(minor)
+        balance[credit] -= int(minor)
+    captured, refunded = rows(
+        Hold.select(fn.SUM(Hold.captured_minor), fn.SUM(Hold.refunded_minor)).where(
+            Hold.account == account.token, Hold.lender == account.lender
+        )
+    )[0]
+    expected = {
+        Side.HELD: account.held_minor,
+        Side.AVAILABLE: -account.held_minor,
+        Side.USED: account.used_minor,
+        Side.MERCHANT: int(refunded or 0) - int(captured or 0),
+    }
+    for side, minor in expected.items():
+        if balance[side] != minor:
+            yield f"{name}: its postings leave {balance[side]} {side}, the books say {minor}"
+    if sum(balance.values()):
+        yield f"{name}: its postings are out of balance by {sum(balance.values())}"
 
 
 def _chain(lane: Journal) -> Iterator[str]:
@@ -97,8 +129,8 @@ def _chain(lane: Journal) -> Iterator[str]:
     head = Head(lane.lane, lane.epoch)
     number, last = 0, head.hash
     try:
-        for sealed in follow(head, ingest.entries_between(lane.lane, lane.epoch, 1, lane.number)):
-            number, last = sealed.entry.number, sealed.hash
+        for link in chain.follow(head, ingest.entries_between(lane.lane, lane.epoch, 1, lane.number)):
+            number, last = link.number, link.hash
     except JournalError as error:
         yield f"{lane.lane}: the journal does not chain after entry {number}: {error}"
         return

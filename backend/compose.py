@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
-from playhouse.apsw_ext import APSWDatabase
+from peewee import Database
 
 from backend import (
     access,
@@ -18,28 +19,36 @@ from backend import (
     epochs,
     ingest,
     lanes,
+    poster,
     quarantine,
     recalls,
     settlement,
     snapshots,
 )
 from backend.access import Call
-from backend.database import transaction
+from backend.database import transact, transaction
 from backend.holds import Attempt
 from backend.identity import Authority, LaneName
-from backend.ingest import Upload
+from backend.ingest import Stored, Upload
 from backend.lenders import Lender, Randomness, load_all
+from backend.postings import Books
 from backend.problems import Problem
 from backend.schema import Lane, SnapshotLayer
 from backend.snapshots import Plan
 from backend.wire import AuthorizationRequest, Enrollment, NewEpoch, SettlementRequest, write
+
+AT_ONCE_ENTRIES_MAX: Final = 100
+"""A journal that is no further behind is posted before an upload is answered, so that its lane hears of disputes."""
+
+SETTLED_ENTRIES_MAX: Final = 2_000
+"""How much of a journal is posted for one settlement; what is further behind waits for the poster."""
 
 
 @dataclass(frozen=True, slots=True)
 class Backend:
     """Every call of the lane protocol; ``lane`` is always the one that the certificate names. All raise Problem."""
 
-    database: APSWDatabase
+    database: Database
     clock: Callable[[], int]
     randomness: Randomness
     authority: Authority
@@ -70,31 +79,50 @@ class Backend:
 
     def authorize(self, request: AuthorizationRequest, raw: bytes, lane: str) -> bytes:
         lender = self.lender(request.lender)
-        with transaction(self.database):
+
+        def decide() -> bytes:
             lanes.of_epoch(lane, request.epoch)
             return authorizations.authorize(
-                request,
-                raw,
-                lane,
-                lender=lender,
-                now_s=self.clock(),
-                randomness=self.randomness,
+                request, raw, lane, lender=lender, now_s=self.clock(), randomness=self.randomness
             )
+
+        return transact(self.database, decide)
 
     def inquire(self, key: Attempt) -> bytes:
         return authorizations.inquire(key)
 
     def ingest(self, upload: Upload) -> bytes:
-        with transaction(self.database):
-            row = lanes.journal(upload.lane, upload.epoch)
-            if row.state == lanes.QUARANTINED:
-                return write(quarantine.take(upload, row, now_s=self.clock()))
-            return write(ingest.ingest(upload, lenders=self.lenders, now_s=self.clock()))
+        """Store first, and acknowledge what is stored; post at once what is little, the rest is the poster's."""
+        taken = transact(self.database, lambda: self._take(upload))
+        if isinstance(taken, bytes):
+            return taken
+        row = lanes.journal(upload.lane, upload.epoch)
+        if row.number - row.posted_number <= AT_ONCE_ENTRIES_MAX:
+            self._post(upload.lane, upload.epoch, AT_ONCE_ENTRIES_MAX)
+        return write(ingest.answer(taken))
+
+    def _take(self, upload: Upload) -> bytes | Stored:
+        row = lanes.journal(upload.lane, upload.epoch)
+        if row.state == lanes.QUARANTINED:
+            return write(quarantine.take(upload, row, now_s=self.clock()))
+        return ingest.store(upload)
+
+    def post_pending(self, entries_max: int) -> int:
+        """Bring up to ``entries_max`` stored entries into effect; how many there were. Called from time to time."""
+        return poster.post_pending(self.database, self._books(), entries_max=entries_max)
+
+    def _post(self, lane: str, epoch: int, entries_max: int) -> None:
+        poster.post_journal(self.database, lane, epoch, self._books(), entries_max=entries_max)
+
+    def _books(self) -> Books:
+        return Books(self.lenders, self.clock())
 
     def settle(self, request: SettlementRequest, lane: str) -> bytes:
         self.lender(request.lender)
-        with transaction(self.database):
-            return settlement.settle(request, lane)
+        row = lanes.journal(lane, request.epoch)
+        if row.posted_number < min(request.last_number, row.number):
+            self._post(lane, request.epoch, SETTLED_ENTRIES_MAX)
+        return transact(self.database, lambda: settlement.settle(request, lane, now_s=self.clock()))
 
     def snapshot(self, lender: str, lane: str) -> list[SnapshotLayer]:
         layers = snapshots.stack(lane, self.lender(lender).lender)
@@ -104,18 +132,19 @@ class Backend:
 
     def refresh_snapshots(self) -> int:
         """Build what any lane needs from any lender; returns how many layers were cut. Called from time to time."""
+        while self.post_pending(SETTLED_ENTRIES_MAX):
+            pass
         cut = 0
         for known in self.lenders:
             recalls.tend(self.database, known, now_s=self.clock())
         for row in list(Lane.select(Lane.lane)):
             for lender in self.lenders.values():
-                with transaction(self.database):
-                    cut += snapshots.refresh(row.lane, lender, self.plan, now_s=self.clock()) is not None
+                cut += snapshots.refresh(self.database, row.lane, lender, self.plan, now_s=self.clock()) is not None
         return cut
 
 
 def compose(
-    database: APSWDatabase,
+    database: Database,
     *,
     clock: Callable[[], int],
     randomness: Randomness,

@@ -36,6 +36,9 @@ class Attempt:
     sale_id: str
     attempt: int
 
+    def __str__(self) -> str:
+        return f"{self.lane}/{self.sale_id}/{self.attempt}"
+
 
 def find(key: Attempt) -> Hold:
     """The hold of the attempt; a new one in state none, not stored yet, if there is none."""
@@ -68,7 +71,7 @@ def hold_online(
         outstanding_minor=outstanding,
     )
     if funding.approved:
-        accounts.move(account, held_minor=amount_minor)
+        accounts.move(account, held_minor=amount_minor, cause=_cause(hold))
         hold.account, hold.amount_minor, hold.held_minor = account.token, amount_minor, amount_minor
         hold.online_minor, hold.online_use_minor = amount_minor, funding.from_lease_minor
         hold.lease_epoch = epoch
@@ -83,7 +86,7 @@ def undo_online(hold: Hold) -> int:
         account = _account(hold)
         hold.online_minor = hold.online_use_minor = hold.held_minor = 0
         save(hold)
-        accounts.move(account, held_minor=-undone)
+        accounts.move(account, held_minor=-undone, cause=_cause(hold))
     return undone
 
 
@@ -102,7 +105,7 @@ def approve(
     held = posted + min(amount_minor - posted, free)
     spent = min(delta_minor, held)
     allowances.spend(hold.lane, epoch, account.lender, account.token, spent)
-    accounts.move(account, held_minor=held)
+    accounts.move(account, held_minor=held, cause=_cause(hold))
     hold.account, hold.amount_minor, hold.held_minor = account.token, amount_minor, held
     hold.lease_minor, hold.lease_epoch = spent, epoch
     return amount_minor - held
@@ -122,6 +125,16 @@ def reverse(hold: Hold, restored_minor: int) -> int:
     return _release(hold, 0, restored_minor)
 
 
+def refund(hold: Hold, amount_minor: int) -> int:
+    """Give back what was captured, at most what of it has not been given back; returns the excess."""
+    refunded: int = min(amount_minor, hold.captured_minor - hold.refunded_minor)
+    if refunded:
+        accounts.refund(_account(hold), refunded, f"refund {_cause(hold)}")
+        hold.refunded_minor += refunded
+        save(hold)
+    return amount_minor - refunded
+
+
 def bury(key: Attempt, answer: bytes) -> None:
     """Leave a tombstone: a request for this attempt that arrives from now on gets ``answer`` (lease rule 6)."""
     put(OnlineAnswer, _BURY, asdict(key) | {"request_hash": TOMBSTONE, "answer": answer})
@@ -130,11 +143,15 @@ def bury(key: Attempt, answer: bytes) -> None:
 def _release(hold: Hold, debt_minor: int, restored_minor: int) -> int:
     account = _account(hold)
     restorable = min(restored_minor, hold.lease_minor, hold.held_minor - debt_minor)
-    accounts.move(account, held_minor=-hold.held_minor, used_minor=debt_minor)
+    accounts.move(account, held_minor=-hold.held_minor, used_minor=debt_minor, cause=_cause(hold))
     allowances.spend(hold.lane, hold.lease_epoch, hold.lender, account.token, -restorable)
     hold.lease_minor -= restorable
-    hold.held_minor = 0
+    hold.held_minor, hold.captured_minor = 0, debt_minor
     return restored_minor - restorable
+
+
+def _cause(hold: Hold) -> str:
+    return str(Attempt(hold.lane, hold.lender, hold.sale_id, hold.attempt))
 
 
 def _account(hold: Hold) -> Account:

@@ -1,27 +1,41 @@
 """Store and forward, the receiving half: journal uploads of lanes.
 
-The one rule: an entry is stored as the exact bytes that the lane signed for, in the order of its chain, together with
-its effect, in one transaction; what is acknowledged is durable.
+The one rule: an entry is stored as the exact bytes that the lane signed for, in the order of its chain; what is
+acknowledged is durable. What it does to accounts comes after that (``backend.poster``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from agent.core import cbor, cose, journal
 from agent.core.cose import CoseError, PublicKey
-from agent.core.journal import Head, JournalError, Sealed
-from backend import lanes, postings
-from backend.database import inserting, put, rows
-from backend.lenders import Lender
-from backend.postings import Books, Result
+from agent.core.journal import Head, JournalError
+from backend import chain, lanes
+from backend.chain import Link
+from backend.database import change, compiled, fetch, inserting, put_many
 from backend.problems import Problem
 from backend.schema import Dispute, Journal, JournalEntry
 from backend.wire import b64url
 
-_STORE = inserting(JournalEntry)
+_COLUMNS: Final = tuple(JournalEntry._meta.sorted_field_names)
+_STORE: Final = inserting(JournalEntry)
+_ADVANCE: Final = compiled(
+    Journal.update(number=0, hash=b"", horizon=0).where(Journal.lane == "", Journal.epoch == 0, Journal.number == 0)
+)
+_RESULTS: Final = compiled(
+    JournalEntry.select(JournalEntry.number, JournalEntry.result, JournalEntry.reason, Dispute.bearer)
+    .left_outer_join(
+        Dispute,
+        on=(Dispute.lane == JournalEntry.lane)
+        & (Dispute.epoch == JournalEntry.epoch)
+        & (Dispute.number == JournalEntry.number),
+    )
+    .where(JournalEntry.lane == "", JournalEntry.epoch == 0, JournalEntry.number.between(0, 0))
+    .order_by(JournalEntry.number)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,22 +53,41 @@ class Upload:
         return self.first + len(self.entries) - 1
 
 
-def ingest(upload: Upload, *, lenders: Mapping[str, Lender], now_s: int) -> dict[str, Any]:
-    """Store an upload and post its entries; the answer as the wire writes it. To be called inside a transaction.
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Entries of an upload that are durable now; the first ``known`` of them were so before."""
+
+    upload: Upload
+    known: int
+
+
+def store(upload: Upload) -> Stored:
+    """Check the chain and the signature, and store what is new. To be called inside a transaction.
 
     Raises Problem: lane_unknown, epoch_unknown, journal_gap, journal_fork, journal_malformed, upload_signature.
     """
-    lane = lanes.journal(upload.lane, upload.epoch)
-    if upload.first > lane.number + 1:
-        raise Problem("journal_gap", f"expected number {lane.number + 1}, not {upload.first}", expected=lane.number + 1)
-    known = _known(upload, lane)
-    fresh = _follow(lane, upload.entries[len(known) :])
-    _check_signature(upload, lane)
-    books = Books(lenders, now_s)
-    results = [*known, *(_store(sealed, books) for sealed in fresh)]
+    row = lanes.journal(upload.lane, upload.epoch)
+    if upload.first > row.number + 1:
+        raise Problem("journal_gap", f"expected number {row.number + 1}, not {upload.first}", expected=row.number + 1)
+    known = _count_known(upload, row)
+    fresh = _follow(row, upload.entries[known:])
+    check_signature(upload, row)
     if fresh:
-        _advance(lane, fresh[-1])
-    return {"acknowledged_through": lane.number, "posted_through": lane.posted_number, "results": results}
+        put_many(JournalEntry, _STORE, [_row(upload, link) for link in fresh])
+        _advance(row, fresh[-1])
+    return Stored(upload, known)
+
+
+def answer(stored: Stored) -> dict[str, Any]:
+    """What became of the entries of an upload as far as it is known now, as the wire writes it."""
+    upload = stored.upload
+    row = lanes.journal(upload.lane, upload.epoch)
+    found = fetch(_RESULTS, upload.lane, upload.epoch, upload.first, upload.last)
+    results = [
+        _result(number, result, reason, bearer, is_known=number < upload.first + stored.known)
+        for number, result, reason, bearer in found
+    ]
+    return {"acknowledged_through": row.number, "posted_through": row.posted_number, "results": results}
 
 
 def entries_between(lane: str, epoch: int, first: int, last: int) -> Iterator[bytes]:
@@ -67,43 +100,11 @@ def entries_between(lane: str, epoch: int, first: int, last: int) -> Iterator[by
     return (bytes(data) for (data,) in query.tuples().iterator())
 
 
-def _known(upload: Upload, lane: Journal) -> list[dict[str, Any]]:
-    """Answers for the entries that are stored already. The lane may have missed the first answer, so a dispute is
-    told again. Other bytes under a known number are a fork."""
-    query = (
-        JournalEntry.select(JournalEntry.number, JournalEntry.data, JournalEntry.result, JournalEntry.reason)
-        .where(
-            JournalEntry.lane == upload.lane,
-            JournalEntry.epoch == upload.epoch,
-            JournalEntry.number.between(upload.first, upload.last),
-        )
-        .order_by(JournalEntry.number)
-    )
-    answers = []
-    for (number, data, result, reason), sent in zip(rows(query), upload.entries, strict=False):
-        if bytes(data) != sent:
-            raise _fork(lane, f"entry {number} is stored with other content")
-        answers.append(_answer(number, Result("duplicate" if result == "accepted" else result, reason)))
-    return answers
-
-
-def _follow(lane: Journal, entries: Sequence[bytes]) -> list[Sealed]:
-    try:
-        return list(journal.follow(lanes.head_of(lane), entries))
-    except JournalError as error:
-        if error.reason == "fork":
-            raise _fork(lane, str(error)) from None
-        raise Problem("journal_malformed", str(error), reason=error.reason) from None
-
-
-def _fork(lane: Journal, detail: str) -> Problem:
-    return Problem("journal_fork", detail, expected=lane.number + 1, head=b64url(bytes(lane.hash)))
-
-
-def _check_signature(upload: Upload, lane: Journal) -> None:
+def check_signature(upload: Upload, row: Journal) -> None:
+    """Raises Problem("upload_signature") unless the journal's own key signed exactly these entries."""
     end = Head(upload.lane, upload.epoch, upload.last, journal.digest(upload.entries[-1]))
     try:
-        key = PublicKey.from_cose_key(cbor.decode(bytes(lane.journal_key)))
+        key = PublicKey.from_cose_key(cbor.decode(bytes(row.journal_key)))
         signed = cose.verify1(upload.signature, key, typ=journal.UPLOAD_TYP)
     except CoseError as error:
         raise Problem("upload_signature", str(error)) from None
@@ -111,43 +112,44 @@ def _check_signature(upload: Upload, lane: Journal) -> None:
         raise Problem("upload_signature", "The signature is for other entries.")
 
 
-def _store(sealed: Sealed, books: Books) -> dict[str, Any]:
-    entry = sealed.entry
-    result = postings.post(entry, books)
-    stored = {"lane": entry.lane, "epoch": entry.epoch, "number": entry.number, "kind": entry.kind}
-    stored |= {"lender": entry.lender, "result": result.result, "reason": result.reason, "data": sealed.data}
-    put(JournalEntry, _STORE, stored)
-    if result.reason:
-        _dispute(sealed, result, result.reason)
-    return _answer(entry.number, result)
+def _count_known(upload: Upload, row: Journal) -> int:
+    """How many of the entries are stored already. Other bytes under a known number are a fork."""
+    known = min(len(upload.entries), row.number - upload.first + 1)
+    if known:
+        stored = entries_between(upload.lane, upload.epoch, upload.first, upload.first + known - 1)
+        for number, (data, sent) in enumerate(zip(stored, upload.entries, strict=False), upload.first):
+            if data != sent:
+                raise _fork(row, f"entry {number} is stored with other content")
+    return known
 
 
-def _dispute(sealed: Sealed, result: Result, reason: str) -> None:
-    entry = sealed.entry
-    Dispute.create(
-        lane=entry.lane,
-        epoch=entry.epoch,
-        number=entry.number,
-        sequence=Dispute.select().where(Dispute.lane == entry.lane).count() + 1,
-        result=result.result,
-        reason=reason,
-        bearer=result.bearer,
-        lender=entry.lender,
-        sale_id=entry.sale_id,
-        account=result.account,
-        amount_minor=result.minor,
-    )
+def _follow(row: Journal, entries: Sequence[bytes]) -> list[Link]:
+    try:
+        return list(chain.follow(lanes.head_of(row), entries))
+    except JournalError as error:
+        if error.reason == "fork":
+            raise _fork(row, str(error)) from None
+        raise Problem("journal_malformed", str(error), reason=error.reason) from None
 
 
-def _advance(lane: Journal, last: Sealed) -> None:
-    """The head moves, and with it the horizon by which leases lapse (lease rule 1): only by the lane's own word."""
-    number, horizon_s = last.entry.number, last.entry.lease_horizon
-    Journal.update(
-        number=number, hash=last.hash, horizon=horizon_s, posted_number=number, lease_horizon=horizon_s
-    ).where(Journal.lane == lane.lane, Journal.epoch == lane.epoch).execute()
-    lane.number = lane.posted_number = number
+def _fork(row: Journal, detail: str) -> Problem:
+    return Problem("journal_fork", detail, expected=row.number + 1, head=b64url(bytes(row.hash)))
 
 
-def _answer(number: int, result: Result) -> dict[str, Any]:
-    reason = {"reason": result.reason} if result.reason else {}
-    return {"number": number, "result": result.result} | reason
+def _row(upload: Upload, link: Link) -> tuple[Any, ...]:
+    # A NUL is text to a lane and to SQLite, and none to PostgreSQL; the bytes of the entry keep it.
+    kind, lender = link.kind.replace("\0", "?"), link.lender.replace("\0", "?") if link.lender else link.lender
+    values = {"lane": upload.lane, "epoch": upload.epoch, "number": link.number, "data": link.data}
+    values |= {"kind": kind, "lender": lender}
+    return tuple(map(values.get, _COLUMNS))
+
+
+def _advance(row: Journal, last: Link) -> None:
+    moved = change(_ADVANCE, last.number, last.hash, last.horizon, row.lane, row.epoch, row.number)
+    assert moved == 1, "the journal's row was read in this transaction, so nobody else has moved it since"
+
+
+def _result(number: int, result: str | None, reason: str | None, bearer: str | None, *, is_known: bool) -> Any:
+    told = "duplicate" if is_known and result in (None, "accepted") else result or "accepted"
+    more = {"reason": reason, "bearer": bearer}
+    return {"number": number, "result": told} | {name: value for name, value in more.items() if value}

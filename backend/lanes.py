@@ -56,6 +56,12 @@ def journal(lane: str, epoch: int) -> Journal:
     return row
 
 
+def same_merchant(lane: str, other: str) -> bool:
+    """Whether both lanes are known and belong to one merchant."""
+    found = [load(Lane, _FIND, name) for name in (lane, other)]
+    return None not in found and found[0].merchant == found[1].merchant  # type: ignore[union-attr]
+
+
 def open_journal(lane: str, epoch: int, key: PublicKey) -> Journal:
     """An empty journal, signed for by ``key``, that becomes the lane's current one. What becomes of the one before
     is the caller's to say (``set_state``). To be called inside a transaction."""

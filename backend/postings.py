@@ -13,7 +13,7 @@ from typing import Any, Final
 from agent.core.authorization import HoldEvent, HoldRefused, HoldState, event_of, next_state
 from agent.core.journal import Entry, Kind
 from agent.core.money import MINOR_MAX
-from backend import accounts, allowances, authorizations, holds, snapshots
+from backend import accounts, allowances, authorizations, holds, lanes, snapshots
 from backend.holds import Attempt
 from backend.lenders import Lender
 from backend.schema import Account, CapUse, Hold
@@ -28,6 +28,13 @@ class Result:
     account: bytes | None = None
     minor: int = 0
     bearer: str = "operator"
+
+
+REFUND: Final = "refund"
+"""A kind of entry that a backend takes effect of; lanes of this version write none yet."""
+
+MALFORMED: Final = Result("parked", "entry_malformed")
+"""Of an entry that has its place in the chain, and bytes that are no entry."""
 
 
 class _Parked(Exception):
@@ -67,7 +74,7 @@ def post(entry: Entry, books: Books) -> Result:
     try:
         return effect(entry, books)
     except _Parked as parked:
-        return Result("parked", str(parked), _account_of(entry), _amount_of(entry))
+        return Result("parked", str(parked), account_of(entry), _amount_of(entry))
 
 
 def _sale(entry: Entry, books: Books) -> Result:
@@ -171,10 +178,28 @@ def _restored(hold: Hold, not_restored_minor: int) -> Result:
     return Result()
 
 
+def _refund(entry: Entry, books: Books) -> Result:
+    """A captured sale is given back, whole or in part, at its own lane or at another of the same merchant (``lane``
+    names the sale's then)."""
+    key, lender = _key(entry, books), _lender(entry, books)
+    amount = _amount_of(entry)
+    if not amount:
+        raise _Parked("body_malformed")
+    if entry.body.get("currency") != lender.currency:
+        raise _Parked("currency_mismatch")
+    hold = holds.find(key)
+    if hold.state == HoldState.NONE or not lanes.same_merchant(key.lane, entry.lane):
+        raise _Parked("sale_unknown")
+    excess = holds.refund(hold, amount)
+    if excess:
+        return Result("disputed", "refund_excess", hold.account, excess, "merchant")
+    return Result()
+
+
 def _lease_return(entry: Entry, books: Books) -> Result:
     """Lease rule 8: what the lane gives back is subtracted like a spend."""
     lender = _lender(entry, books)
-    token, delta = _account_of(entry), _delta(entry)
+    token, delta = account_of(entry), _delta(entry)
     if token is None or delta <= 0:
         raise _Parked("body_malformed")
     account = accounts.find(lender.lender, token)
@@ -213,6 +238,7 @@ _EFFECTS: Final[Mapping[str, Callable[[Entry, Books], Result]]] = {
     Kind.DECLINE: _sale,
     Kind.CAPTURE: _sale,
     Kind.REVERSAL: _sale,
+    REFUND: _refund,
     Kind.LEASE_RETURN: _lease_return,
     Kind.SNAPSHOT_INSTALLED: _snapshot_installed,
 }
@@ -222,9 +248,11 @@ _STORED: Final = frozenset(Kind) - frozenset(_EFFECTS)
 
 
 def _key(entry: Entry, books: Books) -> Attempt:
-    if entry.sale_id is None or entry.attempt is None:
+    _lender(entry, books)
+    key = attempt_of(entry)
+    if key is None:
         raise _Parked("body_malformed")
-    return Attempt(entry.lane, _lender(entry, books).lender, entry.sale_id, entry.attempt)
+    return key
 
 
 def _facts(entry: Entry, books: Books) -> _Facts:
@@ -247,7 +275,7 @@ def _facts(entry: Entry, books: Books) -> _Facts:
         event=event,
         amount_minor=amount,
         delta_minor=0 if event is HoldEvent.INTEND else _delta(entry),
-        account=_account_of(entry),
+        account=account_of(entry),
         cti=cti if isinstance(cti, bytes) and len(cti) == 8 else None,
         is_online=entry.kind == Kind.ONLINE_OUTCOME,
         is_cap=body.get("funding") == "cap",
@@ -276,7 +304,23 @@ def _delta(entry: Entry) -> int:
     return delta
 
 
-def _account_of(entry: Entry) -> bytes | None:
+def attempt_of(entry: Entry) -> Attempt | None:
+    """The attempt of a sale that an entry speaks of; None if it does not, or not in a way that books can keep."""
+    if not entry.lender or not entry.sale_id or entry.attempt is None or "\0" in entry.lender + entry.sale_id:
+        return None
+    lane = entry.body.get("lane", entry.lane) if entry.kind == REFUND else entry.lane
+    if not isinstance(lane, str) or "\0" in lane:
+        return None
+    return Attempt(lane, entry.lender, entry.sale_id, entry.attempt)
+
+
+def decides(entry: Entry) -> bool:
+    """Whether the entry ends what an online answer holds for its sale."""
+    return entry.kind in (Kind.ONLINE_OUTCOME, Kind.AUTHORIZATION, Kind.DECLINE, Kind.REVERSAL)
+
+
+def account_of(entry: Entry) -> bytes | None:
+    """The account that an entry names, if it is one."""
     account: Any = entry.body.get("account")
     return account if isinstance(account, bytes) and len(account) == 16 else None
 

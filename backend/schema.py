@@ -195,6 +195,18 @@ class SnapshotLayer(_Row):
         primary_key = CompositeKey("lane", "lender", "sequence")
 
 
+class Cutting(_Row):
+    """The newest layer that was begun for a lane; its row in ``SnapshotLayer`` comes when it is signed."""
+
+    lane = TextField()
+    lender = TextField()
+    sequence = BigIntegerField()
+    begun_at = BigIntegerField()
+
+    class Meta:
+        primary_key = CompositeKey("lane", "lender")
+
+
 class JournalEntry(_Row):
     """The lane's half of the tally: the exact bytes that it signed for, and what became of them here.
 
@@ -457,7 +469,7 @@ class LayerReport(_Row):
 
 
 TABLES: tuple[Any, ...] = (
-    Lender, LenderKey, Account, Posting, Lane, Journal, Installed, LeaseGrant, Recall, SnapshotLayer, JournalEntry, Hold,
-    OnlineAnswer, UsedProof, CapUse, Dispute, Resolution, Visit, Settlement, EnrollmentCode,
+    Lender, LenderKey, Account, Posting, Lane, Journal, Installed, LeaseGrant, Recall, SnapshotLayer, Cutting,
+    JournalEntry, Hold, OnlineAnswer, UsedProof, CapUse, Dispute, Resolution, Visit, Settlement, EnrollmentCode,
     Certificate, EpochChange, QuarantinedEntry, Claim, Recovery, LaneReport, LayerReport,
 )  # fmt: skip

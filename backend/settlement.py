@@ -1,4 +1,4 @@
-"""Settlement: a lane's batch against the entries that were received from it.
+"""Settlement: a lane's batch against the entries that were received from it, and what the merchant is paid for it.
 
 The one rule: both halves are totals of the same journal entries (``agent.core.settlement``); a batch is matched once,
 and the answer never changes.
@@ -7,19 +7,30 @@ and the answer never changes.
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
 
-from agent.core.journal import open_entry
+from peewee import fn
+
+from agent.core.journal import Entry, JournalError, open_entry
 from agent.core.money import MINOR_MAX
-from agent.core.settlement import Totals, differences
+from agent.core.settlement import NAMES, Totals
 from backend import ingest, lanes
+from backend.database import rows
+from backend.postings import REFUND
 from backend.problems import Problem
-from backend.schema import JournalEntry, Settlement
+from backend.schema import Dispute, JournalEntry, Lender, Settlement
 from backend.wire import SettlementRequest, b64url, from_b64url, write
 
+PAYOUT_AFTER_D: Final = 1
+"""The merchant is paid on the day (UTC) after the one on which the batch was first settled."""
 
-def settle(request: SettlementRequest, lane: str) -> bytes:
-    """The answer's bytes: matched, or every difference in a sentence. To be called inside a transaction.
+BASIS_POINTS: Final = 10_000
+
+
+def settle(request: SettlementRequest, lane: str, *, now_s: int) -> bytes:
+    """The answer's bytes: matched, or every difference; fee and payout. To be called inside a transaction.
 
     Raises Problem: lane_unknown, epoch_unknown, journal_behind, settlement_conflict.
     """
@@ -35,39 +46,94 @@ def settle(request: SettlementRequest, lane: str) -> bytes:
             raise Problem("settlement_conflict", f"batch {request.batch}")
         return bytes(stored.answer)
     _check_received(request, lane)
-    answer = write(_compare(request, lane))
+    answer = write(_compare(request, lane) | {"payout_date": _payout_date(now_s)})
     Settlement.create(
         lane=lane, lender=request.lender, epoch=request.epoch, batch=request.batch, request_hash=said, answer=answer
     )
     return answer
 
 
+def fee_minor(captured_minor: int, basis_points: int) -> int:
+    """The merchant's fee on a batch: of its sum, not of each sale; half a minor unit is rounded up."""
+    return (captured_minor * basis_points + BASIS_POINTS // 2) // BASIS_POINTS
+
+
 def _check_received(request: SettlementRequest, lane: str) -> None:
+    """A batch is matched by what its entries did, so all of them must be posted."""
     row = lanes.journal(lane, request.epoch)
-    if request.last_number > row.number:
-        raise Problem("journal_behind", f"received through {row.number}", acknowledged_through=row.number)
+    if request.last_number > row.posted_number:
+        detail = f"received through {row.number}, posted through {row.posted_number}"
+        raise Problem("journal_behind", detail, acknowledged_through=row.number)
 
 
 def _compare(request: SettlementRequest, lane: str) -> dict[str, Any]:
-    totals = _totals(request, lane).to_wire()
-    head = _hash_of(lane, request.epoch, request.last_number)
-    found = differences(totals, request.totals_to_wire())
+    totals, refunded = Totals(), 0
+    for entry in _entries(request, lane):
+        if entry.kind == REFUND:
+            refunded += entry.body["amount_minor"]
+        totals.add(entry.kind, entry.body)
+    ours, head = totals.to_wire(), _hash_of(lane, request.epoch, request.last_number)
+    found = list(_differences(request, lane, ours, head))
+    paid = _paid(request, lane, ours["captured"]["minor"] - refunded)
+    return {"matched": not found, "differences": found, "totals": ours, "chain_head": b64url(head)} | paid
+
+
+def _differences(
+    request: SettlementRequest, lane: str, ours: dict[str, dict[str, int]], head: bytes
+) -> Iterator[dict[str, Any]]:
+    theirs = request.totals_to_wire()
+    for name in NAMES:
+        if ours[name] != theirs[name]:
+            yield {"what": "total", "name": name, "lane": theirs[name], "backend": ours[name]}
+    for number, result, reason in rows(_set_aside(request, lane)):
+        yield {"what": "entry", "number": number, "lane": "accepted", "backend": result, "reason": reason}
     if head != from_b64url(request.chain_head):
-        found.append(f"chain_head: entry {request.last_number} has another hash here")
-    return {"matched": not found, "differences": found, "totals": totals, "chain_head": b64url(head)}
+        halves = {"lane": request.chain_head, "backend": b64url(head)}
+        yield {"what": "chain_head", "number": request.last_number} | halves
 
 
-def _totals(request: SettlementRequest, lane: str) -> Totals:
-    totals = Totals()
+def _set_aside(request: SettlementRequest, lane: str) -> Any:
+    """The batch's entries of this lender that did not take effect as the lane meant them."""
+    mine = (JournalEntry.lane == lane) & (JournalEntry.epoch == request.epoch)
+    mine &= JournalEntry.number.between(request.first_number, request.last_number)
+    query = JournalEntry.select(JournalEntry.number, JournalEntry.result, JournalEntry.reason)
+    of_lender = (JournalEntry.lender == request.lender) & (JournalEntry.result != "accepted")
+    return query.where(mine, of_lender).order_by(JournalEntry.number)
+
+
+def _paid(request: SettlementRequest, lane: str, captured_minor: int) -> dict[str, Any]:
+    """Fee and payout: what was captured and not refunded, less what disputes lay on the merchant."""
+    lender = Lender.get(Lender.lender == request.lender)
+    disputed = Dispute.select(fn.SUM(Dispute.amount_minor)).where(
+        Dispute.lane == lane,
+        Dispute.epoch == request.epoch,
+        Dispute.lender == request.lender,
+        Dispute.number.between(request.first_number, request.last_number),
+        Dispute.bearer == "merchant",
+    )
+    payable = captured_minor - int(disputed.scalar() or 0)
+    fee = fee_minor(max(0, payable), lender.fee_basis_points)
+    amounts = {"merchant_fee": fee, "net_payout": payable - fee}
+    # Amounts on the wire are above zero; what a merchant owes is taken from the next batch by the lender.
+    return {name: {"minor": m, "currency": lender.currency} if m > 0 else None for name, m in amounts.items()}
+
+
+def _payout_date(now_s: int) -> str:
+    return (datetime.fromtimestamp(now_s, UTC) + timedelta(days=PAYOUT_AFTER_D)).date().isoformat()
+
+
+def _entries(request: SettlementRequest, lane: str) -> Iterator[Entry]:
+    """The batch's readable entries that move money of this lender; what is nonsense was parked when it was posted."""
     for data in ingest.entries_between(lane, request.epoch, request.first_number, request.last_number):
-        entry = open_entry(data).entry
+        try:
+            entry = open_entry(data).entry
+        except JournalError:
+            continue
         if entry.lender == request.lender and _has_amount(entry.body.get("amount_minor"), entry.body.get("approved")):
-            totals.add(entry.kind, entry.body)
-    return totals
+            yield entry
 
 
 def _has_amount(amount: object, approved: object) -> bool:
-    """Entries without an amount move no money; one whose amount is nonsense was parked when it came."""
     return type(amount) is int and 0 < amount <= MINOR_MAX and (approved is None or type(approved) is bool)
 
 

@@ -8,23 +8,28 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
-from peewee import ModelSelect, fn
+from peewee import Database, ModelSelect, fn
 
 from agent.core.snapshot_builder import VALID_UNIT_S, build_layer
 from agent.core.snapshot_layer import ALLOWANCE_MAX_MINOR, Record
 from agent.core.snapshot_manifest import Manifest
 from agent.core.snapshot_reader import DELTAS_MAX
 from backend import accounts, allowances, lanes, recalls
-from backend.database import rows
+from backend.database import grouped, inserting, put, rows, transact
 from backend.lenders import Lender
 from backend.problems import Problem
-from backend.schema import Account, Lane, LeaseGrant, SnapshotLayer
+from backend.schema import Account, Cutting, Lane, LeaseGrant, SnapshotLayer
 
 DAY_S: Final = 24 * 3600
+
+CUTTING_MAX_S: Final = 300
+"""How long another process may take to cut a layer before it counts as dead."""
+
+_BEGIN: Final = inserting(Cutting, "REPLACE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,43 +69,71 @@ class Cut:
     now_s: int
 
 
-def refresh(lane: str, lender: Lender, plan: Plan, *, now_s: int) -> SnapshotLayer | None:
+def refresh(database: Database, lane: str, lender: Lender, plan: Plan, *, now_s: int) -> SnapshotLayer | None:
     """Build what the lane needs: a base at first, when the stack is full or old; a delta when accounts changed;
-    None when nothing did. To be called inside a transaction."""
+    None when nothing did, or when another process is at it."""
     layers = stack(lane, lender.lender)
     is_old = not layers or len(layers) > DELTAS_MAX or now_s - layers[0].built_at >= plan.refresh_s
     if is_old or recalls.base_is_due(lane, lender.lender, layers[0].sequence):
-        return build(lane, lender, plan, is_base=True, now_s=now_s)
+        return build(database, lane, lender, plan, is_base=True, now_s=now_s)
     if _changed(lane, lender.lender).exists():
-        return build(lane, lender, plan, is_base=False, now_s=now_s)
+        return build(database, lane, lender, plan, is_base=False, now_s=now_s)
     return None
 
 
-def build(lane: str, lender: Lender, plan: Plan, *, is_base: bool, now_s: int) -> SnapshotLayer:
-    """Cut one layer and store it with its grants. To be called inside a transaction: either all of it is there,
-    or nothing was granted. Raises Problem("lane_unknown")."""
-    return fill(begin(lane, lender, is_base=is_base, now_s=now_s), plan)
+def build(
+    database: Database, lane: str, lender: Lender, plan: Plan, *, is_base: bool, now_s: int
+) -> SnapshotLayer | None:
+    """Cut one layer and store it with its grants; None if another process cuts for this lane now.
+
+    Raises Problem("lane_unknown").
+    """
+    with grouped(database):
+        cut = transact(database, lambda: begin(lane, lender, is_base=is_base, now_s=now_s))
+        return fill(database, cut, plan) if cut else None
 
 
-def begin(lane: str, lender: Lender, *, is_base: bool, now_s: int) -> Cut:
-    """Lease rule 3: note how far the journal is included, before any figure is read."""
+def begin(lane: str, lender: Lender, *, is_base: bool, now_s: int) -> Cut | None:
+    """Lease rule 3: note how far the journal is included, before any figure is read. To be called inside a transaction.
+
+    The sequence is taken before anything is granted under it. If the one before was taken and its layer never came,
+    its grants count all the same (lease rule 2) and only a base replaces them all; as long as another process may
+    still be at it, None.
+    """
     row = lanes.find(lane)
     applied_number = lanes.journal(lane, row.epoch).posted_number
-    layers = stack(lane, lender.lender)
-    below = layers[-1] if layers and not is_base else None
-    return Cut(row, lender, _newest(lane, lender.lender) + 1, below, applied_number, now_s)
+    layers, newest = stack(lane, lender.lender), _newest(lane, lender.lender)
+    begun = Cutting.get_or_none(Cutting.lane == lane, Cutting.lender == lender.lender)
+    left = begun if begun and begun.sequence > newest else None
+    if left and now_s < left.begun_at + CUTTING_MAX_S:
+        return None
+    below = layers[-1] if layers and not is_base and not left else None
+    sequence = (left.sequence if left else newest) + 1
+    put(Cutting, _BEGIN, {"lane": lane, "lender": lender.lender, "sequence": sequence, "begun_at": now_s})
+    return Cut(row, lender, sequence, below, applied_number, now_s)
 
 
-def fill(cut: Cut, plan: Plan) -> SnapshotLayer:
-    """Grant, build, sign and store."""
+def fill(database: Database, cut: Cut, plan: Plan) -> SnapshotLayer | None:
+    """Grant, account by account; then sign and store. None if another process took the lane over meanwhile."""
     lane, lender = cut.lane.lane, cut.lender.lender
-    is_base = cut.below is None
     # As a list: the grants that are written on the way change what the query would see.
-    chosen = list(accounts.every(lender) if is_base else iter(_changed(lane, lender)))
+    chosen = list(rows(_every(lender) if cut.below is None else _changed(lane, lender)))
+    withheld = recalls.withheld(lane, lender)
+    records = [
+        # Its commit need not be flushed: no layer is there to be spent from before the last one is, and that is.
+        transact(database, partial(_grant, bytes(token), cut, plan, bytes(token) in withheld), redoable=True)
+        for (token,) in chosen
+    ]
     out = io.BytesIO()
     manifest = _manifest(cut, plan)
-    digest = build_layer(_records(chosen, cut, plan), len(chosen), manifest, cut.lender.sign_snapshot, out)
-    data = out.getvalue()
+    digest = build_layer(iter(records), len(records), manifest, cut.lender.sign_snapshot, out)
+    return transact(database, lambda: _store(cut, manifest, digest, out.getvalue()))
+
+
+def _store(cut: Cut, manifest: Manifest, digest: bytes, data: bytes) -> SnapshotLayer | None:
+    lane, lender = cut.lane.lane, cut.lender.lender
+    if Cutting.get(Cutting.lane == lane, Cutting.lender == lender).sequence != cut.sequence:
+        return None
     return SnapshotLayer.create(
         lane=lane,
         lender=lender,
@@ -154,27 +187,27 @@ def _find(lane: str, lender: str, sequence: int, *fields: Any) -> tuple[Any, ...
     return next(iter(rows(query)), None)
 
 
-def _records(chosen: list[Account], cut: Cut, plan: Plan) -> Iterator[Record]:
+def _grant(token: bytes, cut: Cut, plan: Plan, is_withheld: bool) -> Record:
+    account = accounts.find(cut.lender.lender, token)
+    assert account is not None, "accounts are never deleted"
     valid_until_s = cut.now_s + plan.lease_life_s
-    withheld = recalls.withheld(cut.lane.lane, cut.lender.lender)
-    for account in chosen:
-        granted = allowances.grant(
-            account,
-            cut.lane.lane,
-            cut.lane.epoch,
-            sequence=cut.sequence,
-            planned_minor=0 if bytes(account.token) in withheld else plan.allowance_minor,
-            applied_number=cut.applied_number,
-            valid_until_s=valid_until_s,
-        )
-        yield Record(
-            token=bytes(account.token),
-            allowance_minor=granted,
-            valid_until_s=valid_until_s,
-            tier=account.tier,
-            blocked=account.blocked,
-            step_up=account.step_up,
-        )
+    granted = allowances.grant(
+        account,
+        cut.lane.lane,
+        cut.lane.epoch,
+        sequence=cut.sequence,
+        planned_minor=0 if is_withheld else plan.allowance_minor,
+        applied_number=cut.applied_number,
+        valid_until_s=valid_until_s,
+    )
+    return Record(
+        token=token,
+        allowance_minor=granted,
+        valid_until_s=valid_until_s,
+        tier=account.tier,
+        blocked=account.blocked,
+        step_up=account.step_up,
+    )
 
 
 def _manifest(cut: Cut, plan: Plan) -> Manifest:
@@ -198,6 +231,10 @@ def _manifest(cut: Cut, plan: Plan) -> Manifest:
     )
 
 
+def _every(lender: str) -> ModelSelect[Account]:
+    return Account.select(Account.token).where(Account.lender == lender).order_by(Account.token)
+
+
 def _changed(lane: str, lender: str) -> ModelSelect[Account]:
     """Accounts whose figures changed since the lane's newest grant of them was written."""
     epoch = Lane.select(Lane.epoch).where(Lane.lane == lane)
@@ -208,4 +245,4 @@ def _changed(lane: str, lender: str) -> ModelSelect[Account]:
         LeaseGrant.epoch == epoch,
         LeaseGrant.edition >= Account.edition,
     )
-    return Account.select().where(Account.lender == lender, ~fn.EXISTS(told)).order_by(Account.token)
+    return _every(lender).where(~fn.EXISTS(told))

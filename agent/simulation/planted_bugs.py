@@ -49,13 +49,13 @@ def show_before_commit() -> AbstractContextManager[object]:
 
 def acknowledge_and_drop() -> AbstractContextManager[object]:
     """The backend acknowledges an entry that it does not store."""
-    put = database.put
+    put_many = database.put_many
+    number = JournalEntry._meta.sorted_field_names.index("number")
 
-    def forgetful(model: Any, text: str, values: Mapping[str, Any]) -> None:
-        if model is not JournalEntry or values["number"] % DROPPED_EVERY:
-            put(model, text, values)
+    def forgetful(model: Any, statement: Any, rows: list[tuple[Any, ...]]) -> None:
+        put_many(model, statement, [row for row in rows if row[number] % DROPPED_EVERY])
 
-    return mock.patch.object(ingest, "put", forgetful)
+    return mock.patch.object(ingest, "put_many", forgetful)
 
 
 def forget_own_spends() -> AbstractContextManager[object]:

@@ -83,8 +83,9 @@ class Shop:
     def cut(self, lane: str, *, allowance_minor: int | None = None, is_base: bool = True, life_s: int = DAY_S) -> int:
         """Cut a layer for a lane; its sequence. The lane has it to install, or not."""
         plan = Plan(self.backend.plan.allowance_minor if allowance_minor is None else allowance_minor, life_s)
-        with transaction(self.backend.database):
-            layer = snapshots.build(lane, self.backend.lenders[LENDER], plan, is_base=is_base, now_s=self.clock.now_s)
+        lender = self.backend.lenders[LENDER]
+        layer = snapshots.build(self.backend.database, lane, lender, plan, is_base=is_base, now_s=self.clock.now_s)
+        assert layer is not None
         return int(layer.sequence)
 
 

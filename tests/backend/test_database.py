@@ -6,8 +6,6 @@ import apsw
 import pytest
 
 from backend.database import DatabaseUnavailable, open_database, transaction
-from backend.schema import Account
-from tests.backend.lanes import LENDER, Shop
 
 
 def test_a_second_process_is_told_to_stop_the_first(tmp_path: Path) -> None:
@@ -58,29 +56,3 @@ def test_a_simulator_puts_its_own_file_system_under_the_database(tmp_path: Path)
     counted = Counted()
     open_database(str(tmp_path / "backend.db"), vfs="counted").close()
     assert counted.opened > 0
-
-
-def test_an_upload_that_fails_in_the_middle_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from backend import ingest
-
-    shop = Shop.open(tmp_path, 1_000, lanes="A")
-    lane = shop.lanes["A"]
-    first = lane.stand_in(10, funding="cap")
-    lane.capture(10, first)
-    real = ingest._store
-
-    def dies_at_the_second(sealed: object, books: object) -> object:
-        if sealed.entry.number == 2:  # type: ignore[attr-defined]
-            raise OSError("power cut")
-        return real(sealed, books)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(ingest, "_store", dies_at_the_second)
-    with pytest.raises(OSError, match="power cut"):
-        lane.upload()
-    monkeypatch.undo()
-    assert shop.account().cap_minor == 0
-    shop.backend.database.close()
-    database = open_database(str(tmp_path / "backend.db"))
-    assert Account.get(Account.lender == LENDER).limit_minor == 1_000
-    assert lane.sent == 0
-    database.close()

@@ -19,7 +19,7 @@ from agent.core.journal import Draft, Head, JournalError, Kind, advance, follow,
 from backend.api import LANE_SCOPE, create_app
 from backend.database import transaction
 from backend.identity import LaneName
-from backend.ingest import Upload, ingest
+from backend.ingest import Upload
 from tests.backend.lanes import PaperLane, Shop
 from tests.fuzz.test_fuzz_pass import mutant
 
@@ -160,7 +160,7 @@ def test_whatever_a_lane_has_signed_is_posted_parked_or_disputed_and_the_books_s
     for number in range(CASES // 8):
         upload = mad.upload(mad.entries())
         with contextlib.suppress(Undo), transaction(backend.database):
-            answer = ingest(upload, lenders=backend.lenders, now_s=mad.shop.clock.now_s)
+            answer = json.loads(backend.ingest(upload))
             results.update(row["result"] for row in answer["results"])
             assert answer["acknowledged_through"] == len(upload.entries)
             assert number % 50 or mad.shop.findings() == []

@@ -92,11 +92,13 @@ def test_rule_3_an_entry_that_arrives_while_a_layer_is_cut_is_not_forgotten(open
     shop = opened(1_000)
     a = with_lease(shop, "A")
     lender = shop.backend.lenders[LENDER]
-    cut = snapshots.begin("A", lender, is_base=True, now_s=shop.clock.now_s)
+    database = shop.backend.database
+    with transaction(database):
+        cut = snapshots.begin("A", lender, is_base=True, now_s=shop.clock.now_s)
+    assert cut is not None
     a.stand_in(60)
     a.upload()
-    with transaction(shop.backend.database):
-        snapshots.fill(cut, Plan(100))
+    snapshots.fill(database, cut, Plan(100))
     a.install()
     assert a.remaining(shop.token) == 40, "the entry lies after applied_through, so the lane subtracts it itself"
     a.upload()
@@ -114,8 +116,8 @@ def test_rule_3_a_delta_holds_every_account_that_changed_since_the_layer_below(o
     assert a.records[first].applied_through < a.records[second].applied_through
     assert (a.remaining(first), a.remaining(second)) == (100, 100)
     a.upload()
-    with transaction(shop.backend.database):
-        assert snapshots.refresh("A", shop.backend.lenders[LENDER], Plan(100), now_s=shop.clock.now_s) is None
+    database, lender = shop.backend.database, shop.backend.lenders[LENDER]
+    assert snapshots.refresh(database, "A", lender, Plan(100), now_s=shop.clock.now_s) is None
 
 
 def test_rule_5_an_online_sale_may_use_the_lease_of_its_own_lane(opened: Opened) -> None:
