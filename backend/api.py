@@ -29,6 +29,7 @@ __all__ = ["LANE_SCOPE", "create_app"]
 Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
 
 _TABLE: Final[tuple[tuple[str, str, Call, Callable[[Calls], Endpoint]], ...]] = (
+    ("GET", "/v1/openapi.json", Call.ANYBODY, lambda calls: calls.openapi),
     ("GET", "/v1/ca", Call.ANYBODY, lambda calls: calls.ca),
     ("POST", "/v1/enroll", Call.ANYBODY, lambda calls: calls.enroll),
     ("POST", "/v1/certificates", Call.RENEW, lambda calls: calls.renew),

@@ -5,6 +5,7 @@ The one rule: the lane is who its certificate says (``scope["counterfoil.lane"]`
 
 from __future__ import annotations
 
+from importlib.resources import files
 from typing import Final
 
 from starlette.requests import Request
@@ -43,6 +44,9 @@ class Calls:
 
     async def ca(self, _request: Request) -> Response:
         return json_answer(write({"ca": self._backend.authority.certificate_pem.decode()}))
+
+    async def openapi(self, _request: Request) -> Response:
+        return json_answer(files("agent.protocol").joinpath("openapi.json").read_bytes())
 
     async def enroll(self, request: Request) -> Response:
         return json_answer(self._backend.enroll(read(Enrollment, await body(request))))

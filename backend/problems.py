@@ -35,6 +35,7 @@ PROBLEMS: Final[dict[str, Kind]] = {
     "lender_unknown": Kind(404, "This backend does not serve the lender"),
     "snapshot_none": Kind(404, "No snapshot has been built for this lane", True),
     "authorization_unknown": Kind(404, "This attempt has not been asked for"),
+    "sale_unknown": Kind(404, "This lane has made no such sale"),
     "method_not_allowed": Kind(405, "The method is not allowed here"),
     "too_slow": Kind(408, "The request did not arrive in time", True),
     "code_used": Kind(409, "The enrollment code was used for another request"),

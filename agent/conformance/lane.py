@@ -84,7 +84,7 @@ class Lane:
         self.entries.append(sealed)
         return sealed
 
-    def upload_body(self, first: int, entries: Sequence[Sealed], **other: Any) -> dict[str, Any]:
+    def upload_body(self, first: int, entries: Sequence[Sealed], /, **other: Any) -> dict[str, Any]:
         """The body of an upload, signed; ``other`` replaces members after the signature was made."""
         last = entries[-1]
         end = Head(self.name, self.head.epoch, last.entry.number, last.hash)

@@ -15,7 +15,7 @@ from agent.conformance.line import encode
 from agent.conformance.world import World
 from agent.core import cbor, cose, journal
 from agent.core.cose import SigningKey
-from agent.core.journal import Sealed
+from agent.core.journal import Head, Sealed
 
 GROUP = Group("journal")
 PRINTED = {"job_id": 1, "rung": "confirmed", "copy": False}
@@ -35,7 +35,7 @@ def _post(lane: Lane, first: int, entries: list[bytes], *, count: int | None = N
           typ: str = journal.UPLOAD_TYP) -> Exchange:  # fmt: skip
     """An upload of whatever bytes, signed as if they were entries."""
     digest = journal.digest(entries[-1])
-    end = journal.Head(lane.name, lane.head.epoch, first + len(entries) - 1, digest)
+    end = Head(lane.name, lane.head.epoch, first + len(entries) - 1, digest)
     statement = journal.upload_statement(end, first, len(entries) if count is None else count)
     signature = cose.sign1(statement, key or lane.key, typ=typ)
     body = {"lane": lane.name, "epoch": lane.head.epoch, "first": first}
@@ -126,7 +126,7 @@ def fork_ahead(world: World) -> None:
     lane.send()
     stored = lane.head
     lane.entries = before[0]
-    lane.head = journal.advance(journal.Head(lane.name, lane.head.epoch), before[1])
+    lane.head = journal.advance(Head(lane.name, lane.head.epoch), before[1])
     lane.write("print", PRINTED | {"job_id": 98})
     lane.write("print", PRINTED | {"job_id": 99})
     lane.write("print", PRINTED)
@@ -220,15 +220,37 @@ def refused_whole(world: World) -> None:
     lane.sent = lane.head.number
 
 
-@GROUP.case("J-12", "bytes that are no entry are refused")
+@GROUP.case("J-12", "bytes whose place in the chain cannot be read are refused")
 def no_entry(world: World) -> None:
     lane = world.lane()
     _print(lane)
     good = lane.pending()[0]
-    for data in (b"", b"\x80", b"\xff", cbor.encode([1, 2]), cbor.encode({"a": 1}), good.data + b"\x00",
-                 _variant(good, version=2), _variant(good, recorded_at=2**53), _variant(good, previous=b"short"),
-                 _variant(good, kind="k" * 65)):  # fmt: skip
+    for data in (b"", b"\x80", b"\xff", cbor.encode([1, 2]), cbor.encode({"a": 1}), _variant(good, version=2),
+                 _variant(good, recorded_at=-1), _variant(good, previous=b"short"), _variant(good, clock=[1, 1]),
+                 good.data[:60]):  # fmt: skip
         _post(lane, lane.sent + 1, [data]).problem(422, "journal_malformed")
+    lane.send()
+
+
+@GROUP.case("J-12", "what is unreadable behind its place is refused, or stored and set aside")
+def unreadable(world: World) -> None:
+    lane = world.fresh_lane()
+    lane.send()
+    for spoil in (lambda good: good.data + b"\x00", lambda good: _variant(good, kind="k" * 65),
+                  lambda good: _variant(good, lender=7), lambda good: good.data[:-1] + b"\xff"):  # fmt: skip
+        before = lane.head
+        _print(lane)
+        good = lane.entries.pop()
+        data = spoil(good)
+        exchange = _post(lane, lane.sent + 1, [data])
+        lane.head = before
+        if exchange.status != 200:
+            exchange.problem(422, "journal_malformed")
+            continue
+        lane.head = Head(lane.name, before.epoch, good.entry.number, journal.digest(data), before.lease_horizon)
+        lane.entries.append(Sealed(good.entry, data, lane.head.hash))
+        exchange.demand(lane.send()[-1]["result"] == "parked", "422 journal_malformed, or stored and parked")
+    _print(lane)
     lane.send()
 
 
