@@ -16,8 +16,7 @@ from typing import Final
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from backend.accounts import AccountContended
-from backend.database import FAULTS
+from backend.database import FAULTS, Contended
 from backend.problems import MEDIA_TYPE, Problem
 
 LOG_AGAIN_S: Final = 60
@@ -69,7 +68,7 @@ def _problem(error: Exception) -> Problem | None:
         return error
     if isinstance(error, HTTPException):
         return Problem(_STATUS.get(error.status_code, "malformed"))
-    if isinstance(error, (*FAULTS, AccountContended)):
+    if isinstance(error, (*FAULTS, Contended)):
         # Whether the request took effect is unknown here; a retry will tell.
         log.error("database: %s", type(error).__name__)
         return Problem("unavailable", retry_after_s=BUSY_AGAIN_S)

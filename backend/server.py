@@ -22,11 +22,14 @@ import uvicorn
 from backend.api import create_app
 from backend.bodies import HEADER_BYTES_MAX
 from backend.compose import Backend
-from backend.database import FAULTS
+from backend.database import FAULTS, Contended
 from backend.events import Hub
 from backend.line import LaneProtocol
 
 IDLE_S: Final = 75
+POST_ENTRIES: Final = 50
+"""How many stored entries are brought into effect between two requests: some milliseconds."""
+POST_IDLE_S: Final = 0.2
 HANDSHAKE_S: Final = 10.0
 """A peer that opens a connection and says nothing holds a descriptor for so long."""
 ANY_TIME: Final = ssl.VerifyFlags(0x200000)
@@ -103,13 +106,13 @@ async def serve(backend: Backend, directory: Path, host: str, port: int, *, refr
         timeout_keep_alive=IDLE_S,
         ssl_context_factory=lambda _config, _default: tls_context(directory),
     )
-    refresh = asyncio.create_task(_refresh(backend, hub, refresh_s))
+    upkeep = asyncio.gather(_refresh(backend, hub, refresh_s), _post(backend, hub))
     try:
         await _Server(config, hub).serve()
     finally:
-        refresh.cancel()
+        upkeep.cancel()
         with contextlib.suppress(asyncio.CancelledError):
-            await refresh
+            await upkeep
 
 
 async def _refresh(backend: Backend, hub: Hub, refresh_s: float) -> None:
@@ -117,6 +120,19 @@ async def _refresh(backend: Backend, hub: Hub, refresh_s: float) -> None:
         try:
             if backend.refresh_snapshots():
                 hub.wake()
-        except FAULTS as error:
+        except (*FAULTS, Contended) as error:
             log.error("snapshots were not refreshed: %s", type(error).__name__)
         await asyncio.sleep(refresh_s)
+
+
+async def _post(backend: Backend, hub: Hub) -> None:
+    """Bring into effect what uploads have left behind, a little at a time: a request waits for one turn at most."""
+    while True:
+        posted = 0
+        try:
+            posted = backend.post_pending(POST_ENTRIES)
+        except (*FAULTS, Contended) as error:
+            log.error("entries were not posted: %s", type(error).__name__)
+        if posted:
+            hub.wake()
+        await asyncio.sleep(0 if posted else POST_IDLE_S)
