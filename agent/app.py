@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import logging
 import os
 import uuid
@@ -32,7 +31,7 @@ from agent.store.ledger import SqliteLedger
 from agent.store.reserve import Reserve
 from agent.store.snapshot_files import SnapshotFiles
 from agent.supervision import kept_up, running, until_stopped
-from agent.uplink.identity import CERTIFICATE_FILE, Enrolled, load_identity, load_journal_key
+from agent.uplink.identity import Enrolled, certificate_life, certificate_sha256, load_identity, load_journal_key
 from agent.uplink.remote import RemoteBackend
 from agent.uplink.unix_channel import serve_unix
 from drivers.device import DataEvent, Device, DeviceEvent
@@ -85,6 +84,7 @@ def _compose(
         clock=MachineClock(),
         random_bytes=os.urandom,
         free_bytes=reserve.spare_bytes,
+        certificate_expires_at=lambda: _certificate_end(config),
     )
     desk.serve(lane)
     return lane, desk
@@ -101,13 +101,12 @@ class _LateDesk(LaneDesk):
 
 
 def lane_settings(config: Config, enrolled: Enrolled) -> LaneSettings:
-    certificate = (config.lane.identity_dir / CERTIFICATE_FILE).read_bytes()
     return LaneSettings(
         lane=enrolled.lane,
         store=enrolled.store,
         epoch=enrolled.epoch,
         seller=Seller(config.merchant.name, config.merchant.store_name, enrolled.lane),
-        certificate_sha256=hashlib.sha256(certificate).digest(),
+        certificate_sha256=certificate_sha256(config.lane.identity_dir),
         language=config.lane.language,
         timezone=config.lane.timezone,
         online_budget_s=config.backend.online_budget_ms / 1000,
@@ -116,6 +115,13 @@ def lane_settings(config: Config, enrolled: Enrolled) -> LaneSettings:
         queue_entries_max=config.limits.queue_entries_max,
         free_bytes_min=config.limits.free_space_min_mb * 10**6,
     )
+
+
+def _certificate_end(config: Config) -> int | None:
+    """Read each time: the uplink process renews it."""
+    with contextlib.suppress(NotEnrolled):
+        return certificate_life(config.lane.identity_dir)[1]
+    return None
 
 
 def enrolled_lenders(enrolled: Enrolled) -> list[EnrolledLender]:

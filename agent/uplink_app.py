@@ -15,7 +15,7 @@ from agent.machine import stop_on_signals
 from agent.supervision import running, until_stopped
 from agent.uplink import enrollment
 from agent.uplink.client import BackendClient
-from agent.uplink.connection import Timeouts, make_client
+from agent.uplink.connection import Line, Timeouts
 from agent.uplink.identity import Enrolled, load_identity
 from agent.uplink.process import UplinkSettings, run_uplink
 from agent.uplink.unix_channel import connect_unix
@@ -29,6 +29,8 @@ def uplink(config: Config) -> int:
 
 async def _uplink(config: Config, enrolled: Enrolled) -> int:
     stop = stop_on_signals()
+    timeouts = Timeouts(config.backend.connect_timeout_ms / 1000, config.backend.transfer_timeout_s)
+    line = Line(config.lane.identity_dir, config.backend.url, timeouts)
     settings = UplinkSettings(
         lane=enrolled.lane,
         spool_dir=config.lane.snapshots_dir / "spool",
@@ -38,12 +40,11 @@ async def _uplink(config: Config, enrolled: Enrolled) -> int:
         backoff_max_s=config.uplink.backoff_max_s,
         breaker_failures=config.uplink.breaker_failures,
         free_space_min_bytes=config.limits.free_space_min_mb * 10**6,
+        line=line,
     )
-    timeouts = Timeouts(config.backend.connect_timeout_ms / 1000, config.backend.transfer_timeout_s)
-    http = make_client(config.lane.identity_dir, config.backend.url, timeouts)
-    client = BackendClient(http, transfer_timeout_s=config.backend.transfer_timeout_s)
+    client = BackendClient(line.http, transfer_timeout_s=config.backend.transfer_timeout_s)
     connect: Callable[..., Any] = lambda handlers: connect_unix(config.lane.uplink_socket, handlers)  # noqa: E731
-    async with http, running(run_uplink(client, connect, random.SystemRandom(), settings)) as tasks:
+    async with line.http, running(run_uplink(client, connect, random.SystemRandom(), settings)) as tasks:
         return await until_stopped(stop, tasks)
 
 

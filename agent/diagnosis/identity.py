@@ -17,11 +17,11 @@ from cryptography.hazmat.primitives import serialization
 from agent.diagnosis.case import Case
 from agent.diagnosis.examination import Finding, failed, ok, warning
 from agent.errors import NotEnrolled
-from agent.uplink.identity import CA_FILE, CERTIFICATE_FILE, JOURNAL_KEY_FILE, TLS_KEY_FILE, load_journal_key
+from agent.uplink.identity import CA_FILE, CERTIFICATE_FILE, JOURNAL_KEY_FILE, load_journal_key
 from agent.uplink.lane_keys import public_der
 
-RENEW_D: Final = 30
-"""Days before the end of the certificate at which somebody should look."""
+RENEW_D: Final = 14
+"""Days before the end of the certificate at which somebody should look: the lane has tried to renew for months."""
 DAY_S: Final = 86_400
 AGAIN: Final = "Enroll the lane again with a new one-time code; keep the state directory until it is done."
 SET_CLOCK: Final = "Set it: timedatectl set-ntp true (or timedatectl set-time …), then look at the clock's battery."
@@ -38,7 +38,7 @@ def identity(case: Case) -> Iterator[Finding]:
 
 
 def keys(case: Case) -> Iterator[Finding]:
-    paths = [case.identity_dir / name for name in (TLS_KEY_FILE, JOURNAL_KEY_FILE)]
+    paths = [case.identity_dir / name for name in (CERTIFICATE_FILE, JOURNAL_KEY_FILE)]
     try:
         open_to_others = [path for path in paths if stat.S_IMODE(path.stat().st_mode) & 0o077]
         tls = serialization.load_pem_private_key(paths[0].read_bytes(), password=None)
@@ -74,7 +74,8 @@ def certificate(case: Case) -> Iterator[Finding]:
         yield failed("the backend's CA has expired", f"It ended on {_day(_span(authority)[1])}.", AGAIN)
     elif end_s - case.now_s < RENEW_D * DAY_S:
         days = (end_s - case.now_s) // DAY_S
-        yield warning(until, f"The certificate ends in {days} days.", f"Plan it: {AGAIN}")
+        cause = f"The certificate ends in {days} days, and the lane could not renew it."
+        yield warning(until, cause, f"Bring the line to the backend up: it renews by itself. If it does not: {AGAIN}")
     else:
         yield ok(until)
 

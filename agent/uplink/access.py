@@ -19,13 +19,14 @@ class TellsLane(Protocol):
 class Access:
     """What the backend said last: one of ACCESS_REFUSALS, or None for a lane that is served; before any word, nothing.
 
-    `news` is set when there is something to tell.
+    `news` is set when there is something to tell, `expired` when a renewal of the certificate cannot wait.
     """
 
     def __init__(self) -> None:
         self.refusal: str | None = None
         self.is_known = False
         self.news = asyncio.Event()
+        self.expired = asyncio.Event()
 
     def refused(self, problem: str) -> None:
         """Any call was refused; only what concerns the lane itself counts."""
@@ -40,6 +41,8 @@ class Access:
         if not self.is_known or refusal != self.refusal:
             self.is_known, self.refusal = True, refusal
             self.news.set()
+            if refusal == "certificate_expired":
+                self.expired.set()
 
 
 class AccessTold:

@@ -10,12 +10,13 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias
 
 from agent.core import cbor
-from agent.core.forwarding import RESULT_EVENTS
 
 Check: TypeAlias = Callable[[object], bool]
 Shape: TypeAlias = Mapping[str, Check]
 
 MINOR_END: Final = 2**53  # amounts survive a JSON number
+EPOCH_REASONS: Final = frozenset({"enrolled", "replaced"})
+CLAIM_RESULTS: Final = frozenset({"accepted", "duplicate", "known"})
 _TEXT_MAX: Final = 256
 _PEM_MAX: Final = 8192
 _LIST_MAX: Final = 10_000
@@ -87,6 +88,10 @@ def _is_base64url(value: object) -> bool:
         return False
 
 
+def _is_hash(value: object) -> bool:
+    return _is_base64url(value) and len(decode_base64url(value)) == 32
+
+
 def _is_pem(value: object) -> bool:
     return isinstance(value, str) and len(value) <= _PEM_MAX
 
@@ -142,7 +147,7 @@ JOURNAL: Final[Shape] = {
         _object(
             {
                 "number": _is_count,
-                "result": lambda value: isinstance(value, str) and value in RESULT_EVENTS,
+                "result": _is_text,
                 "reason": _optional(_is_text),
             }
         )
@@ -154,7 +159,29 @@ SNAPSHOT: Final[Shape] = {
         _object({"sequence": _is_count, "base": _is_bool, "size": _is_count, "sha256": _is_digest, "url": _is_text})
     ),
 }
-HEARTBEAT: Final[Shape] = {"time": _is_base64url}
+HEARTBEAT: Final[Shape] = {
+    "time": _is_base64url,
+    "layers_wanted": _optional(_list_of(_object({"lender": _is_text, "sequence": _is_count}))),
+    "recovering": _optional(_is_bool),
+}
+EXCEPTIONS: Final[Shape] = {
+    "exceptions": _list_of(
+        _object(
+            {
+                "epoch": _is_count,
+                "number": _is_count,
+                "result": _is_text,
+                "reason": _optional(_is_text),
+                "bearer": _optional(_is_text),
+            }
+        )
+    ),
+    "cursor": _is_text,
+}
+EPOCH: Final[Shape] = {
+    "epoch": _is_count,
+    "previous": _object({"epoch": _is_count, "number": _is_count, "hash": _is_hash}),
+}
 SETTLEMENT: Final[Shape] = {
     "matched": _is_bool,
     "differences": _list_of(_is_plain),
@@ -175,6 +202,15 @@ ENROLLMENT: Final[Shape] = {
     "certificate": _is_pem,
     "ca": _is_pem,
     "lenders": _list_of(_object({"lender": _is_text, "name": _is_text, "root": _is_base64url, "keys": _is_base64url})),
+    "reason": _optional(lambda value: isinstance(value, str) and value in EPOCH_REASONS),
+    "previous": _optional(_object({"epoch": _is_count, "number": _is_count, "hash": _is_hash})),
+}
+CERTIFICATE: Final[Shape] = {"certificate": _is_pem, "ca": _is_pem}
+CLAIM: Final[Shape] = {
+    "result": lambda value: isinstance(value, str) and value in CLAIM_RESULTS,
+    "sale_id": _is_text,
+    "lane": _is_text,
+    "epoch": _is_count,
 }
 
 
@@ -206,6 +242,16 @@ def heartbeat(value: object) -> dict[str, Any]:
     return shaped(value, HEARTBEAT)
 
 
+def exceptions(value: object) -> dict[str, Any]:
+    """A page of the lane's exceptions. Raises Shapeless."""
+    return shaped(value, EXCEPTIONS)
+
+
+def epoch(value: object) -> dict[str, Any]:
+    """A new epoch. Raises Shapeless."""
+    return shaped(value, EPOCH)
+
+
 def event(value: object) -> dict[str, Any]:
     """One event of a push. Raises Shapeless."""
     return shaped(value, EVENT)
@@ -224,3 +270,13 @@ def ca(value: object) -> dict[str, Any]:
 def enrollment(value: object) -> dict[str, Any]:
     """An answer to an enrollment. Raises Shapeless."""
     return shaped(value, ENROLLMENT)
+
+
+def certificate(value: object) -> dict[str, Any]:
+    """A renewed certificate. Raises Shapeless."""
+    return shaped(value, CERTIFICATE)
+
+
+def claim(value: object) -> dict[str, Any]:
+    """What became of a slip's claim. Raises Shapeless."""
+    return shaped(value, CLAIM)

@@ -20,9 +20,10 @@ from agent.uplink.answers import decode_base64url, encode_base64url, encode_json
 from agent.uplink.event_stream import PushEvent, push_event
 from agent.uplink.faults import BackendFault, NoAnswer, NotReached, Refused
 from agent.uplink.http_answer import LIBRARY_FAULTS, Answer, bounded, checked, fault_of, media_type, plain, refusal
-from agent.uplink.lane_side import EntryResult, Upload
+from agent.uplink.lane_side import EntryResult, FoundLater, Upload
 
 ANSWER_BYTES_MAX: Final = 4 << 20
+SEND_BYTES_PER_S_MIN: Final = 50_000
 DOCUMENT_BYTES_MAX: Final = 512 << 10
 ZSTD_LEVEL: Final = 3  # measured: 1.8 microseconds an entry, gzip 9.4
 JSON_TYPE: Final = "application/json"
@@ -65,6 +66,24 @@ class Uploaded:
     results: tuple[EntryResult, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """An answer to a heartbeat: the signed time, a COSE_Sign1 that only `run` can judge; the layers (lender, sequence)
+    that a restored backend asks for; whether it is recovering."""
+
+    time: bytes
+    layers_wanted: tuple[tuple[str, int], ...]
+    is_recovering: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FoundPage:
+    """A page of exceptions, and where the next one begins."""
+
+    found: tuple[FoundLater, ...]
+    cursor: str
+
+
 class BackendClient:
     """The calls of the wire. `http` brings address, certificates and connect time-out; budgets are in seconds in all.
 
@@ -93,12 +112,32 @@ class BackendClient:
         answer = await self._ask("POST", "/v1/settlements", budget_s, headers=_JSON, content=content)
         return checked(answer, answers.settlement)
 
-    async def heartbeat(self, lender: str, nonce: bytes, queue_depth: int, budget_s: float) -> bytes:
-        """POST /v1/heartbeat: the signed time, a COSE_Sign1 that only `run` can judge."""
-        content = encode_json({"lender": lender, "nonce": encode_base64url(nonce), "queue_depth": queue_depth})
+    async def heartbeat(self, lender: str, nonce: bytes, facts: Mapping[str, Any], budget_s: float) -> Beat:
+        """POST /v1/heartbeat with what the lane says of itself (`lane_side.LaneReport.facts`)."""
+        content = encode_json({**facts, "lender": lender, "nonce": encode_base64url(nonce)})
         answer = await self._ask("POST", "/v1/heartbeat", budget_s, headers=_JSON, content=content)
         self.access.served()
-        return decode_base64url(checked(answer, answers.heartbeat)["time"])
+        fields = checked(answer, answers.heartbeat)
+        wanted = tuple((row["lender"], row["sequence"]) for row in fields["layers_wanted"] or ())
+        return Beat(decode_base64url(fields["time"]), wanted, bool(fields["recovering"]))
+
+    async def exceptions(self, after: str | None) -> FoundPage:
+        """GET /v1/exceptions: what the backend found of this lane's entries, from a cursor of its own on."""
+        path = f"/v1/exceptions?after={quote(after, safe='')}" if after else "/v1/exceptions"
+        fields = checked(await self._ask("GET", path, self._transfer_timeout_s), answers.exceptions)
+        return FoundPage(tuple(map(_found_later, fields["exceptions"])), fields["cursor"])
+
+    async def open_epoch(self, body: Mapping[str, Any], budget_s: float) -> dict[str, Any]:
+        """POST /v1/epochs: a new epoch for a lane whose ledger was restored."""
+        answer = await self._ask("POST", "/v1/epochs", budget_s, headers=_JSON, content=encode_json(body))
+        return checked(answer, answers.epoch)
+
+    async def send_layer(self, lender: str, sequence: int, pieces: AsyncIterator[bytes], size: int) -> None:
+        """PUT /v1/snapshot/...: a layer that a restored backend has forgotten, from the lane that has it."""
+        path = f"/v1/snapshot/{quote(lender, safe='')}/{sequence}"
+        headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
+        budget_s = self._transfer_timeout_s + size / SEND_BYTES_PER_S_MIN
+        await self._ask("PUT", path, budget_s, headers=headers, content=pieces)
 
     async def ca(self) -> str:
         """GET /v1/ca: the certificate of the backend's CA, PEM; only a fingerprint makes it trustworthy."""
@@ -111,6 +150,17 @@ class BackendClient:
         content = encode_json(body)
         answer = await self._ask("POST", "/v1/enroll", self._transfer_timeout_s, headers=_JSON, content=content)
         return checked(answer, answers.enrollment)
+
+    async def renew(self, csr: bytes) -> dict[str, Any]:
+        """POST /v1/certificates: a certificate for another key, PEM; asked with the one in force."""
+        content = encode_json({"csr": csr.decode()})
+        answer = await self._ask("POST", "/v1/certificates", self._transfer_timeout_s, headers=_JSON, content=content)
+        return checked(answer, answers.certificate)
+
+    async def claim(self, text: str, budget_s: float) -> dict[str, Any]:
+        """POST /v1/claims: what the QR code of a slip says."""
+        answer = await self._ask("POST", "/v1/claims", budget_s, headers=_JSON, content=encode_json({"claim": text}))
+        return checked(answer, answers.claim)
 
     async def journal(self, lane: str, upload: Upload) -> Uploaded:
         """POST /v1/journal, compressed."""
@@ -147,7 +197,7 @@ class BackendClient:
         How long to wait for a piece is the caller's to say.
         """
         headers = {"Accept": EVENT_STREAM, "Cache-Control": "no-store"} | ({"Last-Event-ID": after} if after else {})
-        patient = httpx.Timeout(self._http.timeout, read=None)
+        patient = httpx.Timeout(None, connect=self._http.timeout.connect, pool=self._http.timeout.pool)
         async with self._faults(), self._http.stream("GET", "/v1/events", headers=headers, timeout=patient) as response:
             plain(response)
             if response.status_code != 200 or media_type(response) != EVENT_STREAM:
@@ -214,17 +264,17 @@ class BackendClient:
         budget_s: float,
         *,
         headers: Mapping[str, str] | None = None,
-        content: bytes | None = None,
+        content: bytes | AsyncIterator[bytes] | None = None,
         bytes_max: int = ANSWER_BYTES_MAX,
     ) -> Answer:
-        """Send a request and read the whole answer; returns 200 and 304 only."""
+        """Send a request and read the whole answer; returns 200, 204 and 304 only."""
         async with (
             self._faults(),
             asyncio.timeout(budget_s),
             self._http.stream(method, path, headers=headers, content=content) as response,
         ):
             answer = Answer(response.status_code, response.headers, await bounded(response, bytes_max))
-        if answer.status not in (200, 304):
+        if answer.status not in (200, 204, 304):
             raise self._refused(answer)
         return answer
 
@@ -242,6 +292,11 @@ class BackendClient:
             raise NoAnswer("The backend did not answer in time.") from error
         except LIBRARY_FAULTS as error:
             raise fault_of(error) from error
+
+
+def _found_later(row: Mapping[str, Any]) -> FoundLater:
+    why = row.get("reason") or row["result"]
+    return FoundLater(row["epoch"], row["number"], row["result"], why, row.get("bearer"))
 
 
 def _journal_body(lane: str, upload: Upload) -> bytes:

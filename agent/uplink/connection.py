@@ -4,6 +4,7 @@ The one rule: whoever does not prove himself by the pinned CA is nobody; neither
 environment count.
 """
 
+import asyncio
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Final
 import httpx
 
 from agent.errors import NotEnrolled
-from agent.uplink.identity import CA_FILE, CERTIFICATE_FILE, TLS_KEY_FILE
+from agent.uplink.identity import CA_FILE, CERTIFICATE_FILE
 
 CONNECTIONS_MAX: Final = 8
 KEEPALIVE_S: Final = 60.0
@@ -28,13 +29,37 @@ class Timeouts:
     transfer_s: float
 
 
-def make_client(
-    identity_dir: Path, url: str, timeouts: Timeouts, *, transport: httpx.AsyncBaseTransport | None = None
-) -> httpx.AsyncClient:
-    """The HTTP client of this lane; `transport` replaces network and TLS. Raises NotEnrolled without usable keys."""
+class Line:
+    """The HTTP client of this lane, and how a new certificate comes into use without a call being lost.
+
+    Raises NotEnrolled without usable keys.
+    """
+
+    def __init__(self, identity_dir: Path, url: str, timeouts: Timeouts) -> None:
+        self.identity_dir = identity_dir
+        self._context = tls_context(identity_dir)
+        self.http = _client(url, timeouts, self._context)
+
+    async def take_new_certificate(self) -> None:
+        """New connections show the certificate that is on the disk now. Open ones still show the old one: for as long
+        as an idle one is kept, each ends with its next answer. Raises NotEnrolled."""
+        _show_certificate(self._context, self.identity_dir)
+        self.http.headers["Connection"] = "close"
+        try:
+            await asyncio.sleep(KEEPALIVE_S)
+        finally:
+            self.http.headers["Connection"] = "keep-alive"
+
+
+def make_client(identity_dir: Path, url: str, timeouts: Timeouts) -> httpx.AsyncClient:
+    """The HTTP client of this lane, for a few calls. Raises NotEnrolled without usable keys."""
+    return Line(identity_dir, url, timeouts).http
+
+
+def _client(url: str, timeouts: Timeouts, context: ssl.SSLContext) -> httpx.AsyncClient:
     return httpx.AsyncClient(
         base_url=url,
-        verify=True if transport else tls_context(identity_dir),
+        verify=context,
         timeout=httpx.Timeout(timeouts.transfer_s, connect=timeouts.connect_s, pool=timeouts.connect_s),
         limits=httpx.Limits(
             max_connections=CONNECTIONS_MAX,
@@ -43,18 +68,21 @@ def make_client(
         ),
         headers={"Accept-Encoding": "identity", "User-Agent": "counterfoil"},
         trust_env=False,
-        transport=transport,
     )
 
 
 def tls_context(identity_dir: Path) -> ssl.SSLContext:
     """TLS 1.3 with the lane's certificate. Raises NotEnrolled."""
     context = pinned_context(identity_dir / CA_FILE)
+    _show_certificate(context, identity_dir)
+    return context
+
+
+def _show_certificate(context: ssl.SSLContext, identity_dir: Path) -> None:
     try:
-        context.load_cert_chain(identity_dir / CERTIFICATE_FILE, identity_dir / TLS_KEY_FILE)
+        context.load_cert_chain(identity_dir / CERTIFICATE_FILE)
     except OSError as error:  # ssl.SSLError is one
         raise NotEnrolled(f"The lane's certificate and key cannot be used: {error.strerror or error}") from error
-    return context
 
 
 def pinned_context(ca: Path | str) -> ssl.SSLContext:

@@ -15,22 +15,28 @@ from typing import Any, Final, TypeAlias
 
 import httpx
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import NameOID
 
 from agent.core import cbor, cose, trust
 from agent.errors import CounterfoilError, NotEnrolled, UntrustedDocument, UplinkRefused, UplinkUnavailable
-from agent.uplink import answers
 from agent.uplink.answers import decode_base64url, encode_base64url
 from agent.uplink.client import BackendClient
 from agent.uplink.connection import pinned_context
 from agent.uplink.enrollment_code import FINGERPRINT_BYTES, Code
 from agent.uplink.faults import BackendFault, Refused
-from agent.uplink.identity import IDENTITY_FILE, Enrolled, EnrolledLender, load_identity, save_identity
-from agent.uplink.lane_keys import LaneKeys, prepare_keys, public_der
+from agent.uplink.identity import (
+    IDENTITY_FILE,
+    Enrolled,
+    EnrolledLender,
+    epoch_end,
+    load_identity,
+    save_identity,
+)
+from agent.uplink.lane_keys import LaneKeys, fitting, prepare_keys
 
 ENROLL_TIMEOUT_S: Final = 20.0
+TOLD_OF_LANE: Final = ("lane", "store", "merchant", "merchant_name", "category", "currency", "epoch")
 
 MakeHttp: TypeAlias = Callable[[ssl.SSLContext], httpx.AsyncClient]
 
@@ -40,6 +46,13 @@ class WrongBackend(CounterfoilError):
 
     code = "enrollment_wrong_backend"
     hint = "Check `--backend`; if the address is right, somebody answers in the backend's place: ask the backend team."
+
+
+class AlreadyEnrolled(UplinkRefused):
+    """This computer is a lane already."""
+
+    code = "enrolled_already"
+    hint = "To make it a lane anew, stop the agent and add `--replace`: the old ledger and keys are kept aside."
 
 
 async def enroll(
@@ -53,13 +66,14 @@ async def enroll(
     """Make keys, prove the code, check the answer, write `directory`. Repeating it with the same code is harmless.
 
     `make_http` builds the HTTP client for a TLS context. Raises BadCode, WrongBackend, UplinkUnavailable (try again),
-    UplinkRefused (the code is used, unknown or expired, or the lane is enrolled already), UntrustedDocument (the answer
-    does not hold together), NotEnrolled (the directory cannot be written).
+    UplinkRefused (the code is used, unknown or expired), AlreadyEnrolled, UntrustedDocument (the answer does not hold
+    together), NotEnrolled (the directory cannot be written).
     """
     parsed = Code.parse(code)
     make_http = make_http or (lambda context: _http(url, context))
     try:
-        _check_free(directory, parsed)
+        if before := _enrolled_before(directory, parsed):
+            return before
         keys = prepare_keys(directory, randomness)
         ca = await _fetch_ca(make_http, parsed)
         fields = await _ask(make_http, ca, parsed, keys)
@@ -74,11 +88,15 @@ async def enroll(
     return enrolled
 
 
-def _check_free(directory: Path, code: Code) -> None:
-    """A lane that is enrolled stays who it is: another code would orphan its journal."""
+def _enrolled_before(directory: Path, code: Code) -> Enrolled | None:
+    """A lane that is enrolled stays who it is: another code would orphan its journal. Raises AlreadyEnrolled."""
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if (directory / IDENTITY_FILE).exists() and load_identity(directory).code_sha256 != code.sha256:
-        raise UplinkRefused("This lane is enrolled already; another code would make it another lane.")
+    if not (directory / IDENTITY_FILE).exists():
+        return None
+    enrolled = load_identity(directory)
+    if enrolled.code_sha256 != code.sha256:
+        raise AlreadyEnrolled(f"This computer is lane {enrolled.lane} already (journal epoch {enrolled.epoch}).")
+    return enrolled
 
 
 async def _fetch_ca(make_http: MakeHttp, code: Code) -> x509.Certificate:
@@ -104,21 +122,16 @@ async def _ask(make_http: MakeHttp, ca: x509.Certificate, code: Code, keys: Lane
 
 def _checked(fields: Mapping[str, Any], ca: x509.Certificate, keys: LaneKeys, code: Code) -> Enrolled:
     """The answer, if all of it holds together. Raises UntrustedDocument."""
-    try:
-        certificate = x509.load_pem_x509_certificate(fields["certificate"].encode())
-        certificate.verify_directly_issued_by(ca)
-        told_ca = x509.load_pem_x509_certificate(fields["ca"].encode())
-        lenders = tuple(_lender(row) for row in fields["lenders"])
-    except (ValueError, TypeError, InvalidSignature) as error:
-        raise UntrustedDocument("The certificate in the answer is not one of the backend's CA.") from error
-    if told_ca != ca:
+    if _pem(ca) != _repeated(fields["ca"]):
         raise UntrustedDocument("The answer names another CA than the code.")
-    if public_der(certificate.public_key()) != keys.tls_public:
-        raise UntrustedDocument("The certificate in the answer is not for this lane's key.")
+    certificate = fitting(fields["certificate"].encode(), ca, keys.tls)
+    lenders = tuple(_lender(row) for row in fields["lenders"])
     if _subject(certificate) != (fields["lane"], fields["merchant"], fields["store"]):
         raise UntrustedDocument("The certificate names another lane than the answer.")
-    told = {name: fields[name] for name in answers.ENROLLMENT if name not in ("certificate", "ca", "lenders")}
-    return Enrolled(**told, lenders=lenders, code_sha256=code.sha256)
+    told = {name: fields[name] for name in TOLD_OF_LANE}
+    previous = epoch_end(fields["previous"]) if fields["previous"] else None
+    reason = fields["reason"] or "enrolled"
+    return Enrolled(**told, lenders=lenders, code_sha256=code.sha256, reason=reason, previous=previous)
 
 
 def _lender(row: Mapping[str, Any]) -> EnrolledLender:
@@ -139,6 +152,14 @@ def _subject(certificate: x509.Certificate) -> tuple[str | bytes, ...]:
     oids = (NameOID.COMMON_NAME, NameOID.ORGANIZATION_NAME, NameOID.ORGANIZATIONAL_UNIT_NAME)
     found = [certificate.subject.get_attributes_for_oid(oid) for oid in oids]
     return tuple(values[0].value if len(values) == 1 else "" for values in found)
+
+
+def _repeated(pem: str) -> bytes:
+    """A certificate in the one form of this library, to compare it; nothing for what is none."""
+    try:
+        return _pem(x509.load_pem_x509_certificate(pem.encode()))
+    except ValueError:
+        return b""
 
 
 def _pem(certificate: x509.Certificate) -> bytes:

@@ -2,6 +2,7 @@
 
 The one rule: identity.json is written last, and whole. If it is there, everything else is; if not, the lane is not
 enrolled, and whatever else is there is reused by the next attempt. Private keys are readable by their owner only.
+What the uplink must be able to renew has a folder of its own, ``tls``; the rest it may only read, or not even that.
 """
 
 import json
@@ -11,16 +12,21 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+
 from agent.core import cbor, cose, trust
 from agent.errors import NotEnrolled
 from agent.uplink.answers import Shapeless, decode_base64url, encode_base64url
 
 IDENTITY_FILE: Final = "identity.json"
-CERTIFICATE_FILE: Final = "lane.crt"
 CA_FILE: Final = "ca.crt"
-TLS_KEY_FILE: Final = "tls.key"
 JOURNAL_KEY_FILE: Final = "journal.key"
-REQUEST_FILE: Final = "lane.csr"
+CERTIFICATE_FILE: Final = "tls/lane.pem"
+"""TLS key and certificate in one file: two files would not fit each other after a power cut between them."""
+TLS_KEY_FILE: Final = "tls/next.key"
+REQUEST_FILE: Final = "tls/next.csr"
+"""The key for which a certificate was asked last, and the request; they leave the machine only when on the disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +40,17 @@ class EnrolledLender:
 
 
 @dataclass(frozen=True, slots=True)
+class EpochEnd:
+    """Where the backend has the end of the journal before this one: 32 bytes of hash, zero for an empty journal."""
+
+    epoch: int
+    number: int
+    hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Enrolled:
-    """What the backend told this lane about itself. `epoch` is the journal epoch to start with."""
+    """What the backend told this lane about itself. `epoch` is the journal epoch to start with, `reason` why."""
 
     lane: str
     store: str
@@ -46,6 +61,8 @@ class Enrolled:
     epoch: int
     lenders: tuple[EnrolledLender, ...]
     code_sha256: str  # of the one-time code: the same code may be repeated, another one must not replace the lane
+    reason: str = "enrolled"
+    previous: EpochEnd | None = None
 
 
 def load_identity(directory: Path) -> Enrolled:
@@ -53,22 +70,55 @@ def load_identity(directory: Path) -> Enrolled:
     try:
         fields = json.loads((directory / IDENTITY_FILE).read_bytes())
         lenders = tuple(_lender(row) for row in fields.pop("lenders"))
-        return Enrolled(**fields, lenders=lenders)
+        end = fields.pop("previous", None)
+        return Enrolled(**fields, lenders=lenders, previous=epoch_end(end) if end else None)
     except FileNotFoundError:
         raise NotEnrolled() from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise NotEnrolled(f"{directory / IDENTITY_FILE} cannot be used: {type(error).__name__}.") from error
 
 
+def epoch_end(fields: Mapping[str, Any]) -> EpochEnd:
+    """The end of a journal as the wire tells it. Raises KeyError, TypeError and Shapeless."""
+    return EpochEnd(fields["epoch"], fields["number"], decode_base64url(fields["hash"]))
+
+
 def save_identity(directory: Path, enrolled: Enrolled, *, certificate: bytes, ca: bytes) -> None:
-    """Write certificate (PEM), CA (PEM) and identity, the identity last. Raises OSError."""
-    write_file(directory / CERTIFICATE_FILE, certificate, mode=0o644)
+    """Write certificate (PEM) with its key, CA (PEM) and identity, the identity last. Raises OSError."""
+    save_certificate(directory, certificate)
     write_file(directory / CA_FILE, ca, mode=0o644)
     fields = asdict(enrolled)
     for row in fields["lenders"]:
         row.update(root=encode_base64url(row["root"]), keys=encode_base64url(row["keys"]))
+    if enrolled.previous:
+        fields["previous"].update(hash=encode_base64url(enrolled.previous.hash))
     text = json.dumps(fields, ensure_ascii=False, indent=2) + "\n"
     write_file(directory / IDENTITY_FILE, text.encode(), mode=0o644)
+
+
+def save_certificate(directory: Path, certificate: bytes) -> None:
+    """Put a certificate (PEM) in force, with the key for which it was asked. Raises OSError."""
+    key = (directory / TLS_KEY_FILE).read_bytes()
+    write_file(directory / CERTIFICATE_FILE, key + certificate, mode=0o600)
+
+
+def load_certificate(directory: Path) -> x509.Certificate:
+    """The certificate in force. Raises NotEnrolled."""
+    try:
+        return x509.load_pem_x509_certificate((directory / CERTIFICATE_FILE).read_bytes())
+    except (OSError, ValueError) as error:
+        raise NotEnrolled(f"{directory / CERTIFICATE_FILE} cannot be used: {type(error).__name__}.") from error
+
+
+def certificate_sha256(directory: Path) -> bytes:
+    """SHA-256 over the certificate in force (DER). Raises NotEnrolled."""
+    return load_certificate(directory).fingerprint(hashes.SHA256())
+
+
+def certificate_life(directory: Path) -> tuple[int, int]:
+    """From when and until when (seconds UTC) the certificate in force is valid. Raises NotEnrolled."""
+    certificate = load_certificate(directory)
+    return int(certificate.not_valid_before_utc.timestamp()), int(certificate.not_valid_after_utc.timestamp())
 
 
 def load_journal_key(directory: Path) -> cose.SigningKey:

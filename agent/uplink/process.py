@@ -15,10 +15,12 @@ from agent.core.cbor import Value
 from agent.errors import CounterfoilError
 from agent.uplink.access import AccessTold
 from agent.uplink.backoff import Backoff, Rng
+from agent.uplink.certificate import HasCertificate, Renewal
 from agent.uplink.channel import Channel, Handler
 from agent.uplink.client import BackendClient
 from agent.uplink.documents import Documents
 from agent.uplink.events import Events
+from agent.uplink.exceptions import Exceptions
 from agent.uplink.heartbeat import Heartbeat
 from agent.uplink.journal_upload import JournalUpload
 from agent.uplink.lane_calls import RemoteLane
@@ -26,6 +28,7 @@ from agent.uplink.link import Link
 from agent.uplink.sales import Sales
 from agent.uplink.snapshots import RunBlocking, Snapshots
 from agent.uplink.spool import Spool
+from agent.uplink.wanted_layers import WantedLayers
 
 RECONNECT_MAX_S: Final = 2.0
 """`run` is on the same machine: it is back within a second or two, or not at all."""
@@ -46,7 +49,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class UplinkSettings:
-    """`lane` is the lane's id; `online_budget_s` what a sale waits; the rest as in agent.toml's [uplink]."""
+    """`lane` is the lane's id; `online_budget_s` what a sale waits; the rest as in agent.toml's [uplink].
+
+    `line` is for renewing the certificate; None where there is none to renew.
+    """
 
     lane: str
     spool_dir: Path
@@ -56,6 +62,7 @@ class UplinkSettings:
     backoff_max_s: float = 60.0
     breaker_failures: int = 3
     free_space_min_bytes: int = 200_000_000
+    line: HasCertificate | None = None
 
 
 async def run_uplink(
@@ -89,11 +96,10 @@ class _Session:
         self._run_blocking = run_blocking
         self._link = Link(settings.breaker_failures)
         self._poked = asyncio.Event()
-        self._resumed = asyncio.Event()
+        self._exceptions_poked = asyncio.Event()
         self.handlers: Mapping[str, Handler] = {
             **Sales(client, self._link, settings.lane).handlers,
             "poke": self._poke,
-            "resume_upload": self._resume_upload,
         }
 
     async def run(self, channel: Channel) -> None:
@@ -121,15 +127,20 @@ class _Session:
 
     def _loops(self, lane: RemoteLane) -> tuple[Loop, ...]:
         settings, client, link = self._settings, self._client, self._link
+        renewal = (Renewal(lane, client, settings.line, self._rng),) if settings.line else ()
         poll_s, spool = settings.poll_s, Spool(settings.spool_dir, free_min_bytes=settings.free_space_min_bytes)
+        wanted = WantedLayers(lane, client, link)
         return (
-            Heartbeat(lane, client, link, self._pace(poll_s), budget_s=settings.online_budget_s, poll_s=poll_s),
-            JournalUpload(
-                lane, client, link, self._pace(),
-                lane_id=settings.lane, entries_max=settings.upload_entries_max, poll_s=poll_s,
-                poked=self._poked, resumed=self._resumed,
+            Heartbeat(
+                lane, client, link, self._pace(poll_s),
+                budget_s=settings.online_budget_s, poll_s=poll_s, want=wanted.want,
             ),
+            wanted,
+            self._upload(lane, self._poked, older=False),
+            self._upload(lane, asyncio.Event(), older=True),
+            Exceptions(lane, client, link, self._pace(), poked=self._exceptions_poked, poll_s=poll_s),
             AccessTold(lane, client.access),
+            *renewal,
             Documents(lane, client, link, self._pace(), poll_s=poll_s),
             Events(lane, client, link, self._pace(), poll_s=poll_s),
             Snapshots(
@@ -137,13 +148,17 @@ class _Session:
             ),
         )  # fmt: skip
 
+    def _upload(self, lane: RemoteLane, poked: asyncio.Event, *, older: bool) -> JournalUpload:
+        settings = self._settings
+        return JournalUpload(
+            lane, self._client, self._link, self._pace(),
+            lane_id=settings.lane, entries_max=settings.upload_entries_max, poll_s=settings.poll_s,
+            poked=poked, older=older,
+        )  # fmt: skip
+
     def _pace(self, cap_s: float | None = None) -> Backoff:
         return Backoff(min(self._settings.backoff_max_s, cap_s or self._settings.backoff_max_s), self._rng)
 
     async def _poke(self, _: Value) -> Value:
         self._poked.set()
-        return None
-
-    async def _resume_upload(self, _: Value) -> Value:
-        self._resumed.set()
         return None

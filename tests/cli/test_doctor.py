@@ -10,10 +10,13 @@ from typing import Any
 
 import apsw
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 
 from agent.diagnosis.case import Case
 from agent.diagnosis.checks import CHECKS
 from agent.diagnosis.examination import Check, Finding, examine, exit_code, failed, ok, warning
+from agent.uplink.identity import CERTIFICATE_FILE, REQUEST_FILE, TLS_KEY_FILE
 from tests.cli.lane_on_disk import DAY_S, NOW_S, OTHER_AUTHORITY, Backend, Command, LaneOnDisk
 
 STOPPED = {"agent"}
@@ -139,7 +142,7 @@ def identity_torn(lane: LaneOnDisk) -> None:
 
 
 def key_open(lane: LaneOnDisk) -> None:
-    (lane.identity / "tls.key").chmod(0o644)
+    (lane.identity / CERTIFICATE_FILE).chmod(0o644)
 
 
 def key_damaged(lane: LaneOnDisk) -> None:
@@ -147,11 +150,13 @@ def key_damaged(lane: LaneOnDisk) -> None:
 
 
 def key_of_another_lane(lane: LaneOnDisk) -> None:
-    (lane.identity / "tls.key").unlink()
-    (lane.identity / "lane.csr").unlink()
-    certificate = (lane.identity / "lane.crt").read_bytes()
+    certificate = x509.load_pem_x509_certificate((lane.identity / CERTIFICATE_FILE).read_bytes())
+    for name in (TLS_KEY_FILE, REQUEST_FILE):
+        (lane.identity / name).unlink()
     lane.enroll()
-    (lane.identity / "lane.crt").write_bytes(certificate)
+    other_key = (lane.identity / TLS_KEY_FILE).read_bytes()
+    pair = other_key + certificate.public_bytes(serialization.Encoding.PEM)
+    (lane.identity / CERTIFICATE_FILE).write_bytes(pair)
 
 
 def certificate_expired(lane: LaneOnDisk) -> None:
@@ -159,7 +164,7 @@ def certificate_expired(lane: LaneOnDisk) -> None:
 
 
 def certificate_ends_soon(lane: LaneOnDisk) -> None:
-    lane.enroll(at=NOW_S - 350 * DAY_S)
+    lane.enroll(at=NOW_S - 355 * DAY_S)
 
 
 def certificate_of_another_backend(lane: LaneOnDisk) -> None:

@@ -25,7 +25,7 @@ CALLS: dict[str, Call] = {
     "authorize": lambda c: c.authorize("key", b"{}", 1),
     "inquire": lambda c: c.inquire(LENDER, "sale-0001", 1, 1),
     "settle": lambda c: c.settle({}, 1),
-    "heartbeat": lambda c: c.heartbeat(LENDER, bytes(16), 0, 1),
+    "heartbeat": lambda c: c.heartbeat(LENDER, bytes(16), {}, 1),
     "journal": lambda c: c.journal("lane-1", Upload(1, 1, (b"entry",), b"signature")),
     "document": lambda c: c.document("keys", LENDER, None),
     "snapshot": lambda c: c.snapshot(LENDER, None),
@@ -34,7 +34,7 @@ CALLS: dict[str, Call] = {
 
 
 async def beat(client: BackendClient) -> None:
-    await client.heartbeat(LENDER, bytes(16), 0, 1)
+    await client.heartbeat(LENDER, bytes(16), {}, 1)
 
 
 async def refused(server: Server, client: BackendClient, kind: str, call: Call = beat) -> None:

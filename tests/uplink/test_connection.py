@@ -17,6 +17,7 @@ from agent.errors import NotEnrolled
 from agent.uplink.client import BackendClient
 from agent.uplink.connection import Timeouts, make_client
 from agent.uplink.faults import BackendFault, NoAnswer, NotReached, Torn
+from agent.uplink.identity import CA_FILE, CERTIFICATE_FILE
 from backend.identity import Authority, LaneName, private_pem
 from tests.uplink.world import APPROVAL, run_real
 
@@ -31,8 +32,9 @@ def identity(directory: Path, authority: Authority = AUTHORITY, ca: Authority = 
     key = ec.generate_private_key(ec.SECP256R1())
     csr = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).sign(key, hashes.SHA256())
     pem = csr.public_bytes(serialization.Encoding.PEM)
-    (directory / "tls.key").write_bytes(private_pem(key))
-    (directory / "lane.crt").write_bytes(authority.issue_lane(pem, LaneName("lane-1", "m1", "s1"), NOW_S))
+    certificate = authority.issue_lane(pem, LaneName("lane-1", "m1", "s1"), NOW_S)
+    (directory / "tls").mkdir(exist_ok=True)
+    (directory / CERTIFICATE_FILE).write_bytes(private_pem(key) + certificate)
     (directory / "ca.crt").write_bytes(ca.certificate_pem)
     return directory
 
@@ -161,7 +163,7 @@ def test_a_proxy_of_the_environment_is_not_used(tmp_path: Path, monkeypatch: pyt
     assert meet(writing(GOOD), tmp_path) == APPROVAL
 
 
-@pytest.mark.parametrize("missing", ["tls.key", "lane.crt", "ca.crt"])
+@pytest.mark.parametrize("missing", [CERTIFICATE_FILE, CA_FILE])
 @pytest.mark.parametrize("damage", [None, b"", b"garbage"])
 def test_keys_that_are_missing_or_damaged_mean_not_enrolled(missing: str, damage: bytes | None, tmp_path: Path) -> None:
     path = identity(tmp_path) / missing

@@ -86,7 +86,7 @@ def attempt(registry: Registry, directory: Path, code: str = CODE) -> Enrolled:
 
 
 def files(directory: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted(directory.iterdir())} if directory.exists() else {}
+    return {path.name: path.read_bytes() for path in sorted(directory.rglob("*")) if path.is_file()}
 
 
 def test_a_lane_that_enrolled_knows_who_it_is_and_can_prove_it(tmp_path: Path) -> None:
@@ -103,8 +103,8 @@ def test_a_lane_that_enrolled_knows_who_it_is_and_can_prove_it(tmp_path: Path) -
 def test_private_keys_can_be_read_by_their_owner_only_and_never_leave(tmp_path: Path) -> None:
     registry, directory = Registry(), tmp_path / "identity"
     attempt(registry, directory)
-    modes = {path.name: path.stat().st_mode & 0o777 for path in directory.iterdir()}
-    assert modes["tls.key"] == modes["journal.key"] == 0o600
+    modes = {str(path.relative_to(directory)): path.stat().st_mode & 0o777 for path in directory.rglob("*")}
+    assert modes["tls/lane.pem"] == modes["tls/next.key"] == modes["journal.key"] == 0o600
     assert directory.stat().st_mode & 0o777 == 0o700
     assert set(registry.bodies[0]) == {"code", "csr", "journal_key"}
     assert "PRIVATE" not in json.dumps(registry.bodies)

@@ -20,10 +20,11 @@ from agent.uplink.client import BackendClient
 from agent.uplink.lane_side import (
     DocumentKind,
     EntryResult,
+    FoundLater,
+    LaneReport,
     LayerFile,
     LenderState,
     LinkState,
-    TimeRequest,
     Upload,
 )
 
@@ -50,6 +51,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         self._jumping = _JumpingSelector()
         super().__init__(self._jumping)
+        self._clock_resolution = 1e-6  # after a simulated year, a float has no finer one
 
     def time(self) -> float:
         return self._jumping.now_s
@@ -231,6 +233,9 @@ class Lane:
     standing: list[str | None] = field(default_factory=list)
     recalls: list[tuple[str, tuple[bytes, ...], str]] = field(default_factory=list)
     busy: set[bytes] = field(default_factory=set)
+    found: list[FoundLater] = field(default_factory=list)
+    exceptions_after: str | None = None
+    layer_files: dict[int, str] = field(default_factory=dict)
     accepts: bool = True
     layers: tuple[int, ...] = ()
     root: bytes = b""
@@ -239,7 +244,9 @@ class Lane:
     async def lenders(self) -> Sequence[LenderState]:
         return [LenderState(LENDER, self.root, self.keys, self.layers, NOW_S)]
 
-    async def next_upload(self, entries_max: int, bytes_max: int) -> Upload | None:
+    async def next_upload(self, entries_max: int, bytes_max: int, *, older: bool = False) -> Upload | None:
+        if older or self.forks:
+            return None
         first = self.cursor.acknowledged_through + 1
         entries = tuple(self.entries[first - 1 : first - 1 + entries_max])
         if not entries:
@@ -262,8 +269,19 @@ class Lane:
     async def fork(self, epoch: int, expected: int | None, head: bytes | None) -> None:
         self.forks.append((epoch, expected, head))
 
-    async def time_request(self, lender: str) -> TimeRequest:
-        return TimeRequest(len(self.times).to_bytes(16, "big"), len(self.entries) - self.cursor.acknowledged_through)
+    async def report(self, lender: str) -> LaneReport:
+        depth = len(self.entries) - self.cursor.acknowledged_through
+        return LaneReport(len(self.times).to_bytes(16, "big"), {"queue_depth": depth, "installed": {LENDER: 7}})
+
+    async def exceptions_cursor(self) -> str | None:
+        return self.exceptions_after
+
+    async def exceptions_found(self, found: Sequence[FoundLater], cursor: str) -> None:
+        self.found += found
+        self.exceptions_after = cursor
+
+    async def layer_path(self, lender: str, sequence: int) -> str | None:
+        return self.layer_files.get(sequence)
 
     async def signed_time(self, lender: str, nonce: bytes, data: bytes) -> bool:
         self.times.append((nonce, data))
