@@ -90,6 +90,18 @@ def block(backend: Backend, *, account: str, lift: bool = False, lender: str | N
     return transact(backend.database, work)
 
 
+def repay(backend: Backend, *, account: str, amount_minor: int, lender: str | None = None) -> Answer:
+    """The customer pays debt back: used falls, available rises."""
+    by = chosen_lender(backend, lender).lender
+
+    def work() -> Answer:
+        row = find(by, account)
+        accounts.repay(row, amount_minor)
+        return to_json(row)
+
+    return transact(backend.database, work)
+
+
 def phone(backend: Backend, *, account: str, lender: str | None = None, cap_minor: int = 0, tier: int = 1) -> Answer:
     """A test phone with a new key and credential, whether or not the lender knows the account."""
     by = chosen_lender(backend, lender)

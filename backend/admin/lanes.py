@@ -1,19 +1,35 @@
-"""Operations on lanes: where each journal stands here, its sales, and codes for new devices.
+"""Operations on lanes: where each journal stands here, its sales, and what becomes of its device.
 
 The one rule: received is what is stored and acknowledged, posted is what has taken effect; both are told.
 """
 
 from __future__ import annotations
 
+import json
 from typing import Any, Final
 
+from peewee import fn
+
 from agent.core.authorization import HoldState
-from backend import enrollment
+from agent.core.snapshot_manifest import NAME
+from backend import access, enrollment
 from backend import lanes as books
-from backend.admin.operation import Answer
+from backend.admin.operation import Answer, Refused
+from backend.admin.words import moment
 from backend.compose import Backend
 from backend.database import transact
-from backend.schema import Dispute, Hold, Installed, Journal, Lane, Resolution
+from backend.enrollment import NewLane
+from backend.schema import (
+    Certificate,
+    Dispute,
+    EnrollmentCode,
+    Hold,
+    Installed,
+    Journal,
+    Lane,
+    LaneReport,
+    Resolution,
+)
 
 _SALE: Final = ("lender", "sale_id", "attempt", "state", "amount_minor")
 
@@ -36,22 +52,48 @@ def show(_backend: Backend, /, *, lane: str) -> Answer:
 
 
 def enroll_code(
-    backend: Backend,
-    *,
-    lane: str,
-    store: str,
-    merchant: str,
-    merchant_name: str,
-    category: str,
-    currency: str,
+    backend: Backend, *, lane: str, store: str, merchant: str, merchant_name: str, category: str, currency: str
 ) -> Answer:
     """A one-time code for a new lane."""
-    new = enrollment.NewLane(lane, store, merchant, merchant_name, category, currency)
+    for name in (lane, store, merchant):
+        if NAME.fullmatch(name) is None:
+            raise Refused(f"{name!r} is no name for a lane, a store or a merchant: {NAME.pattern}")
+    return _code(backend, NewLane(lane, store, merchant, merchant_name, category, currency))
 
+
+def replace(backend: Backend, *, lane: str, compromised: bool = False) -> Answer:
+    """A one-time code for the next device of a lane. When it is used, the device of today may only send what it still
+    has; ``compromised``, and none of that is believed."""
+    row = books.find(lane)
+    codes = EnrollmentCode.select().where(EnrollmentCode.lane == lane, EnrollmentCode.answer.is_null(False))
+    last = codes.order_by(EnrollmentCode.expires_at.desc()).first()
+    if last is None:
+        raise Refused(f"the lane {lane} was not enrolled by a code; nothing is known of its merchant")
+    new = NewLane(lane, row.store, row.merchant, last.merchant_name, last.category, last.currency)
+    return _code(backend, new, replace=True, compromised=compromised)
+
+
+def revoke(backend: Backend, *, lane: str, compromised: bool = False) -> Answer:
+    """End the right of a lane's device to act. What it still sends is posted, or if it was compromised quarantined."""
+    epochs = transact(backend.database, lambda: access.revoke(lane, compromised=compromised))
+    return {"lane": lane, "epochs": epochs, "state": books.QUARANTINED if compromised else books.DRAINING}
+
+
+def write_off(backend: Backend, *, lane: str, epoch: int | None = None) -> Answer:
+    """Give a journal up: its leases count no more, and what still surfaces is the lender's risk."""
+    chosen = books.journal(lane, books.find(lane).epoch if epoch is None else epoch)
+    if chosen.state == books.OPEN:
+        raise Refused(f"{lane} still sells in epoch {chosen.epoch}; end its right to with: lane revoke {lane}")
+    transact(backend.database, lambda: books.set_state(lane, chosen.epoch, books.WRITTEN_OFF))
+    return {"lane": lane, "epoch": chosen.epoch, "state": books.WRITTEN_OFF}
+
+
+def _code(backend: Backend, lane: NewLane, **how: bool) -> Answer:
     def work() -> str:
-        return enrollment.create_code(new, backend.authority, now_s=backend.clock(), randomness=backend.randomness)
+        now_s, randomness = backend.clock(), backend.randomness
+        return enrollment.create_code(lane, backend.authority, now_s=now_s, randomness=randomness, **how)
 
-    return {"lane": lane, "code": transact(backend.database, work)}
+    return {"lane": lane.lane, "code": transact(backend.database, work)}
 
 
 def _journal_to_json(row: Journal, lane: Lane) -> dict[str, Any]:
@@ -66,12 +108,25 @@ def _journal_to_json(row: Journal, lane: Lane) -> dict[str, Any]:
         "received": row.number,
         "posted": row.posted_number,
         "installed": installed,
-        "exceptions": _unresolved(row),
+        **_last_heard(row),
+        "certificate_until": _certificate_until(row),
+        "exceptions": _count(Dispute, row) - _count(Resolution, row),
     }
 
 
-def _unresolved(row: Journal) -> int:
-    return _count(Dispute, row) - _count(Resolution, row)
+def _last_heard(row: Journal) -> dict[str, Any]:
+    """What the lane said of itself in its last heartbeat, if that was about this journal."""
+    report = LaneReport.get_or_none(LaneReport.lane == row.lane, LaneReport.epoch == row.epoch)
+    if report is None:
+        return {"queue": None, "heard_at": None}
+    return {"queue": json.loads(report.said).get("queue_depth"), "heard_at": moment(report.heard_at)}
+
+
+def _certificate_until(row: Journal) -> str | None:
+    """End of the newest certificate of the device that began with this epoch."""
+    mine = (Certificate.lane == row.lane) & (Certificate.epoch == row.epoch)
+    until = Certificate.select(fn.MAX(Certificate.expires_at)).where(mine).scalar()
+    return None if until is None else moment(until)
 
 
 def _count(table: Any, row: Journal) -> int:

@@ -15,12 +15,12 @@ from peewee import fn
 
 from agent.core import leases
 from agent.core.journal import Position
-from backend import lanes
+from backend import lanes, recalls
 from backend.admin.accounts import chosen_lender, find
 from backend.admin.operation import Answer, Progress, Steps
 from backend.admin.words import duration, moment
 from backend.compose import Backend
-from backend.database import rows
+from backend.database import rows, transact
 from backend.schema import Hold, Installed, Journal, LeaseGrant
 
 SHOWN_MAX: Final = 1_000
@@ -138,3 +138,26 @@ def _accounts_with_grants(lender: str, lane: str | None) -> list[bytes]:
     if lane is not None:
         query = query.where(LeaseGrant.lane == lane)
     return [bytes(token) for (token,) in rows(query.distinct().order_by(LeaseGrant.account))]
+
+
+def recall(
+    backend: Backend,
+    *,
+    reason: str,
+    lane: str | None = None,
+    account: str | None = None,
+    lender: str | None = None,
+    hold_s: int = 0,
+) -> Answer:
+    """Ask for leases back before they lapse: of an account or all, at a lane or everywhere. It asks and frees nothing;
+    the lanes' own journals do."""
+    by = chosen_lender(backend, lender).lender
+    token = bytes(find(by, account).token) if account else None
+    if lane is not None:
+        lanes.find(lane)
+
+    def work() -> list[str]:
+        asked = recalls.request(by, reason=reason, now_s=backend.clock(), lane=lane, account=token, hold_s=hold_s)
+        return [row.lane for row in asked]
+
+    return {"asked": transact(backend.database, work)}

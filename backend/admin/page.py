@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Callable, Mapping
 from importlib.resources import files
 from typing import Any, Final
@@ -23,7 +24,7 @@ from backend.admin.operation import REFUSALS, sentence
 from backend.admin.words import moment
 from backend.compose import Backend
 
-HOSTS: Final = frozenset({"127.0.0.1", "localhost"})
+HOST: Final = re.compile(r"(127\.0\.0\.1|localhost)(:[0-9]{1,5})?", re.IGNORECASE)
 REFRESH_S: Final = 15
 STYLE: Final = files("backend.admin").joinpath("page.css").read_text()
 
@@ -44,8 +45,8 @@ _SECTIONS: Final[tuple[Section, ...]] = (
     sections.lanes,
     sections.exceptions,
     sections.settlement,
-    sections.leases,
     sections.accounts,
+    sections.leases,
 )
 
 
@@ -53,8 +54,7 @@ def create_page_app(backend: Backend) -> Starlette:
     """The ASGI application of the page; ``?lender=`` chooses one of several."""
 
     async def page(request: Request) -> Response:
-        host = request.headers.get("host", "").rpartition(":")
-        if (host[0] or host[2]) not in HOSTS:
+        if HOST.fullmatch(request.headers.get("host", "")) is None:
             return PlainTextResponse("this page is for this machine only\n", 421, HEADERS)
         try:
             lender = backend.lender(request.query_params.get("lender", next(iter(backend.lenders)))).lender

@@ -36,7 +36,7 @@ _HALVES: Final = {True: tag("span", "match", class_="good"), False: tag("span", 
 
 
 class Column(NamedTuple):
-    """A column: its head, its cell of a row, and how it is set: number, token or nothing."""
+    """A column: its head, its cell of a row, and how it is set: number, token, time or nothing."""
 
     head: str
     cell: Callable[[Mapping[str, Any]], str]
@@ -64,6 +64,9 @@ def lanes(backend: Backend, _lender: str) -> Markup:
         Column("received", lambda row: str(row["received"]), "number"),
         Column("posted", lambda row: str(row["posted"]), "number"),
         Column("snapshot", lambda row: ", ".join(f"{of} {number}" for of, number in row["installed"].items()) or "–"),
+        Column("queue", lambda row: _or_dash(row["queue"]), "number"),
+        Column("last heard", lambda row: _or_dash(row["heard_at"]), "time"),
+        Column("certificate until", lambda row: _or_dash(row["certificate_until"]), "time"),
         Column("exceptions", lambda row: str(row["exceptions"] or "–"), "number"),
     )
     found = every_lane(backend)["lanes"]
@@ -92,7 +95,7 @@ def settlement(backend: Backend, _lender: str) -> Markup:
         Column("batch", lambda row: f"{row['epoch']}/{row['batch']}", "number"),
         Column("captured", lambda row: str(row["totals"]["captured"]["count"]), "number"),
         Column("halves", lambda row: _HALVES[row["matched"]]),
-        Column("differences", lambda row: "; ".join(str(each) for each in row["differences"]) or "–"),
+        Column("differences", lambda row: "; ".join(row["differences"]) or "–"),
     )
     answer = every_batch(backend, limit=ROWS_MAX)
     return _section("Settlement", answer["batches"], answer["total"], columns, "no lane has closed a batch yet")
@@ -104,7 +107,7 @@ def leases(backend: Backend, lender: str) -> Markup:
         Column("account", lambda row: row["account"], "token"),
         Column("lane", lambda row: row["lane"]),
         Column("outstanding", lambda row: money(row["outstanding_minor"]), "number"),
-        Column("until", lambda row: row["valid_until"]),
+        Column("until", lambda row: row["valid_until"], "time"),
         Column("why it counts", lambda row: row["why"]),
         Column("released by", lambda row: row["released_by"]),
     )
@@ -137,10 +140,14 @@ def _section(
     if not shown:
         return tag("section", tag("h2", title), tag("p", empty, class_="empty"))
     counted = f"the first {len(shown)}" + (f" of {total:,}" if total else "")
-    note = tag("span", counted if total is None or total > len(shown) else f"{total:,}")
+    note = tag("span", counted if len(found) > len(shown) or (total or 0) > len(shown) else f"{len(shown)}")
     head = tag("tr", *(tag("th", column.head, class_=column.kind) for column in columns))
     body = join(tag("tr", *(tag("td", column.cell(row), class_=column.kind) for column in columns)) for row in shown)
     return tag("section", tag("h2", title, note), tag("table", tag("thead", head), tag("tbody", body)))
+
+
+def _or_dash(value: object) -> str:
+    return "–" if value is None else str(value)
 
 
 def _money(backend: Backend, lender: str) -> Callable[[int], str]:

@@ -35,6 +35,21 @@ def _to_json(row: Settlement) -> dict[str, Any]:
         "epoch": row.epoch,
         "batch": row.batch,
         "matched": answer["matched"],
-        "differences": answer["differences"],
+        "differences": [sentence_of(each) for each in answer["differences"]],
         "totals": answer["totals"],
     }
+
+
+def sentence_of(difference: Any) -> str:
+    """A difference of the lane protocol as a person reads it."""
+    if not isinstance(difference, dict):
+        return str(difference)
+    what, lane, here = difference["what"], difference["lane"], difference["backend"]
+    if what == "total":
+        return f"{difference['name']}: {_total(lane)} at the lane, {_total(here)} here"
+    why = f" ({difference['reason']})" if difference.get("reason") else ""
+    return f"{what.replace('_', ' ')} {difference['number']}: {lane} at the lane, {here} here{why}"
+
+
+def _total(total: Any) -> str:
+    return f"{total['count']} of {total['minor']} minor"

@@ -1,4 +1,4 @@
-"""``account``: open, show, limit and block credit accounts.
+"""``account``: open, show, limit and block credit accounts, and take repayments.
 
 The one rule: a new account comes with a test phone in the directory, so that it can be tried at once.
 """
@@ -30,7 +30,10 @@ def add_parser(verbs: Any) -> None:
     blocking = add_verb(into, "block", block, "block an account")
     add_account(blocking)
     blocking.add_argument("--lift", action="store_true", help="unblock it")
-    for parser in (adding, showing, limiting, blocking):
+    repaying = add_verb(into, "repay", repay, "the customer pays debt back")
+    add_account(repaying)
+    repaying.add_argument("--amount-minor", type=int, required=True)
+    for parser in (adding, showing, limiting, blocking, repaying):
         add_lender(parser)
 
 
@@ -59,4 +62,9 @@ def limit(args: argparse.Namespace) -> int:
 
 def block(args: argparse.Namespace) -> int:
     show(args, ask(args, "account.block", account=args.account, lift=args.lift, lender=args.lender))
+    return 0
+
+
+def repay(args: argparse.Namespace) -> int:
+    show(args, ask(args, "account.repay", account=args.account, amount_minor=args.amount_minor, lender=args.lender))
     return 0

@@ -19,6 +19,7 @@ from backend.cli import (
     init,
     lane,
     lanes,
+    lease,
     leases,
     pass_,
     population,
@@ -28,7 +29,8 @@ from backend.cli import (
 )
 
 VERBS = (
-    init, serve, account, pass_, enroll_code, lanes, lane, leases, exceptions, settle, snapshot, population, audit,
+    init, serve, account, pass_, enroll_code, lanes, lane, leases, lease, exceptions, settle, snapshot, population,
+    audit,
 )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from backend.admin import client, listening
 from backend.admin.api import create_admin_app
 from backend.admin.operation import Answer, Progress, Refused, Steps, perform
 from backend.admin.table import OPERATIONS
-from backend.schema import Dispute
+from backend.schema import Certificate, Dispute, LaneReport
 from backend.wire import SettlementRequest, b64url, read
 from tests.backend.lanes import LENDER, START, Shop
 
@@ -79,6 +79,8 @@ def broken(_backend: Any) -> Answer:
     raise RuntimeError("a bug")
 
 
+NEW_LANE = {"lane": "C", "store": "store-1", "merchant": "merchant-1", "merchant_name": "示例"}
+NEW_LANE |= {"category": "5411", "currency": "CNY"}
 PLAY = {"echo": echo, "broken": broken}
 
 
@@ -169,6 +171,17 @@ def test_an_account_is_opened_shown_limited_and_blocked(shop: Shop) -> None:
     assert ask(shop, "account.block", account=token, lift=True)["blocked"] is False
 
 
+def test_a_repayment_frees_credit_and_is_never_more_than_the_debt(shop: Shop) -> None:
+    lane = shop.lanes["A"]
+    lane.install(shop.cut("A"))
+    lane.capture(300, lane.stand_in(300))
+    lane.upload()
+    before, account = shop.account(), shop.token.hex()
+    assert ask(shop, "account.repay", account=account, amount_minor=200)["used_minor"] == 100
+    assert shop.account().available_minor == before.available_minor + 200
+    assert "at most the debt of 100" in refusal(shop, "account.repay", account=account, amount_minor=101)
+
+
 def test_of_many_accounts_each_is_shown_once_in_the_order_of_tokens(shop: Shop) -> None:
     ask(shop, "account.add", limit_minor=500, count=45)
     answer = ask(shop, "account.show")
@@ -189,6 +202,15 @@ def test_of_many_accounts_each_is_shown_once_in_the_order_of_tokens(shop: Shop) 
         ("account.add", {"limit_minor": 1, "account": "00" * 16, "count": 2}, "one token is one account"),
         ("lane.show", {"lane": "Z"}, "lane_unknown"),
         ("lane.list", {"lane": "Z"}, "lane_unknown"),
+        ("lane.revoke", {"lane": "Z"}, "lane_unknown"),
+        ("lane.write_off", {"lane": "A"}, "still sells in epoch 1; end its right to with: lane revoke A"),
+        ("lane.write_off", {"lane": "A", "epoch": 9}, "epoch_unknown"),
+        ("lane.replace", {"lane": "A"}, "was not enrolled by a code"),
+        ("lease.recall", {"lane": "Z", "reason": "stolen"}, "lane_unknown"),
+        ("lane.enroll_code", NEW_LANE | {"lane": "<b>"}, "is no name for a lane"),
+        ("lane.enroll_code", NEW_LANE | {"store": "../up"}, "is no name for a lane"),
+        ("lane.enroll_code", NEW_LANE | {"lane": "A"}, "enrolled already"),
+        ("account.repay", {"account": "00" * 16, "amount_minor": 1}, "has no account"),
         ("exception.resolve", {"lane": "A", "epoch": 1, "number": 1, "note": "seen"}, "has no exception 1/1"),
         ("exception.resolve", {"lane": "A", "epoch": 1, "number": 1, "note": " "}, "a note says what was done"),
     ],
@@ -257,6 +279,39 @@ def test_lanes_tell_what_is_received_and_what_is_posted(shop: Shop) -> None:
     assert ask(shop, "lane.show", lane="A")["number"] == 1
 
 
+def test_what_a_lane_says_of_itself_is_shown_with_the_end_of_its_certificate(shop: Shop) -> None:
+    LaneReport.create(
+        lane="A", epoch=1, number=9, acknowledged_number=4, heard_at=START, said=json.dumps({"queue_depth": 5})
+    )
+    Certificate.create(lane="A", serial="1", epoch=1, request_hash=b"", pem=b"", expires_at=START + 60)
+    [lane] = ask(shop, "lane.list", lane="A")["lanes"]
+    assert (lane["queue"], lane["heard_at"]) == (5, "2027-01-15T08:00:00Z")
+    assert lane["certificate_until"] == "2027-01-15T08:01:00Z"
+    [other] = ask(shop, "lane.list", lane="B")["lanes"]
+    assert (other["queue"], other["heard_at"], other["certificate_until"]) == (None, None, None)
+
+
+@pytest.mark.parametrize(("compromised", "state"), [(False, "draining"), (True, "quarantined")])
+def test_a_revoked_lane_can_be_written_off_and_then_nothing_of_it_is_outstanding(
+    shop: Shop, compromised: bool, state: str
+) -> None:
+    shop.cut("A")
+    assert shop.account().outstanding_minor == 10_000
+    assert ask(shop, "lane.revoke", lane="A", compromised=compromised)["state"] == state
+    assert shop.account().outstanding_minor == 10_000
+    assert ask(shop, "lane.write_off", lane="A")["state"] == "written_off"
+    assert ask(shop, "lease.list") == {"leases": [], "complete": True}
+    assert shop.account().outstanding_minor == 0
+
+
+def test_a_recall_asks_the_lanes_that_hold_something_and_frees_nothing(shop: Shop) -> None:
+    shop.cut("A")
+    answer = ask(shop, "lease.recall", account=shop.token.hex(), reason="stolen")
+    assert answer == {"asked": ["A"]}
+    assert shop.account().outstanding_minor == 10_000
+    assert ask(shop, "lease.recall", account=shop.token.hex(), reason="stolen") == {"asked": []}
+
+
 def test_an_exception_says_what_how_much_and_who_bears_it(shop: Shop) -> None:
     sale_id = overspend(shop)
     [found] = ask(shop, "exception.list")["exceptions"]
@@ -293,7 +348,7 @@ def test_batches_tell_their_differences_and_the_unmatched_can_be_asked_for_alone
     assert (answer["total"], answer["unmatched"]) == (1, 1)
     [batch] = answer["batches"]
     assert batch["totals"]["captured"] == {"count": 1, "minor": 300}
-    assert batch["differences"]
+    assert "captured: 0 of 0 minor at the lane, 1 of 300 minor here" in batch["differences"]
 
 
 def test_the_audit_answers_as_the_books_are(shop: Shop) -> None:
