@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from agent.core import trust
-from agent.core.cose import PublicKey
+from agent.core import cbor, trust
+from agent.core.cose import CoseError, PublicKey
 from agent.core.journal import Draft, Kind
 from agent.core.policy import Policy, PolicyError, verify_policy
 from agent.core.snapshot_layer import SnapshotError
@@ -63,7 +63,7 @@ class Lender:
 
 @dataclass(frozen=True, slots=True)
 class EnrolledLender:
-    """What enrollment pinned: the root never changes by itself, the key list is the first of many."""
+    """What enrollment pinned: the first root, which only a change that it signed can follow, and the first key list."""
 
     lender: str
     name: str
@@ -109,11 +109,13 @@ class Lenders:
             return True
         try:
             keys = trust.verify_key_list(data, lender.root, version_min=lender.keys.version + 1)
+            root = trust.root_of(data, lender.root)
         except trust.TrustError as error:
             raise self._refused(lender, KEYS, error) from error
-        self._store(lender, Kind.KEYS_INSTALLED, keys.version, data)
+        self._store(lender, Kind.KEYS_INSTALLED, keys.version, data, kept=_pinned(root, data))
         self._clock.note_document(lender.lender, keys.issued_at)
-        lender.keys, lender.signed_keys = keys, data
+        lender.root, lender.keys, lender.signed_keys = root, keys, data
+        self._judge_again(lender)
         return True
 
     def install_policy(self, lender_id: str, data: bytes) -> bool:
@@ -160,14 +162,21 @@ class Lenders:
         if lender.stack is None:
             self._load_snapshot(lender)
 
+    def _judge_again(self, lender: Lender) -> None:
+        """What a key signed that is revoked by now does not count any longer; what a fresh one signed may count now."""
+        lender.policy, lender.stack = None, None
+        self._load_policy(lender)
+        self._load_snapshot(lender)
+
     def _load(self, item: EnrolledLender) -> Lender:
         stored = self._ledger.document(item.lender, KEYS)
-        data = stored[1] if stored else item.signed_keys
         try:
-            keys = trust.verify_key_list(data, item.root, version_min=1)
-        except trust.TrustError as error:
+            root, data = _unpinned(stored[1], item.root) if stored else (item.root, item.signed_keys)
+            keys = trust.verify_key_list(data, root, version_min=1)
+            root = trust.root_of(data, root)
+        except (trust.TrustError, cbor.CborError, CoseError) as error:
             raise UntrustedDocument(f"the stored keys of {item.lender} do not verify: {error}") from error
-        lender = Lender(item.lender, item.name, item.root, keys, data)
+        lender = Lender(item.lender, item.name, root, keys, data)
         self._load_policy(lender)
         self._load_snapshot(lender)
         return lender
@@ -218,12 +227,12 @@ class Lenders:
         self._ledger.store_document(lender.lender, SNAPSHOT, newest.sequence, newest.digest)
         self._clock.note_document(lender.lender, newest.built_at)
 
-    def _store(self, lender: Lender, entry: Kind, version: int, data: bytes) -> None:
-        """Journal that a document comes into force, and keep it."""
+    def _store(self, lender: Lender, entry: Kind, version: int, data: bytes, *, kept: bytes | None = None) -> None:
+        """Journal that a document comes into force, and keep it (``kept``: in the form in which it is kept)."""
         body = {"version": version, "digest": hashlib.sha256(data).digest()}
         self._ledger.record([Draft(entry, body, lender.lender)], self._reading(lender))
         kind = _DOCUMENT_OF[entry]
-        self._ledger.store_document(lender.lender, kind, version, data)
+        self._ledger.store_document(lender.lender, kind, version, kept or data)
         lender.faults.pop(kind, None)
 
     def _reading(self, lender: Lender) -> ClockReading:
@@ -238,3 +247,19 @@ class Lenders:
     def _refused(self, lender: Lender, kind: str, error: Exception) -> UntrustedDocument:
         lender.faults[kind] = str(error)
         return UntrustedDocument(f"the {kind} of {lender.lender} is refused: {error}")
+
+
+def _pinned(root: PublicKey, signed_keys: bytes) -> bytes:
+    """A key list and the root that signed it as one document: kept apart, a power cut could part them."""
+    return cbor.encode([root.to_cose_key(), signed_keys])
+
+
+def _unpinned(data: bytes, enrolled_root: PublicKey) -> tuple[PublicKey, bytes]:
+    """The root and the key list of such a document; a list that was kept alone is of the enrolled root.
+
+    Raises CborError and CoseError.
+    """
+    match cbor.decode(data, deterministic=False):
+        case [dict() as root, bytes() as signed_keys]:
+            return PublicKey.from_cose_key(root), signed_keys
+    return enrolled_root, data

@@ -261,7 +261,7 @@ BROKEN: dict[Callable[[LaneOnDisk], None], tuple[str, str, str]] = {
     key_damaged: ("keys", "journal.key cannot be used", "Enroll the lane again"),
     key_of_another_lane: ("keys", "of two different enrollments", "Enroll the lane again"),
     certificate_expired: ("certificate", "The backend no longer takes it", "Enroll the lane again"),
-    certificate_ends_soon: ("certificate", "ends in", "Plan it"),
+    certificate_ends_soon: ("certificate", "ends in", "renews by itself"),
     certificate_of_another_backend: ("certificate", "Another CA has signed it.", "Enroll the lane again"),
     ledger_is_a_directory: ("ledger", "ledger.db", "Check that the state directory"),
     ledger_is_garbage: ("ledger", "file is not a database", "keep the state directory as it is"),
