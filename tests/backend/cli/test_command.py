@@ -1,0 +1,197 @@
+"""The command: every operation has a verb, answers are JSON or sentences, and a server makes no difference."""
+
+import json
+import re
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend import cli
+from backend.admin import client
+from backend.admin.table import OPERATIONS
+from backend.cli import output
+from backend.cli.command import parser
+
+LIMIT_MINOR = 50_000
+Run = Callable[..., Any]
+
+
+@pytest.fixture
+def directory(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
+    assert cli.main(["init", "--dir", str(tmp_path / "backend"), "--json"]) == 0
+    capsys.readouterr()
+    return tmp_path / "backend"
+
+
+@pytest.fixture
+def run(directory: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+    """run("account", "show", code=0) -> the JSON answer of a verb."""
+
+    def run(*words: str, code: int = 0) -> Any:
+        assert cli.main([*words, "--dir", str(directory), "--json"]) == code
+        return json.loads(capsys.readouterr().out)
+
+    return run
+
+
+@pytest.fixture
+def say(directory: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """say("lanes") -> what a person reads, of both streams."""
+
+    def say(*words: str, code: int = 0) -> str:
+        assert cli.main([*words, "--dir", str(directory)]) == code
+        return "".join(capsys.readouterr())
+
+    return say
+
+
+@contextmanager
+def served(directory: Path) -> Iterator[None]:
+    words = ["serve", "--dir", str(directory), "--port", "0", "--refresh-s", "3600"]
+    server = subprocess.Popen([sys.executable, "-m", "backend.cli", *words])
+    try:
+        for _ in range(200):
+            connection = client.connect(directory)
+            if connection is not None:
+                connection.close()
+                break
+            time.sleep(0.05)
+        yield
+    finally:
+        server.terminate()
+        assert server.wait(20) == 0
+
+
+def test_every_operation_has_a_verb_and_every_verb_an_operation() -> None:
+    sources = [path.read_text() for path in Path(cli.__file__).parent.glob("*.py")]
+    asked = {name for source in sources for name in re.findall(r'ask\(\s*args,\s*"([a-z_.]+)"', source)}
+    assert asked == set(OPERATIONS)
+
+
+def leaves(at: Any) -> Iterator[Any]:
+    """Every verb's parser."""
+    groups = [action for action in at._actions if hasattr(action, "choices") and isinstance(action.choices, dict)]
+    if not groups:
+        yield at
+    for group in groups:
+        for each in group.choices.values():
+            yield from leaves(each)
+
+
+def test_every_verb_says_what_it_does_and_answers_in_json_if_asked() -> None:
+    verbs = list(leaves(parser()))
+    assert len(verbs) >= 20
+    for verb in verbs:
+        assert verb.description
+        assert {"--dir", "--json"} <= set(verb._option_string_actions)
+
+
+def test_beside_a_server_every_verb_answers_as_it_does_without_one(directory: Path, run: Run) -> None:
+    account = run("account", "add", "--limit-minor", str(LIMIT_MINOR))["account"]
+    shown = (
+        ["account", "limit", account, "--limit-minor", "70000"],
+        ["account", "block", account],
+        ["account", "show"],
+        ["lanes"],
+        ["leases"],
+        ["exceptions", "list"],
+        ["settle"],
+        ["audit"],
+        ["snapshot", "build"],
+    )
+    before = [run(*words) for words in shown * 2][len(shown) :]
+    with served(directory):
+        assert [run(*words) for words in shown] == before
+        assert run("population", "import", "--accounts", "300", "--stores", "2", "--lanes", "3")["accounts"] == 300
+        assert run("account", "show", "--limit", "1")["total"] == 301
+        new = run("account", "add", "--limit-minor", "5")["account"]
+        assert run("pass", "issue", new)["code"]
+        assert cli.main(["account", "show", "00" * 16, "--dir", str(directory)]) == 1
+    assert run("account", "show", new)["accounts"][0]["limit_minor"] == 5
+
+
+def test_a_verb_is_answered_while_a_long_one_runs(directory: Path, run: Run) -> None:
+    with served(directory):
+        connection = client.connect(directory)
+        assert connection
+        asked = {"accounts": 4_000, "lanes": 5, "stores": 2, "days": 56, "seed": 1}
+        steps = client.ask(connection, "population.import", asked)
+        next(steps)
+        done = threading.Event()
+        rest: list[Any] = []
+        reader = threading.Thread(target=lambda: (rest.extend(steps), done.set()))  # type: ignore[func-returns-value]
+        reader.start()
+        assert run("lanes") == {"lanes": []}
+        assert not done.is_set()
+        reader.join(120)
+    assert rest[-1]["answer"]["accounts"] == 4_000
+
+
+def test_a_server_that_was_killed_leaves_nothing_that_hinders(directory: Path, run: Run) -> None:
+    words = ["serve", "--dir", str(directory), "--port", "0"]
+    server = subprocess.Popen([sys.executable, "-m", "backend.cli", *words])
+    while client.connect(directory) is None:
+        time.sleep(0.05)
+    server.kill()
+    server.wait(10)
+    assert run("lanes") == {"lanes": []}
+    with served(directory):
+        assert run("lanes") == {"lanes": []}
+
+
+def test_private_files_are_the_operators_alone(directory: Path, run: Run) -> None:
+    account = run("account", "add", "--limit-minor", "1")["account"]
+    private = [directory / "ca.key", directory / "server.key", directory / "phones" / f"{account}.json"]
+    assert [path.stat().st_mode & 0o777 for path in private] == [0o600] * 3
+    assert directory.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["lanes"], 0, "make a code with: enroll-code --lane NAME"),
+        (["leases"], 0, "nothing is outstanding"),
+        (["exceptions", "list"], 0, "nobody needs to look at anything"),
+        (["settle"], 0, "no lane has closed a batch yet"),
+        (["audit"], 0, "every limit, hold and chain is as it should be"),
+        (["account", "show"], 0, "there are no accounts"),
+        (["lease", "recall", "--reason", "stolen"], 0, "nothing is outstanding there"),
+        (["lane", "show", "nowhere"], 1, "nowhere"),
+        (["exceptions", "resolve", "A", "1/2", "--note", "seen"], 1, "has no exception 1/2"),
+        (["population", "import", "--stores", "9", "--lanes", "3"], 1, "every store at least one lane"),
+        (["init"], 1, "holds a backend already"),
+    ],
+)
+def test_a_person_reads_a_sentence(say: Callable[..., str], words: list[str], code: int, said: str) -> None:
+    assert said in say(*words, code=code)
+
+
+@pytest.mark.parametrize("words", [["account", "show", "zz"], ["exceptions", "resolve", "A", "1"], ["lane"], []])
+def test_wrong_usage_is_exit_code_2(directory: Path, words: list[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main([*words, "--dir", str(directory)] if words else words)
+    assert ended.value.code == 2
+
+
+def test_a_table_sets_numbers_to_the_right_and_shows_no_control_character() -> None:
+    rows = [{"lane": "a\x1b[2J", "number": 5}, {"lane": "lane-02", "number": 12345}]
+    assert output.table(rows) == ["lane     number", "a�[2J         5", "lane-02   12345"]
+
+
+def test_progress_is_a_bar_on_a_terminal_and_silence_in_a_pipe(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with output.ProgressLine() as line:
+        line.show(1, 2, "accounts")
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    with output.ProgressLine() as line:
+        line.show(1, 2, "accounts")
+    assert f"[{'#' * 15}{'.' * 15}] 1 of 2 accounts" in capsys.readouterr().err
