@@ -70,7 +70,7 @@ def test_claims_mutated_before_signing_are_read_or_refused() -> None:
 
 def test_unknown_claims_that_are_mutated_are_skipped_or_refused_and_the_known_stay_what_they_are() -> None:
     rng = random.Random(SEED + 3)
-    known = {1: "huabei", "cap": [1, None]}
+    known: dict[cbor.Key, cbor.Value] = {1: "huabei", "cap": [1, None]}
     # A claim "s" with a map of a float, undefined, a tag, an array and a map of no known length.
     strange = bytes.fromhex("6173a44101fb3ff199999999999af7c11a65000000f59f01ff20bf00f97e00ff")
     read = 0
