@@ -32,6 +32,8 @@ POST_ENTRIES: Final = 50
 POST_IDLE_S: Final = 0.2
 HANDSHAKE_S: Final = 10.0
 """A peer that opens a connection and says nothing holds a descriptor for so long."""
+FAREWELL_S: Final = 1.0
+"""A lane that is silent does not answer TLS's goodbye, and a stopping server would wait half a minute for it."""
 ANY_TIME: Final = ssl.VerifyFlags(0x200000)
 """X509_V_FLAG_NO_CHECK_TIME (openssl/x509_vfy.h), which Python's ``ssl`` does not name."""
 
@@ -55,7 +57,7 @@ class _Server(uvicorn.Server):
 
         listening = await loop.create_server(
             connection, config.host, config.port, backlog=config.backlog, ssl=config.ssl,
-            ssl_handshake_timeout=HANDSHAKE_S,
+            ssl_handshake_timeout=HANDSHAKE_S, ssl_shutdown_timeout=FAREWELL_S,
         )  # fmt: skip
         self.servers = [listening]
         self.started = True
