@@ -11,6 +11,7 @@ import logging
 import os
 import uuid
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import asdict
 from typing import Any, Final
 
 from agent import devices
@@ -107,6 +108,8 @@ def lane_settings(config: Config, enrolled: Enrolled) -> LaneSettings:
         epoch=enrolled.epoch,
         seller=Seller(config.merchant.name, config.merchant.store_name, enrolled.lane),
         certificate_sha256=certificate_sha256(config.lane.identity_dir),
+        epoch_reason=enrolled.reason,
+        previous=asdict(enrolled.previous) if enrolled.previous else None,
         language=config.lane.language,
         timezone=config.lane.timezone,
         online_budget_s=config.backend.online_budget_ms / 1000,

@@ -15,8 +15,9 @@ from typing import Final
 
 from agent.core.print_job import FINAL, PrintJobEvent, PrintJobState, next_state
 from agent.core.trusted_time import ClockReading
-from agent.ports import Ledger, Printer, PrintJob, PrintMark, PrintResult
+from agent.ports import Ledger, Printer, PrintJob, PrintMark, PrintResult, Slip
 from agent.services import entries
+from drivers.document import Document
 
 DOUBTS_MAX: Final = 3
 """Copies of one slip that may end in doubt: a printer that never tells must not print copies all night."""
@@ -40,10 +41,19 @@ class PrinterCondition:
 
 
 class Spooler:
-    """Prints what the ledger has spooled. Without a printer, slips are kept and shown only."""
+    """Prints what the ledger has spooled. Without a printer, slips are kept and shown only.
 
-    def __init__(self, ledger: Ledger, printer: Printer | None, read_clock: Callable[[], ClockReading]) -> None:
-        self._ledger, self._printer, self._read_clock = ledger, printer, read_clock
+    ``finished`` makes of a spooled slip the document that goes to paper.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        printer: Printer | None,
+        read_clock: Callable[[], ClockReading],
+        finished: Callable[[Slip], Document] = lambda slip: slip.document,
+    ) -> None:
+        self._ledger, self._printer, self._read_clock, self._finished = ledger, printer, read_clock, finished
         self._wake = asyncio.Event()
         self._doubts: Counter[int] = Counter()
         self.condition = PrinterCondition()
@@ -77,9 +87,10 @@ class Spooler:
         if self._read_clock().now_s > job.slip.expires_at:
             self._ledger.mark_print_job(PrintMark(job.job_id, next_state(job.state, PrintJobEvent.LAPSE)))
             return True
+        document = self._finished(job.slip)
         is_copy = job.slip.is_copy or job.state is PrintJobState.DOUBTFUL
         self._ledger.mark_print_job(PrintMark(job.job_id, next_state(job.state, PrintJobEvent.BEGIN)))
-        result = await printer.print_document(job.job_id, job.slip.document, copy=is_copy)
+        result = await printer.print_document(job.job_id, document, copy=is_copy)
         self.condition = PrinterCondition(result.reason, result.action)
         mark = PrintMark(job.job_id, self._state_after(job, result), result.rung, result.reason)
         self._finish(job, mark, result, is_copy=is_copy)

@@ -1,14 +1,19 @@
-"""A receipt laid out as a printable document, in the words of the catalogue.
+"""A receipt laid out as a printable document, in the words of the catalogue, and the claim that goes onto its paper.
 
 The one rule: the amount and whether the sale went through can be read at arm's length.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
+from agent.core.cose import Signer
+from agent.core.journal import Entry, Kind
 from agent.core.receipt import Receipt
+from agent.core.slip_claim import SlipClaim, make_claim
+from agent.ports import Ledger, Slip
 from agent.texts import Language, slip
 from drivers.document import Cut, Document, Feed, Pair, Qr, Rule, Text
 
@@ -55,3 +60,46 @@ def local_time(at_s: int, zone: str) -> str:
     moment = datetime.fromtimestamp(at_s, UTC).astimezone(ZoneInfo(zone))
     offset = moment.strftime("%z")
     return f"{moment:%Y-%m-%d %H:%M:%S} {offset[:3]}:{offset[3:]}"
+
+
+class Claims:
+    """Puts the lane's signed claim into the code of a stand-in approval's slip (lease rule 17).
+
+    It is signed when the slip is printed and not when the sale is recorded: nobody at the counter waits for it.
+    """
+
+    def __init__(self, ledger: Ledger, journal_key: Signer) -> None:
+        self._ledger, self._journal_key = ledger, journal_key
+
+    def printed(self, slip: Slip) -> Document:
+        """The slip as it goes to paper; whatever is no stand-in approval goes as it is. Raises ledger faults."""
+        entries = (sealed.entry for sealed in self._ledger.sale_entries(slip.sale_id)) if slip.sale_id else ()
+        for entry in entries:
+            if entry.kind == Kind.AUTHORIZATION and entry.attempt == slip.attempt:
+                return with_code(slip.document, make_claim(claim_of(entry), self._journal_key))
+        return slip.document
+
+
+def claim_of(entry: Entry) -> SlipClaim:
+    """What a slip claims: what the journal entry of its authorization says."""
+    body = entry.body
+    lease = body["lease"] or {"epoch": None, "delta_minor": 0}
+    return SlipClaim(
+        lane=entry.lane,
+        epoch=entry.epoch,
+        lender=entry.lender or "",
+        sale_id=entry.sale_id or "",
+        attempt=entry.attempt or 0,
+        account=body["account"],
+        amount_minor=body["amount_minor"],
+        currency=body["currency"],
+        approved_at=entry.recorded_at,
+        lease_epoch=lease["epoch"],
+        delta_minor=lease["delta_minor"],
+    )
+
+
+def with_code(document: Document, code: str) -> Document:
+    """The document with another text in its QR code."""
+    blocks = tuple(replace(block, data=code) if isinstance(block, Qr) else block for block in document.blocks)
+    return replace(document, blocks=blocks)

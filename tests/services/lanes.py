@@ -237,6 +237,7 @@ class PaperPrinter:
     def __init__(self) -> None:
         self.results: list[str | Exception] = []
         self.paper: list[tuple[int, bool]] = []
+        self.documents: list[Document] = []
         self.before: Callable[[], Awaitable[None]] | None = None
 
     async def print_document(self, job_id: int, document: Document, *, copy: bool) -> PrintResult:
@@ -247,6 +248,7 @@ class PaperPrinter:
             raise said
         if said != "not_started":
             self.paper.append((job_id, copy))
+            self.documents.append(document)
         return PrintResult(said, None if said == "confirmed" else "paper_out")
 
 
