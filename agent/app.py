@@ -183,6 +183,8 @@ async def _served_api(
     async def print_test() -> PrintResult | None:
         return await asyncio.to_thread(devices.print_test, config, printer) if printer else None
 
+    backend = lane.backend
+    assert isinstance(backend, RemoteBackend)
     app = create_app(
         LocalServices(
             counter=lane.counter,
@@ -198,6 +200,7 @@ async def _served_api(
             verify_journal=lambda: _verified_running(lane),
             check_devices=check_devices,
             print_test=print_test,
+            claim=backend.claim,
         )
     )
     server, bound = make_server(app, config.agent_socket)

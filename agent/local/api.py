@@ -24,7 +24,7 @@ from starlette.types import ASGIApp
 from agent.core.authorization import Hold, HoldState
 from agent.core.money import MINOR_MAX, Money, MoneyError
 from agent.core.pass_claims import ACCOUNT_BYTES
-from agent.errors import CounterfoilError, IdempotencyConflict, LedgerError
+from agent.errors import CounterfoilError, IdempotencyConflict, LedgerError, UplinkRefused, UplinkUnavailable
 from agent.local.limits import Paced
 from agent.ports import PrintResult
 from agent.services.checkout import Checkout, Order
@@ -75,6 +75,12 @@ class LeaseReturn(_Body):
     amount_minor: int | None = Field(default=None, ge=1, le=MINOR_MAX)
 
 
+class SlipClaim(_Body):
+    """POST /v1/claims: what the code of a slip says."""
+
+    claim: str = Field(min_length=1, max_length=2048)
+
+
 @dataclass(frozen=True, slots=True)
 class LocalServices:
     """What the API serves: services of one lane, and its own facts."""
@@ -92,6 +98,7 @@ class LocalServices:
     verify_journal: Callable[[], Awaitable[dict[str, Any]]]
     check_devices: Callable[[], Awaitable[list[dict[str, Any]]]]
     print_test: Callable[[], Awaitable[PrintResult | None]]
+    claim: Callable[[str], Awaitable[dict[str, Any]]]
 
 
 B = TypeVar("B", bound=_Body)
@@ -115,6 +122,7 @@ def create_app(services: LocalServices) -> ASGIApp:
         ("POST", "/v1/journal/verification", calls.verify),
         ("GET", "/v1/devices", calls.devices),
         ("POST", "/v1/print-jobs", calls.print_test),
+        ("POST", "/v1/claims", calls.claim),
         ("GET", "/v1/events", calls.events),
     ]
     app = Starlette(
@@ -214,6 +222,10 @@ class _Calls:
             return _problem(409, "printer_none", "This lane has no printer.", "Set printer.address and restart.")
         return JSONResponse(asdict(result))
 
+    async def claim(self, request: Request) -> Response:
+        body = await _read(request, SlipClaim)
+        return JSONResponse(await self._services.claim(body.claim))
+
     async def events(self, _request: Request) -> Response:
         return StreamingResponse(_stream(self._services.events), media_type="text/event-stream")
 
@@ -232,8 +244,10 @@ def _guarded(handler: Handler) -> Handler:
             return _problem(422, "amount", str(error))
         except IdempotencyConflict as error:
             return _problem(409, error.code, error.message, error.hint)
-        except LedgerError as error:
+        except (LedgerError, UplinkUnavailable) as error:
             return _problem(503, error.code, error.message, error.hint)
+        except UplinkRefused as error:
+            return _problem(409, error.code, error.message, error.hint)
         except CounterfoilError as error:
             return _problem(500, error.code, error.message, error.hint)
 

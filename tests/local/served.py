@@ -27,7 +27,7 @@ class ServedLane:
         self.till, self.path = till, till.directory / "agent.sock"
         self.client = LocalClient(self.path, timeout_s=5)
 
-    def tell(self, story: Story) -> Any:
+    def tell(self, story: Story, **others: Any) -> Any:
         async def served() -> Any:
             lane = self.till.lane
             given: dict[str, Any] = {
@@ -42,6 +42,7 @@ class ServedLane:
                 "new_sale_id": lambda: "0190-new-sale",
                 "status": lambda: lane_status(lane, LaneDesk(lane)),
                 "verify_journal": self.verified,
+                **others,
             }
             # What a lane serves beside these is the devices': no test here asks for it.
             services = LocalServices(**({field.name: None for field in fields(LocalServices)} | given))
