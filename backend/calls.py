@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from backend import events, lane_state, snapshots
-from backend.bodies import body, count_in_path, decompressed, json_answer, ranged, versioned
+from backend.bodies import LAYER_BYTES_MAX, body, count_in_path, decompressed, json_answer, ranged, versioned
 from backend.compose import Backend
 from backend.holds import Attempt
 from backend.identity import LaneName
@@ -27,7 +27,7 @@ from backend.wire import (
     NewEpoch,
     Renewal,
     SettlementRequest,
-    b64url,
+    SlipClaimed,
     from_b64url,
     read,
     write,
@@ -81,9 +81,16 @@ class Calls:
         return ranged(request, snapshots.layer_bytes(lane_of(request).lane, lender, count_in_path(sequence)))
 
     async def heartbeat(self, request: Request) -> Response:
-        beat = read(Heartbeat, await body(request))
-        lender = self._backend.lender(beat.lender)
-        return json_answer(write({"time": b64url(lender.sign_time(from_b64url(beat.nonce), self._backend.clock()))}))
+        return json_answer(self._backend.hear(read(Heartbeat, await body(request)), lane_of(request)))
+
+    async def take_layer(self, request: Request) -> Response:
+        lender, sequence = request.path_params["lender"], count_in_path(request.path_params["sequence"])
+        data = await body(request, bytes_max=LAYER_BYTES_MAX)
+        self._backend.take_layer(lane_of(request).lane, lender, sequence, data)
+        return Response(status_code=204)
+
+    async def claim(self, request: Request) -> Response:
+        return json_answer(self._backend.claim(read(SlipClaimed, await body(request)).claim))
 
     async def authorize(self, request: Request) -> Response:
         lane = lane_of(request).lane
@@ -106,6 +113,14 @@ class Calls:
         entries = [from_b64url(entry) for entry in upload.entries]
         sent = Upload(lane, upload.epoch, upload.first, entries, from_b64url(upload.signature))
         return json_answer(self._backend.ingest(sent))
+
+    async def exceptions(self, request: Request) -> Response:
+        return json_answer(self._backend.exceptions(lane_of(request).lane, request.query_params.get("after", "")))
+
+    async def refundable(self, request: Request) -> Response:
+        sale, lender = request.path_params, request.query_params.get("lender", "")
+        asking = lane_of(request).lane
+        return json_answer(self._backend.refundable(asking, sale["lane"], sale["sale_id"], lender))
 
     async def settle(self, request: Request) -> Response:
         lane = lane_of(request).lane

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from peewee import Database
 
@@ -15,13 +15,17 @@ from backend import (
     access,
     authorizations,
     certificates,
+    claims,
     enrollment,
     epochs,
     ingest,
+    inquiries,
     lanes,
+    layers_again,
     poster,
     quarantine,
     recalls,
+    recovery,
     settlement,
     snapshots,
 )
@@ -33,9 +37,19 @@ from backend.ingest import Stored, Upload
 from backend.lenders import Lender, Randomness, load_all
 from backend.postings import Books
 from backend.problems import Problem
-from backend.schema import Lane, SnapshotLayer
+from backend.schema import SnapshotLayer
 from backend.snapshots import Plan
-from backend.wire import AuthorizationRequest, Enrollment, NewEpoch, SettlementRequest, write
+from backend.wire import (
+    AuthorizationRequest,
+    Enrollment,
+    Heartbeat,
+    NewEpoch,
+    SettlementRequest,
+    b64url,
+    from_b64url,
+    rfc3339,
+    write,
+)
 
 AT_ONCE_ENTRIES_MAX: Final = 100
 """A journal that is no further behind is posted before an upload is answered, so that its lane hears of disputes."""
@@ -79,6 +93,7 @@ class Backend:
 
     def authorize(self, request: AuthorizationRequest, raw: bytes, lane: str) -> bytes:
         lender = self.lender(request.lender)
+        recovery.check_over()
 
         def decide() -> bytes:
             lanes.of_epoch(lane, request.epoch)
@@ -120,9 +135,40 @@ class Backend:
     def settle(self, request: SettlementRequest, lane: str) -> bytes:
         self.lender(request.lender)
         row = lanes.journal(lane, request.epoch)
+        if recovery.started_at() is not None:
+            raise Problem("journal_behind", "the backend is recovering", acknowledged_through=row.number)
         if row.posted_number < min(request.last_number, row.number):
             self._post(lane, request.epoch, SETTLED_ENTRIES_MAX)
         return transact(self.database, lambda: settlement.settle(request, lane, now_s=self.clock()))
+
+    def exceptions(self, lane: str, after: str) -> bytes:
+        currencies = {known.lender: known.currency for known in self.lenders.values()}
+        return write(inquiries.exceptions(lane, after, currencies))
+
+    def refundable(self, asking: str, lane: str, sale_id: str, lender: str) -> bytes:
+        return write(inquiries.refundable(asking, lane, sale_id, self.lender(lender)))
+
+    def hear(self, beat: Heartbeat, name: LaneName) -> bytes:
+        """Signed time for the lane's nonce, and what the backend would like of the lane."""
+        lender, now_s = self.lender(beat.lender), self.clock()
+        wanted = transact(self.database, lambda: recovery.heard(beat, name.lane, now_s=now_s))
+        answer: dict[str, Any] = {
+            "time": b64url(lender.sign_time(from_b64url(beat.nonce), now_s)),
+            "layers_wanted": wanted,
+        }
+        if name.expires_at is not None:
+            answer["certificate"] = {"not_after": rfc3339(name.expires_at)}
+        return write(answer)
+
+    def take_layer(self, lane: str, lender: str, sequence: int, data: bytes) -> None:
+        layers_again.take(self.database, lane, self.lender(lender), sequence, data, now_s=self.clock())
+
+    def claim(self, text: str) -> bytes:
+        """Post the sale of a slip, unless its journal or another slip has told of it."""
+        recovery.check_over()
+        claim = claims.verified(text)
+        self._post(claim.lane, claim.epoch, SETTLED_ENTRIES_MAX)
+        return transact(self.database, lambda: claims.post(claim, text, self._books()))
 
     def snapshot(self, lender: str, lane: str) -> list[SnapshotLayer]:
         layers = snapshots.stack(lane, self.lender(lender).lender)
@@ -134,12 +180,15 @@ class Backend:
         """Build what any lane needs from any lender; returns how many layers were cut. Called from time to time."""
         while self.post_pending(SETTLED_ENTRIES_MAX):
             pass
+        transact(self.database, lambda: recovery.end_if_complete(now_s=self.clock()))
+        if recovery.started_at() is not None:
+            return 0
         cut = 0
         for known in self.lenders:
             recalls.tend(self.database, known, now_s=self.clock())
-        for row in list(Lane.select(Lane.lane)):
+        for lane in lanes.in_service():
             for lender in self.lenders.values():
-                cut += snapshots.refresh(self.database, row.lane, lender, self.plan, now_s=self.clock()) is not None
+                cut += snapshots.refresh(self.database, lane, lender, self.plan, now_s=self.clock()) is not None
         return cut
 
 

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Awaitable, Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -10,14 +9,17 @@ import pytest
 
 from backend.api import LANE_SCOPE, create_app
 from backend.identity import LaneName
+from tests.backend.books import books
 from tests.backend.lanes import Shop
+
+__all__ = ["books"]
 
 Call = Callable[..., httpx.Response]
 
 
 @pytest.fixture
-def shop(tmp_path: Path) -> Iterator[Shop]:
-    opened = Shop.open(tmp_path, 100_000, 50_000)
+def shop(books: str) -> Iterator[Shop]:
+    opened = Shop.open(books, 100_000, 50_000)
     yield opened
     assert opened.findings() == []
     opened.close()

@@ -10,7 +10,6 @@ import hashlib
 import json
 import random
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from agent.core import cose, journal, leases
@@ -52,10 +51,11 @@ class Shop:
     lanes: dict[str, PaperLane] = field(default_factory=dict)
 
     @classmethod
-    def open(cls, directory: Path, *limits_minor: int, allowance_minor: int = 10_000, lanes: str = "AB") -> Shop:
+    def open(cls, books: str, *limits_minor: int, allowance_minor: int = 10_000, lanes: str = "AB") -> Shop:
+        """``books`` is what `open_database` takes; ":memory:" for a test that must be fast."""
         chance, clock = random.Random(7), Clock()
         backend, phones = compose_demo(
-            open_database(":memory:" if directory == Path(":memory:") else str(directory / "backend.db")),
+            open_database(books),
             limits_minor,
             clock=clock,
             randomness=chance.randbytes,
@@ -156,7 +156,7 @@ class PaperLane:
             "response_code": "00",
             "reason": "approved_offline",
         }
-        body |= {"lease": {"epoch": 1, "delta_minor": amount_minor}, "cti": self.shop.chance.randbytes(8)}
+        body |= {"lease": {"epoch": self.head.epoch, "delta_minor": amount_minor}, "cti": self.shop.chance.randbytes(8)}
         if more.get("funding") == "cap":
             body["lease"] = None
         self.write("authorization", body | more, sale_id, attempt=attempt)
@@ -174,7 +174,7 @@ class PaperLane:
         self.write("reversal", self._restoring(amount_minor, restored_minor, token), sale_id)
 
     def give_back(self, amount_minor: int, *, token: bytes | None = None) -> None:
-        body = {"account": token or self.shop.token, "lease": {"epoch": 1, "delta_minor": amount_minor}}
+        body = {"account": token or self.shop.token, "lease": {"epoch": self.head.epoch, "delta_minor": amount_minor}}
         self.write("lease_return", body)
 
     def install(self, sequence: int | None = None) -> None:
@@ -206,7 +206,7 @@ class PaperLane:
         debit = leases.debit_for_intent(amount_minor, self.remaining(token))
         self.open_debits[sale_id] = (token, debit)
         body = self._body(amount_minor, token) | {"capture": "at_once"}
-        self.write("online_intent", body | {"lease": {"epoch": 1, "debit_minor": debit}}, sale_id)
+        self.write("online_intent", body | {"lease": {"epoch": self.head.epoch, "debit_minor": debit}}, sale_id)
         return sale_id
 
     def request(self, amount_minor: int, sale_id: str, *, phone: int = 0, **more: Any) -> bytes:
@@ -218,14 +218,14 @@ class PaperLane:
             "lender": LENDER,
             "sale_id": sale_id,
             "attempt": 1,
-            "epoch": 1,
+            "epoch": self.head.epoch,
             "intent_number": max(1, self.head.number),
             "amount": {"minor": amount_minor, "currency": "CNY"},
             "pass": shop.phones[phone].show_pass(now_s=shop.clock.now_s, cti=cti, user_verified=True),
             "scanned_at": "2027-01-15T08:00:00Z",
             "category": "5411",
             "capture": "at_once",
-            "lease": {"epoch": 1, "debit_minor": debit} if debit else None,
+            "lease": {"epoch": self.head.epoch, "debit_minor": debit} if debit else None,
         }
         return json.dumps(body | more).encode()
 
@@ -241,15 +241,19 @@ class PaperLane:
         body = self._body(amount_minor, self.shop.phones[phone].account)
         body |= {name: answer[name] for name in ("approved", "response_code", "reason")}
         used = answer["lease_used_minor"]
-        self.write("online_outcome", body | {"lease": {"epoch": 1, "delta_minor": used} if used else None}, sale_id)
+        self.write(
+            "online_outcome",
+            body | {"lease": {"epoch": self.head.epoch, "delta_minor": used} if used else None},
+            sale_id,
+        )
 
     def signed_upload(self, first: int | None = None, count: int = 500) -> Upload:
         first = self.sent + 1 if first is None else first
         entries = self.entries[first - 1 : first - 1 + count]
-        last = Head(self.name, 1, entries[-1].entry.number, entries[-1].hash)
+        last = Head(self.name, self.head.epoch, entries[-1].entry.number, entries[-1].hash)
         statement = journal.upload_statement(last, first, len(entries))
         signature = cose.sign1(statement, self.key, typ=journal.UPLOAD_TYP)
-        return Upload(self.name, 1, first, [sealed.data for sealed in entries], signature)
+        return Upload(self.name, self.head.epoch, first, [sealed.data for sealed in entries], signature)
 
     def upload(self, count: int = 500) -> list[str]:
         """Send what is not acknowledged yet; the results, disputes and parked ones with their reason."""
@@ -263,5 +267,5 @@ class PaperLane:
         return {"amount_minor": amount_minor, "currency": "CNY", "account": token or self.shop.token}
 
     def _restoring(self, amount_minor: int, restored_minor: int, token: bytes | None) -> dict[str, Any]:
-        lease = {"epoch": 1, "delta_minor": -restored_minor} if restored_minor else None
+        lease = {"epoch": self.head.epoch, "delta_minor": -restored_minor} if restored_minor else None
         return self._body(amount_minor, token) | {"lease": lease}

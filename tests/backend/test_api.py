@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from agent.core import trust
 from agent.core.policy import verify_policy
 from agent.core.snapshot_reader import open_layer, trusting
+from backend.database import is_shared
 from backend.ingest import Upload
 from backend.wire import b64url, from_b64url
 from tests.backend.lanes import LENDER, PaperLane, Shop
@@ -373,10 +374,11 @@ def test_a_lane_that_was_never_enrolled_gets_nowhere(shop: Shop, call: Call) -> 
 
 
 def test_a_failing_disk_is_a_retry_later(shop: Shop, call: Call) -> None:
-    lane = shop.lanes["A"]
-    shop.backend.database.execute_sql("PRAGMA query_only=ON").fetchall()
+    lane, database = shop.lanes["A"], shop.backend.database
+    read_only = "SET default_transaction_read_only = {}" if is_shared(database) else "PRAGMA query_only={}"
+    database.execute_sql(read_only.format("on"))
     assert problem(ask(call, lane, lane.request(100, "sale-0001"))) == (503, "unavailable")
-    shop.backend.database.execute_sql("PRAGMA query_only=OFF").fetchall()
+    database.execute_sql(read_only.format("off"))
     assert ask(call, lane, lane.request(100, "sale-0001")).json()["approved"]
 
 

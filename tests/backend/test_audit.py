@@ -35,8 +35,8 @@ DAMAGE: list[Any] = [
 
 
 @pytest.fixture
-def sold(tmp_path: Any) -> Any:
-    shop = Shop.open(tmp_path, 100, allowance_minor=100, lanes="A")
+def sold(books: str) -> Any:
+    shop = Shop.open(books, 100, allowance_minor=100, lanes="A")
     shop.cut("A")
     lane = shop.lanes["A"]
     lane.install()

@@ -1,5 +1,6 @@
-"""Lanes for these tests."""
+"""Lanes for these tests, and books for the backend's."""
 
+from tests.backend.books import books
 from tests.services.conftest import opened, till
 
-__all__ = ["opened", "till"]
+__all__ = ["books", "opened", "till"]

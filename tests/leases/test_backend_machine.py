@@ -5,7 +5,6 @@ off for days. After every step the books hold, and no entry of an honest lane is
 """
 
 import os
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -35,7 +34,7 @@ PHONES = st.integers(0, 1)
 class Fleet(RuleBasedStateMachine):
     @initialize(limits=st.tuples(st.integers(20, 200), st.integers(20, 200)))
     def open(self, limits: tuple[int, int]) -> None:
-        self.shop = Shop.open(Path(":memory:"), *limits)
+        self.shop = Shop.open(":memory:", *limits)
         self.asked: dict[str, tuple[PaperLane, bytes, int, int, Any]] = {}
         self.approved: dict[str, tuple[PaperLane, int, int, int]] = {}
 

@@ -5,7 +5,6 @@ Amounts are minor units; every account here has a limit of 100 unless the test s
 """
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -20,11 +19,11 @@ Opened = Callable[..., Shop]
 
 
 @pytest.fixture
-def opened(tmp_path: Path) -> Iterator[Opened]:
+def opened(books: str) -> Iterator[Opened]:
     shops: list[Shop] = []
 
     def shop(*limits: int, allowance_minor: int = 100) -> Shop:
-        shops.append(Shop.open(tmp_path, *(limits or (100,)), allowance_minor=allowance_minor))
+        shops.append(Shop.open(books, *(limits or (100,)), allowance_minor=allowance_minor))
         return shops[-1]
 
     yield shop
