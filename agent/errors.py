@@ -80,6 +80,13 @@ class IdempotencyConflict(CounterfoilError):
     hint = "Repeat the request exactly as it was, or use a new sale id for a new sale."
 
 
+class NothingToRecover(CounterfoilError):
+    """The backend has no other entries than this lane, as far as both know: there is nothing to recover."""
+
+    code = "nothing_to_recover"
+    hint = "Look at `counterfoil status`: a lane that needs recovery says so there, once it has reached the backend."
+
+
 class UplinkError(CounterfoilError):
     """The backend cannot be used."""
 

@@ -7,9 +7,9 @@ runs its loops.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from agent.core import cbor, cose
 from agent.core.authorization import Hold
@@ -17,7 +17,7 @@ from agent.core.journal import Draft, Head, Kind, Position, check_end, walk
 from agent.core.receipt import Seller, receipt_of
 from agent.core.trusted_time import ClockReading
 from agent.errors import LedgerCorrupt
-from agent.ports import Backend, Clock, Ledger, Printer, Randomness, Slip, SnapshotStore
+from agent.ports import Backend, Clock, Ledger, Printer, QueueException, Randomness, Slip, SnapshotStore, Witness
 from agent.services import slips
 from agent.services.checkout import Checkout, Settings
 from agent.services.counter import Counter, Events
@@ -26,11 +26,22 @@ from agent.services.health import Condition, LaneFacts, LimitFacts, conditions, 
 from agent.services.lease_desk import LeaseDesk
 from agent.services.lenders import EnrolledLender, Lenders
 from agent.services.printing import Spooler
+from agent.services.restoration import Restoration
 from agent.services.settlement import Settlement
 from agent.services.standing import Standing
 from agent.services.timekeeping import LaneClock
+from agent.services.witness import HeadWitness
 from agent.texts import Language
-from agent.uplink.lane_side import DocumentKind, EntryResult, LayerFile, LenderState, LinkState, TimeRequest, Upload
+from agent.uplink.lane_side import (
+    DocumentKind,
+    EntryResult,
+    FoundLater,
+    LaneReport,
+    LayerFile,
+    LenderState,
+    LinkState,
+    Upload,
+)
 
 VERIFY_STEP_ENTRIES: Final = 50
 """Entries checked between two looks at what else is to do: a few milliseconds."""
@@ -38,7 +49,10 @@ VERIFY_STEP_ENTRIES: Final = 50
 
 @dataclass(frozen=True, slots=True)
 class LaneSettings:
-    """Who this lane is and what bounds it. Times in seconds; ``certificate_sha256`` binds the chain's first entry."""
+    """Who this lane is and what bounds it. Times in seconds; ``certificate_sha256`` binds the chain's first entry.
+
+    ``epoch_reason``: enrolled or replaced; ``previous``: how the epoch before ended at the backend, as journaled.
+    """
 
     lane: str
     store: str
@@ -53,6 +67,9 @@ class LaneSettings:
     queue_entries_max: int = 100_000
     free_bytes_min: int = 200_000_000
     free_bytes_full: int = 16 * 2**20
+    epoch_reason: str = "enrolled"
+    previous: Mapping[str, Any] | None = None
+    version: str = ""
 
 
 class Lane:
@@ -72,16 +89,21 @@ class Lane:
         random_bytes: Randomness,
         free_bytes: Callable[[], int],
         certificate_expires_at: Callable[[], int | None] = lambda: None,
+        witness: Witness | None = None,
     ) -> None:
-        self.settings, self.ledger, self.backend = settings, ledger, backend
+        self.settings, self.ledger, self.backend, self.snapshots = settings, ledger, backend, snapshots
         self._free_bytes, self._journal_key = free_bytes, journal_key
         self._certificate_expires_at = certificate_expires_at
         self.clock = LaneClock(clock, ledger, random_bytes, holdover_max_s=settings.clock_holdover_max_s)
-        self._begin_chain(enrolled[0].lender)
+        self.witness = HeadWitness(ledger, witness, is_new=self._begin_chain(enrolled[0].lender))
+        self.link = LinkState.DOWN
         self.lenders = Lenders(settings.lane, enrolled, ledger, snapshots, self.clock)
         self.events = Events()
-        self.spooler = Spooler(ledger, printer, self._lane_clock)
-        self.forwarding = Forwarding(ledger, journal_key, self.lenders, self.clock, changed=self._queue_changed)
+        self.spooler = Spooler(ledger, printer, self._lane_clock, slips.Claims(ledger, journal_key).printed)
+        self.forwarding = Forwarding(
+            ledger, journal_key, self.lenders, self.clock,
+            changed=self._queue_changed, doubt=self.witness.doubt, confirmed=self.witness.confirmed,
+        )  # fmt: skip
         self.standing = Standing(ledger, changed=self._queue_changed)
         self.settlement = Settlement(ledger, backend, self.clock)
         self.leases = LeaseDesk(settings.lane, ledger, self.lenders, self.clock, backend)
@@ -96,10 +118,22 @@ class Lane:
             may_begin=lambda: self._free_bytes() >= settings.free_bytes_full,
             announce=self._announce,
         )
+        self.restoration = Restoration(
+            ledger, backend, self.clock,
+            checkout=self.checkout, forwarding=self.forwarding, binding=self._binding,
+        )  # fmt: skip
         self.counter = Counter(self.checkout, ledger, self.events, settings.language)
 
-    def _begin_chain(self, lender: str) -> None:
-        """The first entry of the enrolled epoch binds the lane's certificate and journal key.
+    @property
+    def _binding(self) -> dict[str, Any]:
+        """What the first entry of an epoch binds: the lane's certificate and journal key."""
+        return {
+            "certificate": self.settings.certificate_sha256,
+            "journal_key": self._journal_key.public.to_cose_key(),
+        }
+
+    def _begin_chain(self, lender: str) -> bool:
+        """Begin the enrolled epoch unless it has begun; returns whether it begins now.
 
         Raises LedgerCorrupt for the ledger of another lane: its entries would never be accepted as this one's.
         """
@@ -107,14 +141,11 @@ class Lane:
         if head.epoch and head.lane != self.settings.lane:
             raise LedgerCorrupt(f"this ledger is the one of lane {head.lane}, not of {self.settings.lane}")
         if head.epoch >= self.settings.epoch:
-            return
-        body = {
-            "certificate": self.settings.certificate_sha256,
-            "journal_key": self._journal_key.public.to_cose_key(),
-            "reason": "enrolled",
-        }
+            return False
+        body = {**self._binding, "reason": self.settings.epoch_reason, "previous": self.settings.previous}
         draft = Draft(Kind.EPOCH_START, body)
         self.ledger.start_epoch(self.settings.lane, self.settings.epoch, draft, self.clock.read(lender))
+        return True
 
     async def start(self) -> None:
         """Close what the last end of the process left open."""
@@ -124,6 +155,7 @@ class Lane:
         """What a lane does when nobody waits: tidy the ledger, ask again about closed batches."""
         # Proofs are forgotten by recorded time only: a wall clock far ahead must not open the door to a replay.
         self.ledger.maintain(min(self._lane_clock().now_s, self.ledger.head.lease_horizon))
+        self.witness.look()
         await self.checkout.resolve_interrupted()
         await self.settlement.match_pending()
 
@@ -147,7 +179,8 @@ class Lane:
     def facts(self) -> LaneFacts:
         reading = self._lane_clock()
         return LaneFacts(
-            link_up=self.backend.available,
+            link_up=self.backend.available or self.link is LinkState.RECOVERING,
+            backend_recovering=self.link is LinkState.RECOVERING,
             clock_trusted=reading.trusted,
             clock_reason=reading.reason,
             limits=self._limits(),
@@ -169,8 +202,24 @@ class Lane:
             free_bytes_min=self.settings.free_bytes_min,
             free_bytes_full=self.settings.free_bytes_full,
             forked=self.forwarding.fork is not None,
+            doubt=self.forwarding.doubt,
             access_refusal=self.standing.refusal,
         )
+
+    def report(self, lender: str) -> dict[str, Any]:
+        """What a heartbeat says of this lane, by the names of the wire."""
+        head, reading = self.ledger.head, self.clock.read(lender)
+        printer = self.spooler.condition.reason
+        return {
+            "epoch": head.epoch,
+            "number": head.number,
+            "acknowledged_through": self.ledger.cursor(head.epoch).acknowledged_through,
+            "queue_depth": self.forwarding.depth,
+            "installed": {row.lender: row.snapshot_sequence for row in self.lenders.all() if row.snapshot_sequence},
+            "devices": {"printer": printer or "ready"},
+            "versions": {"agent": self.settings.version},
+            "clock_offset_s": reading.offset_s if reading.trusted else None,
+        }
 
     def conditions(self) -> tuple[Condition, ...]:
         return conditions(self.facts())
@@ -217,8 +266,8 @@ class LaneDesk:
             for lender in self._lane.lenders.all()
         ]
 
-    async def next_upload(self, entries_max: int, bytes_max: int) -> Upload | None:
-        upload = self._lane.forwarding.next_upload(entries_max, bytes_max)
+    async def next_upload(self, entries_max: int, bytes_max: int, *, older: bool = False) -> Upload | None:
+        upload = self._lane.forwarding.next_upload(entries_max, bytes_max, older=older)
         return Upload(upload.epoch, upload.first, upload.entries, upload.signature) if upload else None
 
     async def acknowledged(self, epoch: int, through: int, results: Sequence[EntryResult]) -> None:
@@ -229,11 +278,10 @@ class LaneDesk:
         return self._lane.forwarding.rewind(epoch, expected)
 
     async def fork(self, epoch: int, expected: int | None, head: bytes | None) -> None:
-        del head  # the recovery asks the backend for it again, with an operator present
-        self._lane.forwarding.forked(epoch, expected)
+        self._lane.forwarding.forked(epoch, expected, head)
 
-    async def time_request(self, lender: str) -> TimeRequest:
-        return TimeRequest(self._lane.forwarding.ask_time(lender), self._lane.forwarding.depth)
+    async def report(self, lender: str) -> LaneReport:
+        return LaneReport(self._lane.forwarding.ask_time(lender), self._lane.report(lender))
 
     async def signed_time(self, lender: str, nonce: bytes, data: bytes) -> bool:
         return self._lane.forwarding.signed_time(lender, nonce, data)
@@ -243,15 +291,27 @@ class LaneDesk:
             return self._lane.lenders.install_keys(lender, data)
         return self._lane.lenders.install_policy(lender, data)
 
+    async def exceptions_cursor(self) -> str | None:
+        return self._lane.forwarding.exceptions_cursor
+
+    async def exceptions_found(self, found: Sequence[FoundLater], cursor: str) -> None:
+        rows = [QueueException(Position(row.epoch, row.number), row.result, row.reason, row.bearer) for row in found]
+        self._lane.forwarding.found_later(rows, cursor)
+
+    async def layer_path(self, lender: str, sequence: int) -> str | None:
+        return self._lane.snapshots.layer_path(lender, sequence)
+
     async def snapshot_ready(self, lender: str, sequence: int, layers: Sequence[LayerFile]) -> bool:
         del sequence  # the last layer's, and each layer is checked against its own
-        return self._lane.lenders.install_snapshot(lender, [(layer.sequence, layer.path) for layer in layers])
+        installed = self._lane.lenders.install_snapshot(lender, [(layer.sequence, layer.path) for layer in layers])
+        self._lane.backend.poke()  # that it is installed frees what older layers granted (lease rule 2)
+        return installed
 
     async def recall(self, lender: str, accounts: Sequence[bytes], reason: str) -> Sequence[bytes]:
         return await self._lane.leases.recalled(lender, accounts, reason)
 
     async def link(self, state: LinkState, detail: str) -> None:
-        self.link_detail = detail
+        self.link_detail, self._lane.link = detail, state
         self._lane.events.publish("link", {"state": str(state), "detail": detail})
 
     async def access(self, refusal: str | None) -> None:

@@ -16,6 +16,7 @@ from agent.core.print_job import PrintJobState
 from agent.core.situation import Totals
 from agent.core.snapshot_reader import Stack, Verify
 from agent.core.trusted_time import ClockReading
+from agent.core.witness import Witnessed
 from drivers.document import Document
 
 EXCEPTIONS_CURSOR: Final = "exceptions_cursor"
@@ -213,10 +214,26 @@ class Ledger(Protocol):
         ...
 
 
+class Witness(Protocol):
+    """Remembers the journal's head where no backup of the ledger takes it along."""
+
+    machine: bytes
+
+    def read(self) -> Witnessed | None: ...
+
+    def write(self, said: Witnessed) -> bool:
+        """Durable on return; False: it cannot be written."""
+        ...
+
+
 class SnapshotStore(Protocol):
     """The installed layers. Every method may raise ``core.snapshot_layer.SnapshotError``."""
 
     def open_stack(self, lender: str, verify: Verify, sequence_floor: int = 0) -> Stack | None: ...
+
+    def layer_path(self, lender: str, sequence: int) -> str | None:
+        """The file of an installed layer; None if it is not installed (any more)."""
+        ...
 
     def install_ready(self, lender: str, path: str, sequence: int, verify: Verify) -> Stack: ...
 
@@ -243,6 +260,10 @@ class Backend(Protocol):
     ) -> Mapping[str, Any] | AttemptUnknown | None: ...
 
     async def settle(self, body: Mapping[str, Any]) -> Mapping[str, Any]: ...
+
+    async def open_epoch(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Ask for a new epoch (POST /v1/epochs). Raises UplinkUnavailable and UplinkRefused; may be repeated."""
+        ...
 
     def poke(self) -> None:
         """There are new entries to forward."""

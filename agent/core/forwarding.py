@@ -4,7 +4,7 @@ The one rule: entries leave in order and are acknowledged cumulatively, so the q
 cursor: no row per entry is written or deleted. Only what the backend could not simply accept has a row of its own.
 
     stored --send--> sent --acknowledge--> acknowledged
-      ^                '--rewind--> stored     '--dispute--> disputed   '--park--> parked
+      ^                '--rewind--> stored     '--dispute--> disputed   '--park--> parked   '--quarantine--> quarantined
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ class EntryState(StrEnum):
     ACKNOWLEDGED = "acknowledged"
     DISPUTED = "disputed"
     PARKED = "parked"
+    QUARANTINED = "quarantined"
 
 
 class EntryEvent(StrEnum):
@@ -28,6 +29,7 @@ class EntryEvent(StrEnum):
     ACKNOWLEDGE = "acknowledge"
     DISPUTE = "dispute"
     PARK = "park"
+    QUARANTINE = "quarantine"
     REWIND = "rewind"
 
 
@@ -37,6 +39,7 @@ TRANSITIONS: Final[Mapping[tuple[EntryState, EntryEvent], EntryState]] = {
     (EntryState.SENT, EntryEvent.ACKNOWLEDGE): EntryState.ACKNOWLEDGED,
     (EntryState.SENT, EntryEvent.DISPUTE): EntryState.DISPUTED,
     (EntryState.SENT, EntryEvent.PARK): EntryState.PARKED,
+    (EntryState.SENT, EntryEvent.QUARANTINE): EntryState.QUARANTINED,
     (EntryState.SENT, EntryEvent.REWIND): EntryState.STORED,
     (EntryState.ACKNOWLEDGED, EntryEvent.REWIND): EntryState.STORED,
 }
@@ -46,6 +49,7 @@ RESULT_EVENTS: Final[Mapping[str, EntryEvent]] = {
     "duplicate": EntryEvent.ACKNOWLEDGE,
     "disputed": EntryEvent.DISPUTE,
     "parked": EntryEvent.PARK,
+    "quarantined": EntryEvent.QUARANTINE,
 }
 """What the backend answers to each entry, as an event of this table."""
 
@@ -59,6 +63,12 @@ def next_state(state: EntryState, event: EntryEvent) -> EntryState:
         return TRANSITIONS[state, event]
     except KeyError:
         raise ForwardingRefused(f"an entry that is {state} cannot {event}") from None
+
+
+def state_after(result: str) -> str:
+    """What becomes of a sent entry. A result that this version does not know is kept as it is, for people to read."""
+    event = RESULT_EVENTS.get(result)
+    return result if event is None else next_state(EntryState.SENT, event)
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,7 @@ _ALONE: Final = (*_DECIDED, "snapshot_sequence", "clock_source", "online_unknown
 _DOCUMENT: Final = ("version", "digest")
 
 BODIES: Final[Mapping[Kind, tuple[str, ...]]] = {
-    Kind.EPOCH_START: ("certificate", "journal_key", "reason"),
+    Kind.EPOCH_START: ("certificate", "journal_key", "reason", "previous"),
     Kind.ONLINE_INTENT: (*_ATTEMPT, "scanned_at", "lease"),
     Kind.ONLINE_OUTCOME: (*_DECIDED, "approved", "authorization_code", "lease"),
     Kind.AUTHORIZATION: (*_ALONE, "authorization_code", "funding", "lease"),
@@ -68,6 +68,8 @@ BODIES: Final[Mapping[Kind, tuple[str, ...]]] = {
 }
 """The fields of each body, exactly. What needs saying of them:
 
+- reason of an epoch: enrolled, replaced (another device before), restored (an old ledger before, lease rule 11);
+  previous: {epoch, number, hash} where the backend holds that the epoch before ended, or None
 - certificate: SHA-256 of the lane's certificate; journal_key: its COSE_Key; digest: SHA-256 of the signed document,
   of a snapshot its newest layer's manifest
 - capture: at_once or later; account and cti: None as long as the pass is not known to be good

@@ -151,7 +151,7 @@ async def _times(case: Case) -> dict[str, int | None]:
 async def _time(client: BackendClient, lender: EnrolledLender) -> int | None:
     nonce = os.urandom(NONCE_BYTES)
     newest = await client.document("keys", lender.lender, None)
-    data = await client.heartbeat(lender.lender, nonce, 0, STEP_S)
+    data = (await client.heartbeat(lender.lender, nonce, {}, STEP_S)).time
     try:
         root = cose.PublicKey.from_cose_key(cbor.decode(lender.root))
         keys = trust.verify_key_list(newest.content if newest else lender.keys, root, version_min=1)

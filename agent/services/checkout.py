@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -108,6 +109,12 @@ class Checkout:
             for hold in holds:
                 await self._recovery.resolve(hold)
             return len(holds)
+
+    @asynccontextmanager
+    async def between_sales(self) -> AsyncIterator[None]:
+        """While nobody is being served: whoever changes what all sales stand on waits for this."""
+        async with self._turn:
+            yield
 
     async def capture(self, sale_id: str) -> Hold | None:
         """Turn an authorized hold into a debt. None: there is nothing to capture; repeating it changes nothing."""

@@ -28,6 +28,7 @@ class LimitFacts:
     free_bytes_min: int
     free_bytes_full: int
     forked: bool
+    doubt: str | None = None
     access_refusal: str | None = None
 
 
@@ -37,6 +38,7 @@ class LaneFacts:
 
     limits: LimitFacts
     link_up: bool
+    backend_recovering: bool
     clock_trusted: bool
     clock_reason: str | None
     printer_reason: str | None
@@ -99,7 +101,9 @@ def _space(facts: LimitFacts) -> str | None:
 
 
 def _fork(facts: LimitFacts) -> str | None:
-    return "the backend has other entries than this lane; nothing is sent" if facts.forked else None
+    return (
+        "the backend has other entries than this lane; nothing is sent: counterfoil recover" if facts.forked else None
+    )
 
 
 def _revoked(facts: LimitFacts) -> str | None:
@@ -128,6 +132,16 @@ def _certificate_expires(facts: LaneFacts) -> str | None:
 
 def _is_near(left_s: int) -> bool:
     return 0 < left_s < CERTIFICATE_WARN_S
+
+
+def _doubt(facts: LimitFacts) -> str | None:
+    return (
+        f"the ledger may be an old copy ({facts.doubt}); the backend has not confirmed it yet" if facts.doubt else None
+    )
+
+
+def _recovering(facts: LaneFacts) -> str | None:
+    return "the backend is being restored; every lane stands in meanwhile" if facts.backend_recovering else None
 
 
 def _printer(facts: LaneFacts) -> str | None:
@@ -178,6 +192,7 @@ LIMIT_RULES: Final = (
     LimitRule("disk_full", _full),
     LimitRule("free_space_min", _space),
     LimitRule("journal_fork", _fork),
+    LimitRule("head_unconfirmed", _doubt),
     LimitRule("lane_revoked", _revoked),
     LimitRule("lane_replaced", _replaced),
 )
@@ -185,6 +200,7 @@ LIMIT_RULES: Final = (
 # What is wrong with one lender does not end standing in for the others: the decision itself declines for that lender.
 RULES: Final = (
     Rule("uplink_unavailable", "warning", _link),
+    Rule("backend_recovering", "warning", _recovering),
     Rule("clock_untrusted", "error", _clock),
     Rule("certificate_expired", "error", _certificate_expired),
     Rule("certificate_expires", "warning", _certificate_expires),

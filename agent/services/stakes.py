@@ -50,6 +50,8 @@ class Stakes:
         spent = self._ledger.spent_after(lender, account, Position(*applied))
         debits = self._ledger.open_debits(lender, account) - reserved_minor
         left = leases.remaining(record.allowance_minor, spent, debits)
+        if manifest.lease_epoch != self._ledger.head.epoch:
+            left = 0  # rules 11 and 12: a lease belongs to the journal of one epoch, and dies with it
         return LeaseView(manifest.lease_epoch, left, record.valid_until_s, reserved_minor)
 
     def ask_rules(self, case: Case, lease: LeaseView | None, reading: ClockReading) -> Decision:
@@ -58,7 +60,8 @@ class Stakes:
         lender, policy, verified = case.lender, case.lender.policy, case.verified
         clock = Clock(reading.now_s, reading.trusted, reading.source, self._ledger.head.lease_horizon)
         exposure = self._exposure(lender, policy, verified.credential.account, lease, reading.now_s)
-        return decide(case.attempt.sale, verified, _snapshot_view(lender, case.found), exposure, policy, clock)
+        view = _snapshot_view(lender, case.found, self._ledger.head.epoch)
+        return decide(case.attempt.sale, verified, view, exposure, policy, clock)
 
     def _exposure(
         self, lender: Lender, policy: Policy | None, account: bytes, lease: LeaseView | None, now_s: int
@@ -74,8 +77,9 @@ class Stakes:
         )
 
 
-def _snapshot_view(lender: Lender, found: Found | None) -> SnapshotView | None:
-    if lender.stack is None:
+def _snapshot_view(lender: Lender, found: Found | None, epoch: int) -> SnapshotView | None:
+    """None without a snapshot for this epoch: one of another life of this lane says nothing about this one."""
+    if lender.stack is None or lender.stack.newest.lease_epoch != epoch:
         return None
     manifest = found.manifest if found else lender.stack.newest
     return SnapshotView(

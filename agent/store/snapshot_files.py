@@ -91,6 +91,11 @@ class SnapshotFiles:
             raise SnapshotError("not_as_checked", f"{Path(path).name} is not layer {sequence} of {lender}")
         return self.install(Path(path), LayerName(lender, sequence, layer.digest), verify)
 
+    def layer_path(self, lender: str, sequence: int) -> str | None:
+        """The file of an installed layer, for sending it on. None: there is no such layer, or no list to be read."""
+        names = (name for name in self._listed_if_readable(lender) if name.sequence == sequence)
+        return next((str(self._layer_file(name)) for name in names), None)
+
     def open_stack(self, lender: str, verify: Verify, sequence_floor: int = 0) -> Stack | None:
         """The installed stack; None if there is none. Reads no page, so it takes milliseconds whatever the size.
 

@@ -1,9 +1,10 @@
-"""The heartbeat: asks each lender's signed time, and so finds out how the link is.
+"""The heartbeat: says how the lane is, asks each lender's signed time, and so finds out how the link is.
 
 The one rule: it is the only probe. It has a sale's time budget, so a link that it calls up is one a sale can use.
 """
 
 import logging
+from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from agent.uplink.backoff import Backoff
@@ -16,10 +17,21 @@ _log = logging.getLogger(__name__)
 
 
 class Heartbeat:
-    """Beats every `poll_s` seconds; more often, and at random moments, while the link is down."""
+    """Beats every `poll_s` seconds; more often, and at random moments, while the link is down.
+
+    `want` is told the layers that a restored backend asks for: (lender, sequence) each.
+    """
 
     def __init__(
-        self, lane: LaneSide, client: BackendClient, link: Link, pace: Backoff, *, budget_s: float, poll_s: float
+        self,
+        lane: LaneSide,
+        client: BackendClient,
+        link: Link,
+        pace: Backoff,
+        *,
+        budget_s: float,
+        poll_s: float,
+        want: Callable[[Sequence[tuple[str, int]]], None] = lambda _: None,
     ) -> None:
         self._lane = lane
         self._client = client
@@ -27,6 +39,7 @@ class Heartbeat:
         self._pace = pace
         self._budget_s = budget_s
         self._poll_s = poll_s
+        self._want = want
         self._told: LinkState | None = None
 
     async def run(self) -> NoReturn:
@@ -47,9 +60,10 @@ class Heartbeat:
 
     async def _probe(self) -> tuple[LinkState, str]:
         self._link.probing()
+        recovering, self._link.is_recovering = self._link.is_recovering, False
         try:
             for state in await self._lane.lenders():
-                await self._ask_time(state.lender)
+                recovering |= await self._ask_time(state.lender)
         except Refused as refused:
             self._link.timed(refused)
             return LinkState.REFUSED, refused.problem
@@ -59,10 +73,16 @@ class Heartbeat:
         self._link.timed(None)
         if not self._link.breaker.lets_sales_wait:
             return LinkState.DOWN, "Sales got no answer in time."
+        if recovering:
+            return LinkState.RECOVERING, "The backend is recovering; sales are decided here."
         return LinkState.UP, ""
 
-    async def _ask_time(self, lender: str) -> None:
-        request = await self._lane.time_request(lender)
-        data = await self._client.heartbeat(lender, request.nonce, request.queue_depth, self._budget_s)
-        if not await self._lane.signed_time(lender, request.nonce, data):
+    async def _ask_time(self, lender: str) -> bool:
+        """Hand over the time; returns whether the backend is recovering."""
+        report = await self._lane.report(lender)
+        beat = await self._client.heartbeat(lender, report.nonce, report.facts, self._budget_s)
+        if not await self._lane.signed_time(lender, report.nonce, beat.time):
             _log.warning("a signed time was not accepted", extra={"lender": lender})
+        if beat.layers_wanted:
+            self._want(beat.layers_wanted)
+        return beat.is_recovering

@@ -2,7 +2,7 @@
 
 The one rule: the uplink remembers nothing. Each upload is asked of `run`, which knows what is acknowledged; so a lost
 answer, a crash of either side or a restart only makes it send the same bytes again, and the backend calls them
-duplicates. Nothing is ever skipped.
+duplicates. Nothing is ever skipped. Entries of older epochs have a loop of their own, which never holds up today's.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 
 
 class JournalUpload:
-    """The single drainer. `poked`: there are new entries; `resumed`: a fork has been resolved."""
+    """The single drainer of today's epoch, or of all `older` ones. `poked`: there are new entries."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class JournalUpload:
         entries_max: int,
         poll_s: float,
         poked: asyncio.Event,
-        resumed: asyncio.Event,
+        older: bool = False,
     ) -> None:
         self._lane = lane
         self._client = client
@@ -46,13 +46,13 @@ class JournalUpload:
         self._entries_max = entries_max
         self._poll_s = poll_s
         self._poked = poked
-        self._resumed = resumed
+        self._older = older
         self._recovered = link.recovery()
 
     async def run(self) -> NoReturn:
         while True:
             self._poked.clear()  # before asking: an entry committed after the answer pokes again
-            upload = await self._lane.next_upload(self._entries_max, UPLOAD_BYTES_MAX)
+            upload = await self._lane.next_upload(self._entries_max, UPLOAD_BYTES_MAX, older=self._older)
             if upload is None:
                 await woken(self._poked, self._poll_s)
             elif pause_s := await self._bring(upload):
@@ -85,15 +85,10 @@ class JournalUpload:
         if refused.problem == "journal_gap" and number is not None and await self._lane.rewind(upload.epoch, number):
             return self._pace.next_s()
         if refused.problem in ("journal_gap", "journal_fork"):
-            await self._forked(upload, number, refused)
+            # Somebody else used this lane's numbers: `run` gives no more of this epoch until people have decided.
+            await self._lane.fork(upload.epoch, number, _head(refused))
             return 0.0
         return self._pace.next_s(REFUSED_PAUSE_S)
-
-    async def _forked(self, upload: Upload, expected: int | None, refused: Refused) -> None:
-        """Somebody else used this lane's numbers: people decide, and `run` says when to go on."""
-        self._resumed.clear()
-        await self._lane.fork(upload.epoch, expected, _head(refused))
-        await self._resumed.wait()
 
 
 def _head(refused: Refused) -> bytes | None:

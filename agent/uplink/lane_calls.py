@@ -9,15 +9,17 @@ from typing import Final
 
 from agent.core.cbor import Value
 from agent.errors import UplinkError
+from agent.uplink.answers import plain_fields
 from agent.uplink.channel import Channel, Handler
 from agent.uplink.lane_side import (
     DocumentKind,
     EntryResult,
+    FoundLater,
+    LaneReport,
     LaneSide,
     LayerFile,
     LenderState,
     LinkState,
-    TimeRequest,
     Upload,
 )
 
@@ -41,9 +43,12 @@ def lane_handlers(lane: LaneSide) -> Mapping[str, Handler]:
         "acknowledged": calls.acknowledged,
         "rewind": calls.rewind,
         "fork": calls.fork,
-        "time_request": calls.time_request,
+        "report": calls.report,
         "signed_time": calls.signed_time,
         "document": calls.document,
+        "exceptions_cursor": calls.exceptions_cursor,
+        "exceptions_found": calls.exceptions_found,
+        "layer_path": calls.layer_path,
         "snapshot_ready": calls.snapshot_ready,
         "recall": calls.recall,
         "link": calls.link,
@@ -63,8 +68,8 @@ class _LaneHandlers:
 
     async def next_upload(self, body: Value) -> Value:
         match body:
-            case [int(entries_max), int(bytes_max)]:
-                upload = await self._lane.next_upload(entries_max, bytes_max)
+            case [int(entries_max), int(bytes_max), bool(older)]:
+                upload = await self._lane.next_upload(entries_max, bytes_max, older=older)
                 if upload is None:
                     return None
                 return [upload.epoch, upload.first, list(upload.entries), upload.signature]
@@ -90,12 +95,12 @@ class _LaneHandlers:
                 return None
         raise Misunderstood("fork")
 
-    async def time_request(self, body: Value) -> Value:
+    async def report(self, body: Value) -> Value:
         match body:
             case str(lender):
-                request = await self._lane.time_request(lender)
-                return [request.nonce, request.queue_depth]
-        raise Misunderstood("time_request")
+                report = await self._lane.report(lender)
+                return [report.nonce, plain_fields(report.facts)]
+        raise Misunderstood("report")
 
     async def signed_time(self, body: Value) -> Value:
         match body:
@@ -108,6 +113,22 @@ class _LaneHandlers:
             case [("keys" | "policy") as kind, str(lender), bytes(data)]:
                 return await self._lane.document(DocumentKind(kind), lender, data)
         raise Misunderstood("document")
+
+    async def exceptions_cursor(self, _: Value) -> Value:
+        return await self._lane.exceptions_cursor()
+
+    async def exceptions_found(self, body: Value) -> Value:
+        match body:
+            case [list(found), str(cursor)]:
+                await self._lane.exceptions_found([_found_later(row) for row in found], cursor)
+                return None
+        raise Misunderstood("exceptions_found")
+
+    async def layer_path(self, body: Value) -> Value:
+        match body:
+            case [str(lender), int(sequence)]:
+                return await self._lane.layer_path(lender, sequence)
+        raise Misunderstood("layer_path")
 
     async def snapshot_ready(self, body: Value) -> Value:
         match body:
@@ -123,7 +144,7 @@ class _LaneHandlers:
 
     async def link(self, body: Value) -> Value:
         match body:
-            case [("up" | "down" | "refused") as state, str(detail)]:
+            case [("up" | "down" | "refused" | "recovering") as state, str(detail)]:
                 await self._lane.link(LinkState(state), detail)
                 return None
         raise Misunderstood("link")
@@ -160,8 +181,8 @@ class RemoteLane:
             raise Misunderstood("lenders")
         return [_lender_state(state) for state in states]
 
-    async def next_upload(self, entries_max: int, bytes_max: int) -> Upload | None:
-        match await self._call("next_upload", [entries_max, bytes_max]):
+    async def next_upload(self, entries_max: int, bytes_max: int, *, older: bool = False) -> Upload | None:
+        match await self._call("next_upload", [entries_max, bytes_max, older]):
             case None:
                 return None
             case [int(epoch), int(first), list(entries), bytes(signature)]:
@@ -179,17 +200,33 @@ class RemoteLane:
     async def fork(self, epoch: int, expected: int | None, head: bytes | None) -> None:
         await self._call("fork", [epoch, expected, head])
 
-    async def time_request(self, lender: str) -> TimeRequest:
-        match await self._call("time_request", lender):
-            case [bytes(nonce), int(queue_depth)]:
-                return TimeRequest(nonce, queue_depth)
-        raise Misunderstood("time_request")
+    async def report(self, lender: str) -> LaneReport:
+        match await self._call("report", lender):
+            case [bytes(nonce), dict(facts)]:
+                return LaneReport(nonce, {str(name): fact for name, fact in facts.items()})
+        raise Misunderstood("report")
 
     async def signed_time(self, lender: str, nonce: bytes, data: bytes) -> bool:
         return await self._asks("signed_time", [lender, nonce, data])
 
     async def document(self, kind: DocumentKind, lender: str, data: bytes) -> bool:
         return await self._asks("document", [str(kind), lender, data])
+
+    async def exceptions_cursor(self) -> str | None:
+        match await self._call("exceptions_cursor"):
+            case (str() | None) as cursor:
+                return cursor
+        raise Misunderstood("exceptions_cursor")
+
+    async def exceptions_found(self, found: Sequence[FoundLater], cursor: str) -> None:
+        rows: list[Value] = [[row.epoch, row.number, row.result, row.reason, row.bearer] for row in found]
+        await self._call("exceptions_found", [rows, cursor])
+
+    async def layer_path(self, lender: str, sequence: int) -> str | None:
+        match await self._call("layer_path", [lender, sequence]):
+            case (str() | None) as path:
+                return path
+        raise Misunderstood("layer_path")
 
     async def snapshot_ready(self, lender: str, sequence: int, layers: Sequence[LayerFile]) -> bool:
         rows: list[Value] = [[layer.sequence, layer.path, layer.sha256] for layer in layers]
@@ -225,6 +262,13 @@ def _result(value: Value) -> EntryResult:
         case [int(number), str(result), (str() | None) as reason]:
             return EntryResult(number, result, reason)
     raise Misunderstood("the result of an entry")
+
+
+def _found_later(value: Value) -> FoundLater:
+    match value:
+        case [int(epoch), int(number), str(result), str(reason), (str() | None) as bearer]:
+            return FoundLater(epoch, number, result, reason, bearer)
+    raise Misunderstood("an exception")
 
 
 def _layer_file(value: Value) -> LayerFile:

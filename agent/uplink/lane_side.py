@@ -4,21 +4,25 @@ The one rule: the uplink decides nothing for the lane. It brings bytes; `run` ju
 positions in the journal, and its answers are final.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 UPLOAD_BYTES_MAX: Final = 4 << 20
 """Entries of one upload in all; base64 makes a third more of them, and a message of the channel holds 8 MiB."""
 
 
 class LinkState(StrEnum):
-    """The link as a sale meets it. `REFUSED`: the backend answers, but refuses this lane; the detail says why."""
+    """The link as a sale meets it. `REFUSED`: the backend answers, but refuses this lane; the detail says why.
+
+    `RECOVERING`: the backend was restored and authorizes nothing until its lanes have reported; sales stand in at once.
+    """
 
     UP = "up"
     DOWN = "down"
     REFUSED = "refused"
+    RECOVERING = "recovering"
 
 
 class DocumentKind(StrEnum):
@@ -67,11 +71,26 @@ class EntryResult:
 
 
 @dataclass(frozen=True, slots=True)
-class TimeRequest:
-    """What a heartbeat carries: 16 random bytes that the signed time must name, and the entries still to be sent."""
+class LaneReport:
+    """What a heartbeat carries: 16 random bytes that the signed time must name, and `facts` by their wire names.
+
+    facts: epoch, number (the lane's head), acknowledged_through, queue_depth (entries of all epochs still to be sent),
+    installed (newest snapshot layer by lender), devices (state by name), versions, clock_offset_s (None: not trusted).
+    """
 
     nonce: bytes
-    queue_depth: int
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class FoundLater:
+    """An entry that the backend's own list of exceptions names. `bearer`: who bears it, if it says so."""
+
+    epoch: int
+    number: int
+    result: str
+    reason: str
+    bearer: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +108,9 @@ class LaneSide(Protocol):
     async def lenders(self) -> Sequence[LenderState]:
         """All lenders of this lane."""
 
-    async def next_upload(self, entries_max: int, bytes_max: int) -> Upload | None:
-        """The first entries after the last acknowledged one; None: all are. One entry is given whatever its size."""
+    async def next_upload(self, entries_max: int, bytes_max: int, *, older: bool = False) -> Upload | None:
+        """The first entries after the last acknowledged one, of today's epoch or of an older one; None: there are none,
+        or the backend has others and people must decide. One entry is given whatever its size."""
 
     async def acknowledged(self, epoch: int, through: int, results: Sequence[EntryResult]) -> None:
         """Durable at the backend up to `through`."""
@@ -99,16 +119,25 @@ class LaneSide(Protocol):
         """The backend expects `expected` next. False: the lane cannot go there, which is a fork."""
 
     async def fork(self, epoch: int, expected: int | None, head: bytes | None) -> None:
-        """The backend has other entries than this lane; nothing is uploaded until `resume_upload`."""
+        """The backend has other entries than this lane, whose head has this hash; no upload of the epoch follows."""
 
-    async def time_request(self, lender: str) -> TimeRequest:
-        """Begin a nonce-bound question for the time."""
+    async def report(self, lender: str) -> LaneReport:
+        """Begin a nonce-bound question for the time, and say how the lane is."""
 
     async def signed_time(self, lender: str, nonce: bytes, data: bytes) -> bool:
         """The answer, a COSE_Sign1; False: not accepted."""
 
     async def document(self, kind: DocumentKind, lender: str, data: bytes) -> bool:
         """A key list or a policy; True: it is in force now, or was before."""
+
+    async def exceptions_cursor(self) -> str | None:
+        """Where the backend's list of exceptions goes on; None: at its beginning."""
+
+    async def exceptions_found(self, found: Sequence[FoundLater], cursor: str) -> None:
+        """A page of that list, kept together with where the next one begins."""
+
+    async def layer_path(self, lender: str, sequence: int) -> str | None:
+        """The file of an installed layer; None: this lane does not have it (any more)."""
 
     async def snapshot_ready(self, lender: str, sequence: int, layers: Sequence[LayerFile]) -> bool:
         """New layers, bottom first; the whole stack ends at `sequence`. True: installed."""

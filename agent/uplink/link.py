@@ -5,17 +5,23 @@ long a sale would wait. That there is no connection at all, every call may say.
 """
 
 import asyncio
+from typing import Final
 
 from agent.uplink.breaker import Breaker, Event, State
-from agent.uplink.faults import BackendFault, NotReached, Refused
+from agent.uplink.faults import BackendFault, Busy, NotReached, Refused
+
+RECOVERING: Final = "recovering"
+"""Problem of a backend that was restored from a backup and has not heard all lanes yet (lease rule 13)."""
 
 
 class Link:
-    """Holds the breaker. `probe_wanted` is set when the heartbeat should look at once."""
+    """Holds the breaker. `probe_wanted` is set when the heartbeat should look at once; `is_recovering` when a sale was
+    told so since the last beat."""
 
     def __init__(self, failures_max: int) -> None:
         self.breaker = Breaker(failures_max)
         self.probe_wanted = asyncio.Event()
+        self.is_recovering = False
         self._wakeable: list[tuple[asyncio.Event, frozenset[str]]] = []
 
     def recovery(self, *topics: str) -> asyncio.Event:
@@ -34,7 +40,14 @@ class Link:
         self._step(Event.PROBE)
 
     def timed(self, fault: BackendFault | None) -> None:
-        """What became of a call that had a sale's budget. A refusal is an answer: the backend is there."""
+        """What became of a call that had a sale's budget. A refusal is an answer: the backend is there.
+
+        So is a backend that says that it is recovering: it answered at once, and the heartbeat tells all sales.
+        """
+        if isinstance(fault, Busy) and fault.problem == RECOVERING:
+            self.is_recovering = True
+            self.probe_wanted.set()
+            return
         if fault is None or isinstance(fault, Refused):
             self._step(Event.SUCCESS)
         else:

@@ -19,6 +19,8 @@ ANSWER_MARGIN_S: Final = 0.05
 """The uplink gives up so much before the budget ends; one that stays silent even then hangs."""
 
 SETTLE_BUDGET_S: Final = 30.0
+CLAIM_BUDGET_S: Final = 10.0
+EPOCH_BUDGET_S: Final = 30.0
 READ_BYTES_MAX: Final = 1 << 20
 """`run` reads documents, never batches: small messages keep the decoder out of the way of a sale."""
 
@@ -88,16 +90,29 @@ class RemoteBackend:
         except answers.Shapeless as error:
             raise UplinkUnavailable("The backend did not answer the settlement.") from error
 
+    async def open_epoch(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """A new epoch for a restored lane. Raises UplinkUnavailable (no answer: ask again, the same way) and
+        BackendRefused."""
+        answer = await self._ask("open_epoch", _fields(body), EPOCH_BUDGET_S)
+        try:
+            return answers.epoch(answer)
+        except answers.Shapeless as error:
+            raise UplinkUnavailable("The backend did not answer the request for a new epoch.") from error
+
+    async def claim(self, text: str) -> dict[str, Any]:
+        """What the backend makes of the code of a slip. Raises UplinkUnavailable (no answer: send it again, it counts
+        once) and BackendRefused."""
+        answer = await self._ask("claim", text, CLAIM_BUDGET_S)
+        try:
+            return answers.claim(answer)
+        except answers.Shapeless as error:
+            raise UplinkUnavailable("The backend did not answer the claim.") from error
+
     def poke(self) -> None:
         """There are new entries: upload now. Free to call for every entry."""
         if self._channel is not None and not self._poked:
             self._poked = True
             self._channel.tell("poke")
-
-    def resume_upload(self) -> None:
-        """A fork has been resolved: upload again."""
-        if self._channel is not None:
-            self._channel.tell("resume_upload")
 
     async def _ask(self, kind: str, body: Value, budget_s: float) -> Value:
         """The answer, or None for an unknown outcome. Raises UplinkUnavailable and BackendRefused."""
@@ -116,7 +131,7 @@ class RemoteBackend:
 
     async def _on_link(self, body: Value) -> Value:
         match body:
-            case [("up" | "down" | "refused") as state, _]:
+            case [("up" | "down" | "refused" | "recovering") as state, _]:
                 self._link = LinkState(state)
         return await self._lane_handlers["link"](body)
 

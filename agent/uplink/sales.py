@@ -1,4 +1,4 @@
-"""Online questions of a sale, answered for `run`: authorize, inquire, settle.
+"""Online questions of `run`: authorize and inquire for a sale, settle for a day, open_epoch for a restored lane.
 
 The one rule: the reply says "not_sent" only if no byte of any try left this machine. It is [what, ...] with what one of
 answer, not_sent, unknown, refused (read by remote.py).
@@ -33,6 +33,8 @@ class Sales:
             "authorize": self.authorize,
             "inquire": self.inquire,
             "settle": self.settle,
+            "claim": self.claim,
+            "open_epoch": self.open_epoch,
         }
 
     async def authorize(self, body: Value) -> Value:
@@ -56,6 +58,21 @@ class Sales:
                 fields = {str(name): value for name, value in request.items()}
                 return await _outcome(self._client.settle(fields, budget_ms / 1000), self._link.untimed)
         raise Misunderstood("settle")
+
+    async def open_epoch(self, body: Value) -> Value:
+        """A person waits for it, and it may be repeated: not under the breaker either."""
+        match body:
+            case [int(budget_ms), dict(request)]:
+                fields = {str(name): value for name, value in request.items()}
+                return await _outcome(self._client.open_epoch(fields, budget_ms / 1000), self._link.untimed)
+        raise Misunderstood("open_epoch")
+
+    async def claim(self, body: Value) -> Value:
+        """A slip's claim; the backend takes it once, so it may be repeated."""
+        match body:
+            case [int(budget_ms), str(text)]:
+                return await _outcome(self._client.claim(text, budget_ms / 1000), self._link.untimed)
+        raise Misunderstood("claim")
 
     def _key(self, request: Mapping[str, Value]) -> str:
         match request:

@@ -13,16 +13,18 @@ from agent.core.forwarding import (
     EntryState,
     ForwardingRefused,
     next_state,
+    state_after,
 )
 
 S, E = EntryState, EntryEvent
-# One row a state; what send, acknowledge, dispute, park, rewind make of it. None: refused.
+# One row a state; what send, acknowledge, dispute, park, quarantine, rewind make of it. None: refused.
 LIFE: dict[EntryState, tuple[EntryState | None, ...]] = {
-    S.STORED: (S.SENT, None, None, None, None),
-    S.SENT: (S.SENT, S.ACKNOWLEDGED, S.DISPUTED, S.PARKED, S.STORED),
-    S.ACKNOWLEDGED: (None, None, None, None, S.STORED),
-    S.DISPUTED: (None, None, None, None, None),
-    S.PARKED: (None, None, None, None, None),
+    S.STORED: (S.SENT, None, None, None, None, None),
+    S.SENT: (S.SENT, S.ACKNOWLEDGED, S.DISPUTED, S.PARKED, S.QUARANTINED, S.STORED),
+    S.ACKNOWLEDGED: (None, None, None, None, None, S.STORED),
+    S.DISPUTED: (None, None, None, None, None, None),
+    S.PARKED: (None, None, None, None, None, None),
+    S.QUARANTINED: (None, None, None, None, None, None),
 }
 
 
@@ -37,7 +39,11 @@ def test_every_event_has_an_answer_in_every_state(state: EntryState, event: Entr
 
 
 def test_each_result_of_the_backend_is_an_event_that_a_sent_entry_takes() -> None:
-    assert {next_state(S.SENT, event) for event in RESULT_EVENTS.values()} == {S.ACKNOWLEDGED, S.DISPUTED, S.PARKED}
+    assert {state_after(result) for result in RESULT_EVENTS} == {S.ACKNOWLEDGED, S.DISPUTED, S.PARKED, S.QUARANTINED}
+
+
+def test_a_result_that_this_version_does_not_know_is_kept_as_it_is() -> None:
+    assert state_after("set_aside_by_a_later_backend") == "set_aside_by_a_later_backend"
 
 
 numbers = st.integers(0, 30)

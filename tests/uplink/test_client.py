@@ -258,14 +258,14 @@ def test_the_request_says_what_the_wire_demands() -> None:
 
 
 JOURNAL = {
-    "unknown_result": {"acknowledged_through": 1, "results": [{"number": 1, "result": "swallowed"}]},
+    "result_without_a_number": {"acknowledged_through": 1, "results": [{"result": "accepted"}]},
     "no_results": {"acknowledged_through": 1},
     "through_is_text": {"acknowledged_through": "1", "results": []},
 }
 
 
 @pytest.mark.parametrize("body", JOURNAL.values(), ids=JOURNAL.keys())
-def test_an_upload_is_acknowledged_in_words_that_this_version_knows_or_not_at_all(body: object) -> None:
+def test_an_upload_is_acknowledged_in_the_agreed_shape_or_not_at_all(body: object) -> None:
     upload = Upload(1, 1, (b"entry",), b"signature")
     assert isinstance(
         outcome(answering(httpx.Response(200, json=body)), lambda c: c.journal("lane-1", upload)), NoAnswer
@@ -274,7 +274,7 @@ def test_an_upload_is_acknowledged_in_words_that_this_version_knows_or_not_at_al
 
 @pytest.mark.parametrize("time", ["", "a", "!!!!", "AA==AA", "AA AA", "店", 5, None])
 def test_binary_that_is_not_base64url_is_no_answer(time: object) -> None:
-    beat: Any = lambda c: c.heartbeat("shoplend", bytes(16), 0, 1)  # noqa: E731
+    beat: Any = lambda c: c.heartbeat("shoplend", bytes(16), {}, 1)  # noqa: E731
     assert isinstance(outcome(answering(httpx.Response(200, json={"time": time})), beat), NoAnswer)
 
 

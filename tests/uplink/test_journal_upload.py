@@ -20,11 +20,11 @@ class Forwarding:
 
     def __init__(self, entries: int = 0, batch_max: int = 10, poll_s: float = 15) -> None:
         self.lane, self.server, self.link = Lane(), Server(), Link(3)
-        self.poked, self.resumed = asyncio.Event(), asyncio.Event()
+        self.poked = asyncio.Event()
         self.record(entries)
         self.upload = JournalUpload(
             self.lane, client_of(self.server), self.link, pace(),
-            lane_id="lane-1", entries_max=batch_max, poll_s=poll_s, poked=self.poked, resumed=self.resumed,
+            lane_id="lane-1", entries_max=batch_max, poll_s=poll_s, poked=self.poked,
         )  # fmt: skip
 
     def record(self, entries: int) -> None:
@@ -76,7 +76,7 @@ def test_an_uploader_that_crashes_at_any_moment_is_replaced_without_loss_or_doub
         while not world.is_done():
             world.upload = JournalUpload(
                 world.lane, client_of(slow), world.link, pace(),
-                lane_id="lane-1", entries_max=7, poll_s=15, poked=world.poked, resumed=world.resumed,
+                lane_id="lane-1", entries_max=7, poll_s=15, poked=world.poked,
             )  # fmt: skip
             with running(world.upload.run()):
                 await asyncio.sleep(rng.random() * 4)
@@ -218,7 +218,7 @@ def test_a_fork_stops_the_upload_until_people_have_decided() -> None:
             assert len(world.server.seen) == requests
             assert world.lane.forks == [(1, 3, b"h" * 32)]
             world.server.stored = [b"entry 1"]
-            world.resumed.set()
+            world.lane.forks.clear()
             await until(world.is_done)
         assert world.server.stored == world.lane.entries
 

@@ -130,7 +130,7 @@ def test_entries_arrive_exactly_once_while_uplink_and_agent_and_network_die_at_r
 
 def test_a_loop_that_fails_for_good_leaves_the_others_and_the_sales_alone() -> None:
     class Broken(Lane):
-        async def next_upload(self, entries_max: int, bytes_max: int) -> Any:
+        async def next_upload(self, entries_max: int, bytes_max: int, *, older: bool = False) -> Any:
             raise LedgerUnavailable("the disk is gone")
 
     async def test() -> None:
@@ -189,7 +189,8 @@ def test_after_a_fork_the_agent_says_when_to_go_on() -> None:
             await asyncio.sleep(100)
             assert len(system.lane.forks) == 1
             system.server.stored = []
-            system.backend.resume_upload()
+            system.lane.forks.clear()
+            system.backend.poke()
             await until(system.is_done)
 
     run(test())
@@ -200,7 +201,7 @@ def test_an_agent_of_another_version_is_no_crash() -> None:
         return ["from", {"the": "future"}]
 
     async def test() -> None:
-        kinds = ("lenders", "next_upload", "time_request", "signed_time", "document", "snapshot_ready", "link")
+        kinds = ("lenders", "next_upload", "report", "signed_time", "document", "snapshot_ready", "link")
         connected = 0
 
         async def connect(handlers: Mapping[str, Handler]) -> Channel:

@@ -250,7 +250,7 @@ def test_a_poke_is_sent_once_until_the_uplink_asks_for_entries() -> None:
             for _ in range(100):
                 backend.poke()
             await until(lambda: len(pokes) == 1)
-            await there.call("next_upload", [500, 1 << 20], 1)
+            await there.call("next_upload", [500, 1 << 20, False], 1)
             backend.poke()
             await until(lambda: len(pokes) == 2)
 
