@@ -11,7 +11,7 @@ from typing import Final
 from agent.core import cbor
 from agent.core.cose import PublicKey
 from agent.core.journal import GENESIS_HASH, Head
-from backend.database import load, selecting
+from backend.database import load, rows, selecting
 from backend.problems import Problem
 from backend.schema import Journal, Lane
 
@@ -69,6 +69,13 @@ def open_journal(lane: str, epoch: int, key: PublicKey) -> Journal:
     return Journal.create(
         lane=lane, epoch=epoch, journal_key=cbor.encode(key.to_cose_key()), hash=GENESIS_HASH, state=OPEN
     )
+
+
+def in_service() -> list[str]:
+    """The lanes whose device may act for them: who else is told nothing needs nothing."""
+    current = (Journal.lane == Lane.lane) & (Journal.epoch == Lane.epoch)
+    found = rows(Lane.select(Lane.lane).join(Journal, on=current).where(Journal.state == OPEN).order_by(Lane.lane))
+    return [lane for (lane,) in found]
 
 
 def set_state(lane: str, epoch: int, state: str) -> None:

@@ -15,7 +15,7 @@ from typing import Any, Final
 from peewee import Database
 
 from agent.core.journal import Entry, JournalError, open_entry
-from backend import holds, lanes, postings
+from backend import holds, lanes, postings, recovery
 from backend.database import change, compiled, fetch, grouped, rows, transact
 from backend.holds import Attempt
 from backend.postings import Books, Result
@@ -71,8 +71,10 @@ def post_pending(database: Database, books: Books, *, entries_max: int) -> int:
 
 def post_journal(database: Database, lane: str, epoch: int, books: Books, *, entries_max: int) -> int:
     """Post the next entries of one journal; how many there were. Ends early where an entry is missing (see ``audit``),
-    or where another process posts the same journal."""
+    or where another process posts the same journal; not at all while the leases may be missing that it spends from."""
     posted = 0
+    if recovery.holds_back(lane):
+        return 0
     while posted < entries_max:
         row = lanes.journal(lane, epoch)
         last = min(row.number, row.posted_number + min(CHUNK_ENTRIES, entries_max - posted))

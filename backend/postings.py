@@ -14,9 +14,10 @@ from agent.core.authorization import HoldEvent, HoldRefused, HoldState, event_of
 from agent.core.journal import Entry, Kind
 from agent.core.money import MINOR_MAX
 from backend import accounts, allowances, authorizations, holds, lanes, snapshots
+from backend.database import load, selecting
 from backend.holds import Attempt
 from backend.lenders import Lender
-from backend.schema import Account, CapUse, Hold
+from backend.schema import Account, CapUse, Claim, Hold
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,11 @@ REFUND: Final = "refund"
 
 MALFORMED: Final = Result("parked", "entry_malformed")
 """Of an entry that has its place in the chain, and bytes that are no entry."""
+
+
+_FIND_CLAIM: Final = selecting(
+    Claim, Claim.lane == "", Claim.lender == "", Claim.sale_id == "", Claim.attempt == 0
+)  # fmt: skip
 
 
 class _Parked(Exception):
@@ -87,6 +93,8 @@ def _sale(entry: Entry, books: Books) -> Result:
     try:
         state = next_state(HoldState(hold.state), facts.event)
     except HoldRefused as refused:
+        if facts.event is HoldEvent.APPROVE and is_claimed(key):
+            return Result("disputed", "claimed_before", facts.account)
         if facts.event is HoldEvent.REVERSE:
             holds.undo_online(hold)
         raise _Parked(f"hold_{refused.state}") from None
@@ -302,6 +310,11 @@ def _delta(entry: Entry) -> int:
     if abs(delta) > MINOR_MAX:
         raise _Parked("body_malformed")
     return delta
+
+
+def is_claimed(key: Attempt) -> bool:
+    """Whether a slip told of this attempt before the journal did (lease rule 17)."""
+    return load(Claim, _FIND_CLAIM, key.lane, key.lender, key.sale_id, key.attempt) is not None
 
 
 def attempt_of(entry: Entry) -> Attempt | None:

@@ -22,7 +22,7 @@ from backend import accounts, allowances, lanes, recalls
 from backend.database import grouped, inserting, put, rows, transact
 from backend.lenders import Lender
 from backend.problems import Problem
-from backend.schema import Account, Cutting, Lane, LeaseGrant, SnapshotLayer
+from backend.schema import Account, Cutting, Lane, LayerReport, LeaseGrant, SnapshotLayer
 
 DAY_S: Final = 24 * 3600
 
@@ -102,7 +102,7 @@ def begin(lane: str, lender: Lender, *, is_base: bool, now_s: int) -> Cut | None
     """
     row = lanes.find(lane)
     applied_number = lanes.journal(lane, row.epoch).posted_number
-    layers, newest = stack(lane, lender.lender), _newest(lane, lender.lender)
+    layers, newest = stack(lane, lender.lender), max(newest_stored(lane, lender.lender), _reported(lane, lender.lender))
     begun = Cutting.get_or_none(Cutting.lane == lane, Cutting.lender == lender.lender)
     left = begun if begun and begun.sequence > newest else None
     if left and now_s < left.begun_at + CUTTING_MAX_S:
@@ -166,10 +166,16 @@ def exists(lane: str, lender: str, sequence: int) -> bool:
     return 0 < sequence < 2**53 and _find(lane, lender, sequence) is not None
 
 
-def _newest(lane: str, lender: str) -> int:
-    """The highest sequence ever used, in whatever epoch; 0 if none."""
+def newest_stored(lane: str, lender: str) -> int:
+    """The highest sequence of a layer that is stored here, in whatever epoch; 0 if none."""
     mine = (SnapshotLayer.lane == lane) & (SnapshotLayer.lender == lender)
     return SnapshotLayer.select(fn.MAX(SnapshotLayer.sequence)).where(mine).scalar() or 0
+
+
+def _reported(lane: str, lender: str) -> int:
+    """The highest sequence that the lane itself has told of; a restored backend may have forgotten it."""
+    mine = (LayerReport.lane == lane) & (LayerReport.lender == lender)
+    return LayerReport.select(fn.MAX(LayerReport.sequence)).where(mine).scalar() or 0
 
 
 def layer_bytes(lane: str, lender: str, sequence: int) -> bytes:

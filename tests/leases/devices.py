@@ -1,0 +1,69 @@
+"""What happens to a lane's device: its disk goes back in time, it is replaced, it hears of a new epoch."""
+
+import json
+from typing import Any
+
+from agent.core import cbor
+from agent.core.cose import SigningKey
+from agent.core.journal import Head
+from backend.enrollment import NewLane, create_code
+from backend.identity import LaneName
+from backend.wire import Enrollment, Heartbeat, NewEpoch, b64url, read
+from tests.backend.lanes import AUTHORITY, LENDER, PaperLane, Shop
+from tests.backend.test_enrollment import csr
+
+NEXT_KEY = SigningKey.from_seed("p256", b"n" * 32)
+
+
+def restore(lane: PaperLane, number: int) -> None:
+    """The lane's disk is as it was after entry ``number``: an old copy of the ledger was played back."""
+    lane.entries = lane.entries[:number]
+    last = lane.entries[-1] if lane.entries else None
+    head = Head(lane.name, lane.head.epoch)
+    lane.head = Head(lane.name, lane.head.epoch, number, last.hash, last.entry.lease_horizon) if last else head
+    lane.spends = [spend for spend in lane.spends if spend[1].number <= number]
+    lane.sent = min(lane.sent, number)
+    lane.open_debits = {}
+
+
+def begin(lane: PaperLane, epoch: int, key: SigningKey | None = None) -> None:
+    """The lane starts over with an empty journal, and without any lease."""
+    lane.head, lane.entries, lane.sent, lane.sequence = Head(lane.name, epoch), [], 0, 0
+    lane.records, lane.spends, lane.open_debits = {}, [], {}
+    lane.key = key or lane.key
+
+
+def confirm_restored(shop: Shop, lane: PaperLane) -> dict[str, Any]:
+    """The operator at the lane confirms; the backend's answer."""
+    head = lane.head
+    asked = {"lane": lane.name, "epoch": head.epoch, "reason": "restored", "number": head.number}
+    raw = json.dumps(asked | {"hash": b64url(head.hash)}).encode()
+    answer: dict[str, Any] = json.loads(shop.backend.start_epoch(read(NewEpoch, raw), raw, lane.name))
+    return answer
+
+
+def replace(shop: Shop, lane: PaperLane, *, compromised: bool = False, key: SigningKey = NEXT_KEY) -> dict[str, Any]:
+    """Another device takes the lane's place, by the operator's code; the backend's answer to it."""
+    place = NewLane(lane.name, "store-1", "merchant-1", "示例超市", "5411", "CNY")
+    code = create_code(
+        place,
+        AUTHORITY,
+        now_s=shop.clock.now_s,
+        randomness=shop.chance.randbytes,
+        replace=True,
+        compromised=compromised,
+    )
+    body = {"code": code, "csr": csr(), "journal_key": b64url(cbor.encode(key.public.to_cose_key()))}
+    answer: dict[str, Any] = json.loads(shop.backend.enroll(read(Enrollment, json.dumps(body).encode())))
+    return answer
+
+
+def heartbeat(shop: Shop, lane: PaperLane) -> list[dict[str, Any]]:
+    """The lane tells of itself; the layers that the backend wants."""
+    beat = {"lender": LENDER, "nonce": b64url(bytes(16)), "epoch": lane.head.epoch, "number": lane.head.number}
+    beat |= {"acknowledged_through": lane.sent, "installed": {LENDER: lane.sequence}}
+    name = LaneName(lane.name, "merchant-1", "store-1")
+    wanted: list[dict[str, Any]] = json.loads(shop.backend.hear(read(Heartbeat, json.dumps(beat).encode()), name))[
+        "layers_wanted"
+    ]
+    return wanted
