@@ -15,7 +15,7 @@ from agent.conformance.enrollment import Applicant
 from agent.conformance.exchange import Broken, Skipped
 from agent.conformance.kit import HookFailed, Kit, Phone
 from agent.conformance.lane import Lane, Lease
-from agent.conformance.line import Line, pinned
+from agent.conformance.line import Line, pinned, with_certificate
 from agent.conformance.snapshot import Installed
 
 T = TypeVar("T")
@@ -27,7 +27,7 @@ class World:
 
     def __init__(self, url: str, kit: Kit) -> None:
         self.url, self.kit = url, kit
-        self._codes, self._phones = list(kit.codes), list(kit.phones)
+        self._codes, self._phones = list(kit.codes), list(kit.phones[:-1])
         self._pool: list[Lane] = []
         self._lent: list[tuple[Lane, bool]] = []
         self._opened: list[Line] = []
@@ -76,8 +76,6 @@ class World:
 
     def line_of(self, certificate_pem: str, key_pem: str) -> Line:
         """A line with a certificate of its own."""
-        from agent.conformance.line import with_certificate
-
         return self._keep(Line(self.url, with_certificate(pinned(self.ca_pem), certificate_pem, key_pem)))
 
     def spoil(self, lane: Lane) -> None:
@@ -105,6 +103,10 @@ class World:
         if not self._phones:
             raise Skipped("the kit has no phone left")
         return self._phones.pop(0)
+
+    def bystander(self) -> Phone:
+        """The phone of a question that is refused, or of an entry that moves nothing: it may serve again and again."""
+        return self.kit.phones[-1]
 
     def leasing_lane(self) -> Lane:
         """A lane with a snapshot in force, journaled as installed."""

@@ -16,42 +16,51 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
-
-import uvicorn
+from unittest import mock
 
 from agent.conformance import kit as kits
 from agent.conformance.kit import Kit
-from backend import access, accounts, allowances, enrollment, recalls
-from backend.api import create_app
+from backend import access, accounts, allowances, enrollment, lenders, recalls, recovery, server
 from backend.compose import Backend, compose
 from backend.conformance_kit import LEASE_MINOR, make_kit
 from backend.database import open_database, transaction
 from backend.demo_data import DEMO_LENDER, DEMO_NAME
 from backend.identity import Authority
 from backend.schema import Lane
-from backend.server import LaneProtocol, tls_context
 from backend.snapshots import Plan
 
 REFRESH_S = 0.3
 START_WAIT_S = 20
+SERVER = server._Server
 Wrap = Callable[[Any], Any]
 
 
-class _Server(uvicorn.Server):
+class _InThread(SERVER):
+    """A thread that is not the main one gets no signals; it is told to end."""
+
+    running: _InThread | None = None
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        type(self).running = self
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        yield  # a thread that is not the main one gets no signals
+        yield
 
 
 class Served:
-    """A backend with one lender, listening on a free port of loopback."""
+    """A backend with one lender, listening on a free port of loopback. ``wrap`` is put around the application, and
+    ``before_restart`` is done to the closed database."""
 
-    def __init__(self, directory: Path, *, wrap: Wrap = lambda app: app) -> None:
-        self._directory, self._wrap = directory, wrap
+    def __init__(self, directory: Path, wrap: Wrap, before_restart: Callable[[Path], None]) -> None:
+        self._directory, self._wrap, self._before_restart = directory, wrap, before_restart
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ready: Future[Kit] = Future()
+        self._is_ending = False
         self._thread = threading.Thread(target=self._run, daemon=True)
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -65,21 +74,36 @@ class Served:
         """Raises whatever kept it from starting."""
         self._thread.start()
         kit = self._ready.result(START_WAIT_S)
+        self._listening()
+        return kit
+
+    def stop(self) -> None:
+        self._is_ending = True
+        if _InThread.running is not None:
+            _InThread.running.should_exit = True
+        self._thread.join(START_WAIT_S)
+
+    def _listening(self) -> None:
         deadline = time.monotonic() + START_WAIT_S
         while time.monotonic() < deadline:
             with contextlib.suppress(OSError):
                 socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
-                return kit
+                return
             time.sleep(0.05)
         raise TimeoutError("the backend does not listen")
 
-    def stop(self) -> None:
-        self._server.should_exit = True
-        self._thread.join(20)
-
     def _run(self) -> None:
+        create_app = server.create_app
+
+        def wrapped(backend: Backend) -> Any:
+            app = create_app(backend)
+            around = self._wrap(app)
+            around.state = app.state
+            return around
+
         try:
-            asyncio.run(self._serve())
+            with mock.patch.multiple(server, _Server=_InThread, create_app=wrapped):
+                asyncio.run(self._serve())
         except BaseException as error:
             if not self._ready.done():
                 self._ready.set_exception(error)
@@ -87,47 +111,42 @@ class Served:
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self.backend = self._open()
-        app = create_app(self.backend)
-        config = uvicorn.Config(
-            self._wrap(app), host="127.0.0.1", port=self.port, http=LaneProtocol, loop="asyncio", ws="none",
-            lifespan="off", log_level="critical", access_log=False,
-            ssl_context_factory=lambda _config, _default: tls_context(self._directory),
-        )  # fmt: skip
-        self._server = _Server(config)
-        raw = make_kit(self.backend, lender=DEMO_LENDER, prefix="cf", lanes=90, phones=110)
-        path = self._directory / "kit.json"
-        path.write_text(json.dumps(raw))
-        prepared = kits.load(path)
-        self._ready.set_result(
-            Kit(**{name: getattr(prepared, name) for name in Kit.__slots__ if name != "hooks"}, hooks=self._hooks())
-        )
-        refresh = asyncio.create_task(self._refresh(app.state.hub))
-        await self._server.serve()
-        refresh.cancel()
-        app.state.hub.close()
-        self.backend.database.close()
+        authority = self._found()
+        while not self._is_ending:
+            self.backend = self._open(authority)
+            if not self._ready.done():
+                self._ready.set_result(self._kit())
+            await server.serve(self.backend, self._directory, "127.0.0.1", self.port, refresh_s=REFRESH_S)
+            self.backend.database.close()
+            self._before_restart(self._directory / "backend.db")
 
-    def _open(self) -> Backend:
+    def _found(self) -> Authority:
         authority = Authority.create(int(time.time()))
         key, certificate = authority.issue_server(["localhost", "127.0.0.1"], int(time.time()))
         for name, data in (("ca.crt", authority.certificate_pem), ("server.key", key), ("server.crt", certificate)):
             (self._directory / name).write_bytes(data)
         database = open_database(str(self._directory / "backend.db"))
-        from backend import lenders
-
         with transaction(database):
             lenders.create(DEMO_LENDER, DEMO_NAME, "CNY", now_s=int(time.time()), randomness=secrets.token_bytes)
-        return compose(
-            database, clock=lambda: int(time.time()), randomness=secrets.token_bytes, authority=authority,
-            plan=Plan(LEASE_MINOR),
-        )  # fmt: skip
+        database.close()
+        return authority
 
-    async def _refresh(self, hub: Any) -> None:
-        while True:
-            if self.backend.refresh_snapshots():
-                hub.wake()
-            await asyncio.sleep(REFRESH_S)
+    def _open(self, authority: Authority) -> Backend:
+        database = open_database(str(self._directory / "backend.db"))
+        return compose(
+            database,
+            clock=lambda: int(time.time()),
+            randomness=secrets.token_bytes,
+            authority=authority,
+            plan=Plan(LEASE_MINOR),
+        )
+
+    def _kit(self) -> Kit:
+        path = self._directory / "kit.json"
+        path.write_text(json.dumps(make_kit(self.backend, lender=DEMO_LENDER, prefix="cf", lanes=90, phones=90)))
+        prepared = kits.load(path)
+        members = {field.name: getattr(prepared, field.name) for field in fields(Kit)}
+        return Kit(**(members | {"hooks": self._hooks()}))
 
     # --- what the operator does ------------------------------------------------------------------------------------
     def _hooks(self) -> dict[str, Callable[..., str]]:
@@ -147,8 +166,19 @@ class Served:
             "replace_lane": self._replace,
             "set_limit": self._set_limit,
             "recall": self._recall,
+            "restored": self._restored,
         }
-        return {name: on_loop(act) for name, act in acts.items()}
+        return {"restart": self._restart, **{name: on_loop(act) for name, act in acts.items()}}
+
+    def _restart(self) -> str:
+        before = _InThread.running
+        assert before is not None
+        before.should_exit = True
+        deadline = time.monotonic() + START_WAIT_S
+        while _InThread.running is before and time.monotonic() < deadline:
+            time.sleep(0.05)
+        self._listening()
+        return ""
 
     def _revoke(self, lane: str) -> None:
         access.revoke(lane, compromised=True)
@@ -172,12 +202,17 @@ class Served:
             lender, reason="conformance", now_s=self.backend.clock(), lane=lane, account=bytes.fromhex(account)
         )
 
+    def _restored(self) -> None:
+        recovery.begin("an operator says so", now_s=self.backend.clock())
+
 
 @contextmanager
-def serving(directory: Path, *, wrap: Wrap = lambda app: app) -> Iterator[tuple[str, Kit]]:
+def serving(
+    directory: Path, *, wrap: Wrap = lambda app: app, before_restart: Callable[[Path], None] = lambda _path: None
+) -> Iterator[tuple[str, Kit]]:
     """The address and a kit of a backend that is there as long as the context."""
     logging.getLogger("counterfoil.backend").setLevel(logging.CRITICAL)
-    served = Served(directory, wrap=wrap)
+    served = Served(directory, wrap, before_restart)
     kit = served.start()
     try:
         yield served.url, kit

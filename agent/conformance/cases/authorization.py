@@ -85,7 +85,7 @@ def conflict(world: World) -> None:
 
 @GROUP.case("A-04", "a key that does not belong to the body is refused, and so is none")
 def key(world: World) -> None:
-    lane, phone = world.lane(), world.phone()
+    lane, phone = world.lane(), world.bystander()
     body = lane.request(phone, 100, lane.new_sale())
     good = lane.key_of(body)
     for wrong in (good + "0", good.upper(), good.replace(lane.name, "another-lane"), "x"):
@@ -124,14 +124,14 @@ def other_lane(world: World) -> None:
 
 @GROUP.case("A-08", "what is beyond the limit is declined with 51, as an answer")
 def over_limit(world: World) -> None:
-    lane, phone = world.lane(), world.phone()
+    lane, phone = world.lane(), world.bystander()
     _, exchange = _first(lane, phone, phone.limit_minor + 1)
     _declined(exchange, "51", "limit_exceeded")
 
 
 @GROUP.case("A-09", "a pass past its time is declined with 54, by the backend's own clock")
 def stale(world: World) -> None:
-    lane, phone = world.lane(), world.phone()
+    lane, phone = world.lane(), world.bystander()
     old = phone.show_pass(now_s=int(time.time()) - 7_200, cti=os.urandom(8))
     _, exchange = _first(lane, phone, **{"pass": old})
     _declined(exchange, "54", "pass.proof_stale")
@@ -139,7 +139,7 @@ def stale(world: World) -> None:
 
 @GROUP.case("A-09", "a pass from the future is declined with 54")
 def future(world: World) -> None:
-    lane, phone = world.lane(), world.phone()
+    lane, phone = world.lane(), world.bystander()
     early = phone.show_pass(now_s=int(time.time()) + 7_200, cti=os.urandom(8))
     _, exchange = _first(lane, phone, **{"pass": early})
     _declined(exchange, "54", "pass.proof_from_future")
@@ -147,7 +147,7 @@ def future(world: World) -> None:
 
 @GROUP.case("A-10", "what is no pass is declined with 12")
 def no_pass(world: World) -> None:
-    lane, phone = world.lane(), world.phone()
+    lane, phone = world.lane(), world.bystander()
     for text in ("", "aGVsbG8=", "…", "A" * 600, "https://pay.example/1"):
         _, exchange = _first(lane, phone, **{"pass": text})
         _declined(exchange, "12")
@@ -155,7 +155,7 @@ def no_pass(world: World) -> None:
 
 @GROUP.case("A-11", "a proof by another key is declined with 59")
 def forged_proof(world: World) -> None:
-    lane, phone = world.lane(), world.phone()
+    lane, phone = world.lane(), world.bystander()
     thief = SigningKey.from_seed("p256", os.urandom(32))
     proof = credit_pass.Proof(int(time.time()), os.urandom(8), True)
     code = credit_pass.assemble(phone.credential, credit_pass.issue_proof(phone.credential, proof, thief))
@@ -165,7 +165,7 @@ def forged_proof(world: World) -> None:
 
 @GROUP.case("A-11", "a credential that the lender did not sign is declined")
 def forged_credential(world: World) -> None:
-    lane, phone = world.lane(), world.phone()
+    lane, phone = world.lane(), world.bystander()
     forger, now_s = SigningKey.from_seed("ed25519", os.urandom(32)), int(time.time())
     false = credit_pass.Credential(phone.lender, phone.account, now_s - 60, now_s + 3600, phone.key.public)
     df01 = credit_pass.issue_credential(false, forger)
@@ -177,7 +177,7 @@ def forged_credential(world: World) -> None:
 
 @GROUP.case("A-12", "another currency is declined with 12")
 def currency(world: World) -> None:
-    lane, phone = world.lane(), world.phone()
+    lane, phone = world.lane(), world.bystander()
     _, exchange = _first(lane, phone, amount={"minor": 100, "currency": "XTS"})
     _declined(exchange, "12", "currency_mismatch")
 
@@ -225,7 +225,7 @@ def same_sale(world: World) -> None:
 
 @GROUP.case("A-17", "a request that arrives after the lane's own decline finds a tombstone")
 def after_decline(world: World) -> None:
-    lane, phone = world.lane(), world.phone()
+    lane, phone = world.lane(), world.bystander()
     sale_id = lane.new_sale()
     lane.intend(phone, 100, sale_id)
     body = lane.request(phone, 100, sale_id)
@@ -248,7 +248,7 @@ def after_stand_in(world: World) -> None:
 
 @GROUP.case("A-18", "a reversal of an attempt that nobody asked for leaves a tombstone too")
 def after_reversal(world: World) -> None:
-    lane, phone = world.lane(), world.phone()
+    lane, phone = world.lane(), world.bystander()
     sale_id = lane.new_sale()
     body = lane.request(phone, 100, sale_id)
     lane.reverse(phone, 100, sale_id)
@@ -268,13 +268,13 @@ def second_attempt(world: World) -> None:
 
 @GROUP.case("A-20", "an epoch that is not the lane's is refused")
 def other_epoch(world: World) -> None:
-    lane, phone = world.lane(), world.phone()
+    lane, phone = world.lane(), world.bystander()
     lane.ask(lane.request(phone, 100, lane.new_sale(), epoch=lane.head.epoch + 7)).problem(409, "epoch_unknown")
 
 
 @GROUP.case("A-21", "a lender that is not served here is not found")
 def other_lender(world: World) -> None:
-    lane, phone = world.lane(), world.phone()
+    lane, phone = world.lane(), world.bystander()
     lane.ask(lane.request(phone, 100, lane.new_sale(), lender="nobody")).problem(404, "lender_unknown")
 
 

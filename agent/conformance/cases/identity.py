@@ -180,7 +180,7 @@ def _everything_else(world: World, lane: Lane, problem: str, line: Line | None =
     line.post("/v1/heartbeat", beat).problem(403, problem)
     line.get(f"/v1/keys?lender={world.lender}").problem(403, problem)
     line.get(f"/v1/snapshot?lender={world.lender}").problem(403, problem)
-    body = lane.request(world.phone(), 100, lane.new_sale())
+    body = lane.request(world.bystander(), 100, lane.new_sale())
     line.post("/v1/authorizations", body, Idempotency_Key=lane.key_of(body)).problem(403, problem)
 
 

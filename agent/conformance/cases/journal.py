@@ -363,7 +363,7 @@ def _settlement(lane: Lane, lender: str, last_number: int) -> dict[str, object]:
 
 @GROUP.case("J-22", "a lender that is not served here parks the entry")
 def other_lender(world: World) -> None:
-    lane, phone = world.lane(), world.phone()
+    lane, phone = world.lane(), world.bystander()
     body = lane.facts(phone, 100, funding="cap", lease=None) | lane.decided()
     lane.write("authorization", body, lender="nobody", sale_id=lane.new_sale())
     row = lane.send()[-1]

@@ -96,6 +96,17 @@ def other_epochs(world: World) -> None:
     _ask_epoch(lane, reason="bored").problem(400, "malformed")
 
 
+@GROUP.case("R-08", "a layer that the backend has is taken again, and one that its lender did not sign is refused")
+def layer_again(world: World) -> None:
+    lane = world.leasing_lane()
+    top = world.installed(lane)
+    path, data = f"/v1/snapshot/{world.lender}/{top.sequence}", top.files[-1]
+    lane.line.ask("PUT", path, content=data).is_(204)
+    forged = bytearray(data)
+    forged[-1] ^= 1
+    lane.line.ask("PUT", f"/v1/snapshot/{world.lender}/{top.sequence + 90_000}", content=bytes(forged)).is_(422)
+
+
 @GROUP.case("R-06", "a restored backend says that it is recovering and grants nothing", needs=("restored",))
 def restored(world: World) -> None:
     lane, phone = world.leasing_lane(), world.phone()
@@ -123,14 +134,3 @@ def _heartbeat(world: World, lane: Lane) -> Exchange:
     body = {"lender": world.lender, "nonce": b64url(os.urandom(16)), "epoch": lane.head.epoch}
     body |= {"number": lane.head.number, "acknowledged_through": lane.sent, "installed": {}}
     return lane.line.post("/v1/heartbeat", body)
-
-
-@GROUP.case("R-08", "a layer that the backend has is taken again, and one that its lender did not sign is refused")
-def layer_again(world: World) -> None:
-    lane = world.leasing_lane()
-    top = world.installed(lane)
-    path, data = f"/v1/snapshot/{world.lender}/{top.sequence}", top.files[-1]
-    lane.line.ask("PUT", path, content=data).is_(204)
-    forged = bytearray(data)
-    forged[-1] ^= 1
-    lane.line.ask("PUT", f"/v1/snapshot/{world.lender}/{top.sequence + 90_000}", content=bytes(forged)).is_(422)

@@ -135,7 +135,7 @@ def other_method(world: World) -> None:
 
 @GROUP.case("T-09", "what is no whole number in range is no amount")
 def numbers(world: World) -> None:
-    lane, phone = world.lane(), world.phone()
+    lane, phone = world.lane(), world.bystander()
     good = lane.request(phone, 100, lane.new_sale())
     for minor in (0, -1, 2**53, 1.5, 100.0, "100", True, None, 1e300):
         body = good | {"amount": {"minor": minor, "currency": lane.currency}}
@@ -144,7 +144,7 @@ def numbers(world: World) -> None:
 
 @GROUP.case("T-09", "a sale id, lender or attempt outside its pattern is refused")
 def names(world: World) -> None:
-    lane, phone = world.lane(), world.phone()
+    lane, phone = world.lane(), world.bystander()
     good = lane.request(phone, 100, lane.new_sale())
     for other in ({"sale_id": "short"}, {"sale_id": "a" * 37}, {"sale_id": "über-sale-1"}, {"attempt": 0},
                   {"lender": "x" * 17}, {"lender": "../../x"}, {"category": "54"}, {"epoch": -1}):  # fmt: skip
@@ -153,7 +153,7 @@ def names(world: World) -> None:
 
 @GROUP.case("T-10", "an unknown value of a closed list is refused")
 def closed_list(world: World) -> None:
-    lane, phone = world.lane(), world.phone()
+    lane, phone = world.lane(), world.bystander()
     lane.ask(lane.request(phone, 100, lane.new_sale(), capture="perhaps")).problem(400, "malformed")
 
 
