@@ -63,13 +63,13 @@ def account_findings(lenders: Mapping[str, Lender]) -> Iterator[str]:
     """Promise 4, and whether each account agrees with its holds."""
     for lender in lenders:
         for account in accounts.every(lender):
-            yield from _account(account)
+            yield from of_account(account)
 
 
 def chain_findings() -> Iterator[str]:
     """Promise 2: the journal of every lane chains from its first entry to its head."""
     for lane in Journal.select():
-        yield from _chain(lane)
+        yield from of_journal(lane)
 
 
 def disputes() -> Iterator[str]:
@@ -78,7 +78,8 @@ def disputes() -> Iterator[str]:
         yield f"{row.lane} {row.epoch}/{row.number}: {row.reason}, {row.amount_minor} minor, borne by {row.bearer}"
 
 
-def _account(account: Account) -> Iterator[str]:
+def of_account(account: Account) -> Iterator[str]:
+    """The broken promises of one account. To be called inside a transaction where others write."""
     state = account_state(account)
     name = f"{state.lender}/{state.token.hex()}"
     if state.available_minor < 0 and not state.limit_cut:
@@ -124,7 +125,7 @@ def _ledger(account: Account, name: str) -> Iterator[str]:
         yield f"{name}: its postings are out of balance by {sum(balance.values())}"
 
 
-def _chain(lane: Journal) -> Iterator[str]:
+def of_journal(lane: Journal) -> Iterator[str]:
     """The stored bytes must chain from the first entry to the head that the lane's row states."""
     head = Head(lane.lane, lane.epoch)
     number, last = 0, head.hash
