@@ -33,4 +33,5 @@ def _finding(row: dict[str, Any]) -> Finding:
         return ok(f"{said}: {row['state']}")
     if row["reason"] in STILL_WORKS:
         return warning(said, f"It works, but: {row['reason'].replace('_', ' ')}.", row["text"])
-    return failed(said, f"It cannot work: {row['reason'].replace('_', ' ')}.", row["text"])
+    remedy = f"{row['text']} Then: counterfoil devices list"
+    return failed(said, f"It cannot work: {row['reason'].replace('_', ' ')}.", remedy)

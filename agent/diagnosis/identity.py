@@ -16,8 +16,9 @@ from cryptography.hazmat.primitives import serialization
 
 from agent.diagnosis.case import Case
 from agent.diagnosis.examination import Finding, failed, ok, warning
+from agent.diagnosis.machine import user_name
 from agent.errors import NotEnrolled
-from agent.uplink.identity import CA_FILE, CERTIFICATE_FILE, JOURNAL_KEY_FILE, load_journal_key
+from agent.uplink.identity import CA_FILE, CERTIFICATE_FILE, IDENTITY_FILE, JOURNAL_KEY_FILE, load_journal_key
 from agent.uplink.lane_keys import public_der
 
 RENEW_D: Final = 14
@@ -31,13 +32,25 @@ def identity(case: Case) -> Iterator[Finding]:
     try:
         enrolled = case.enrolled
     except NotEnrolled as error:
-        yield failed("not enrolled", error.message, error.hint)
+        begun = (case.identity_dir / JOURNAL_KEY_FILE).exists() and not (case.identity_dir / IDENTITY_FILE).exists()
+        yield _half_enrolled() if begun else failed("not enrolled", error.message, error.hint)
         return
     lenders = ", ".join(lender.lender for lender in enrolled.lenders)
     yield ok(f"{enrolled.lane} of store {enrolled.store}, {enrolled.merchant_name}; lenders: {lenders}")
 
 
+def _half_enrolled() -> Finding:
+    cause = "Its keys are made, but the backend's answer has never arrived."
+    return failed("half enrolled", cause, "Run `counterfoil enroll` again, with the same code while it is valid.")
+
+
 def keys(case: Case) -> Iterator[Finding]:
+    owner = case.config.lane.state_dir.stat().st_uid
+    strangers = [path for path in case.identity_dir.rglob("*") if path.stat().st_uid != owner]
+    if strangers:
+        user, cause = user_name(owner), f"{strangers[0]} belongs to {user_name(strangers[0].stat().st_uid)}."
+        yield failed("a key of another user", cause, f"As root: chown -R {user}: {case.identity_dir}")
+        return
     paths = [case.identity_dir / name for name in (CERTIFICATE_FILE, JOURNAL_KEY_FILE)]
     try:
         open_to_others = [path for path in paths if stat.S_IMODE(path.stat().st_mode) & 0o077]

@@ -22,6 +22,7 @@ import apsw
 from agent.diagnosis.case import Case
 from agent.diagnosis.examination import Finding, failed, ok, warning
 from agent.errors import ConfigError, CounterfoilError
+from agent.store.reserve import LOW_BYTES, Reserve
 
 SQLITE_MIN: Final = (3, 51, 3)
 """The first release in which two connections cannot corrupt a database at a WAL reset."""
@@ -73,11 +74,11 @@ def _directory(path: Path, remedy: str) -> Iterator[Finding]:
     except OSError as error:
         yield failed(f"{path} is not there", f"{path}: {error.strerror}.", remedy)
         return
-    owner = _user(found.st_uid)
+    owner = user_name(found.st_uid)
     if not stat.S_ISDIR(found.st_mode):
         yield failed(f"{path} is not a directory", "Something else has its name.", f"Move it away. {remedy}")
     elif not os.access(path, os.W_OK | os.X_OK):
-        user = _user(os.geteuid())
+        user = user_name(os.geteuid())
         yield failed(f"{path} belongs to {owner}", f"User {user} may not write there.", f"Run this as {owner} or root.")
     elif strangers := [entry.name for entry in path.iterdir() if entry.stat().st_uid != found.st_uid]:
         cause = f"{', '.join(sorted(strangers)[:3])} belongs to another user than the directory ({owner})."
@@ -88,7 +89,8 @@ def _directory(path: Path, remedy: str) -> Iterator[Finding]:
         yield ok(f"{path}, of user {owner}")
 
 
-def _user(uid: int) -> str:
+def user_name(uid: int) -> str:
+    """Of this computer; the number of a user that it does not know."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
@@ -97,8 +99,14 @@ def _user(uid: int) -> str:
 
 def disk_space(case: Case) -> Iterator[Finding]:
     free, needed = shutil.disk_usage(case.config.lane.state_dir).free // MB, case.config.limits.free_space_min_mb
-    remedy = f"Delete what is not Counterfoil's from the disk of {case.config.lane.state_dir}, or put in a larger one."
-    if free < needed:
+    remedy = (
+        f"Delete what is not Counterfoil's from the disk of {case.config.lane.state_dir} "
+        "(du -xh / | sort -h | tail shows what is large), or put in a larger one."
+    )
+    if Reserve(case.config.lane.reserve_file).spare_bytes() < LOW_BYTES:
+        cause = "The disk is full: no sale is begun. What was begun can still be captured, reversed and settled."
+        yield failed(f"{free} MB free", cause, remedy)
+    elif free < needed:
         cause = f"Below {needed} MB the lane no longer approves offline, to keep room for what it has approved."
         yield failed(f"{free} MB free", cause, remedy)
     elif free < 2 * needed:

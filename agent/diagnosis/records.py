@@ -11,13 +11,13 @@ from typing import Any, Final
 from agent.core.journal import Head, JournalError, check_end, walk
 from agent.diagnosis.case import WALK_S, Case
 from agent.diagnosis.examination import Finding, failed, ok, warning
-from agent.errors import CounterfoilError, LedgerError, NotEnrolled
+from agent.errors import CounterfoilError, LedgerError, LedgerInUse, NotEnrolled
 from agent.store.ledger import SqliteLedger
 
 STEP_ENTRIES: Final = 500
 QUEUE_OLD_S: Final = 3600
 KEEP: Final = "Stop the lane, copy the state directory as it is, and call support: unsent sales can be saved from it."
-LINE: Final = "Mend the line to the backend (see below); the records then go by themselves."
+LINE: Final = "Mend the line to the backend (see below); if it is up: systemctl restart counterfoil-uplink"
 HOUR_S: Final = 3600
 DAY_S: Final = 86_400
 
@@ -31,6 +31,10 @@ def ledger(case: Case) -> Iterator[Finding]:
     except NotEnrolled as error:
         remedy = "A new lane: start it, systemctl start counterfoil. A lane that has sold before: call support first."
         yield failed("not there", error.message, remedy)
+        return
+    except LedgerInUse as error:
+        who = f"See who: fuser -v {case.config.lane.ledger_file}. An agent that hangs: systemctl restart counterfoil"
+        yield failed("cannot be opened", f"{error.message}, and no agent answers.", who)
         return
     except LedgerError as error:
         yield failed("cannot be opened", error.message, error.hint)
@@ -66,7 +70,7 @@ def journal_head(case: Case) -> Iterator[Finding]:
     """The epoch of the journal is the one that this lane was enrolled with."""
     head = case.facts["journal"]
     said = f"epoch {head['epoch']}, entry {head['number']}, {head['head'][:16]}"
-    if head["epoch"] != case.enrolled.epoch and head["epoch"]:
+    if 0 < head["epoch"] < case.enrolled.epoch:
         cause = f"This lane was enrolled with epoch {case.enrolled.epoch}: identity and ledger are of different times."
         yield failed(said, cause, KEEP)
     elif not head["epoch"]:

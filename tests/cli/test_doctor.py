@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 import time
 from collections.abc import Callable
@@ -16,6 +17,8 @@ from cryptography.hazmat.primitives import serialization
 from agent.diagnosis.case import Case
 from agent.diagnosis.checks import CHECKS
 from agent.diagnosis.examination import Check, Finding, examine, exit_code, failed, ok, warning
+from agent.store.ledger import SqliteLedger
+from agent.store.reserve import LOW_BYTES, Reserve
 from agent.uplink.identity import CERTIFICATE_FILE, REQUEST_FILE, TLS_KEY_FILE
 from tests.cli.lane_on_disk import DAY_S, NOW_S, OTHER_AUTHORITY, Backend, Command, LaneOnDisk
 
@@ -133,7 +136,7 @@ def disk_full(lane: LaneOnDisk) -> None:
 
 
 def not_enrolled(lane: LaneOnDisk) -> None:
-    (lane.identity / "identity.json").unlink()
+    shutil.rmtree(lane.identity)
 
 
 def identity_torn(lane: LaneOnDisk) -> None:
@@ -242,6 +245,23 @@ def backend_says_html(lane: LaneOnDisk) -> None:
     lane.backend.answer = lambda path, _: (200, "text/html", b"<html>Please log in to the guest Wi-Fi</html>")
 
 
+def half_enrolled(lane: LaneOnDisk) -> None:
+    for name in ("identity.json", "ca.crt"):
+        (lane.identity / name).unlink()
+
+
+def keys_of_another_user(lane: LaneOnDisk) -> None:
+    os.chown(lane.identity / "journal.key", 12345, -1)
+
+
+def snapshots_gone(lane: LaneOnDisk) -> None:
+    shutil.rmtree(lane.state / "snapshots")
+
+
+def printer_without_paper(lane: LaneOnDisk) -> None:
+    lane.printer.paper_out()
+
+
 def scanner_unplugged(lane: LaneOnDisk) -> None:
     lane.scanner.unplug()
 
@@ -277,6 +297,10 @@ BROKEN: dict[Callable[[LaneOnDisk], None], tuple[str, str, str]] = {
     clock_ahead: ("signed_time", "offline it must rely on its clock", "timedatectl set-ntp true"),
     backend_refuses: ("signed_time", "This lane is revoked.", "not served"),
     backend_says_html: ("signed_time", "something else than a signed document", "Ask the backend team"),
+    half_enrolled: ("identity", "the backend's answer has never arrived", "counterfoil enroll"),
+    keys_of_another_user: ("keys", "journal.key belongs to 12345", "chown -R"),
+    snapshots_gone: ("snapshot", "nobody is approved offline", "systemctl restart counterfoil-uplink"),
+    printer_without_paper: ("printer", "paper out", "Put in a new paper roll. Then: counterfoil devices list"),
     scanner_unplugged: ("scanners", "unreachable", "check power, cable and address"),
     printer_off: ("printer", "unreachable", "check power, cable and address"),
 }
@@ -286,7 +310,7 @@ BROKEN: dict[Callable[[LaneOnDisk], None], tuple[str, str, str]] = {
 def test_the_first_fault_that_is_told_is_the_one_to_mend(
     breaks: Callable[[LaneOnDisk], None], lane: LaneOnDisk, counterfoil: Command
 ) -> None:
-    if breaks is file_of_another_user and os.geteuid() != 0:
+    if breaks in (file_of_another_user, keys_of_another_user) and os.geteuid() != 0:
         pytest.skip("only root may give files away")
     breaks(lane)
     check, cause, remedy = BROKEN[breaks]
@@ -296,6 +320,25 @@ def test_the_first_fault_that_is_told_is_the_one_to_mend(
     assert cause in bad[0]["cause"]
     assert remedy in bad[0]["remedy"]
     assert said.code == said.json["exit_code"] == 4  # the agent is stopped
+
+
+def test_a_ledger_that_somebody_else_holds_is_named_before_the_agent_and_with_how_to_find_out_who(
+    lane: LaneOnDisk, counterfoil: Command
+) -> None:
+    holder = SqliteLedger.open(str(lane.state / "ledger.db"), wal_pages=0)
+    found, text = examined(counterfoil)["ledger"], " ".join(counterfoil("doctor").out.split())
+    holder.close()
+    assert "held by another process" in found["cause"]
+    assert "fuser -v" in found["remedy"] and "systemctl restart counterfoil" in found["remedy"]
+    assert "Begin with: ledger" in text
+
+
+def test_a_full_disk_says_what_still_works(
+    lane: LaneOnDisk, counterfoil: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Reserve, "spare_bytes", lambda _: LOW_BYTES - 1)
+    found = examined(counterfoil)["disk_space"]
+    assert (found["status"], "captured, reversed and settled" in found["cause"]) == ("failed", True)
 
 
 @pytest.mark.parametrize("back_s", [2 * DAY_S, NOW_S - 1000], ids=["two days", "1970"])
