@@ -109,6 +109,11 @@ class Lane(Section):
         return self.state_dir / "reserve"
 
     @property
+    def witness_file(self) -> Path:
+        """Beside the state directory: no backup of that brings an old witness back together with an old ledger."""
+        return self.state_dir.with_name(f"{self.state_dir.name}-witness") / "head"
+
+    @property
     def snapshots_dir(self) -> Path:
         return self.state_dir / "snapshots"
 

@@ -30,6 +30,7 @@ from agent.ports import PrintResult
 from agent.services.checkout import Checkout, Order
 from agent.services.counter import Counter, Events
 from agent.services.lease_desk import LeaseDesk
+from agent.services.restoration import Restoration
 from agent.services.settlement import Settlement
 
 BODY_BYTES_MAX: Final = 64 * 1024
@@ -89,6 +90,7 @@ class LocalServices:
     checkout: Checkout
     settlement: Settlement
     leases: LeaseDesk
+    restoration: Restoration
     events: Events
     category: str
     currency: str
@@ -120,6 +122,8 @@ def create_app(services: LocalServices) -> ASGIApp:
         ("POST", "/v1/leases/{account}/return", calls.return_lease),
         ("GET", "/v1/status", calls.status),
         ("POST", "/v1/journal/verification", calls.verify),
+        ("GET", "/v1/recovery", calls.show_heads),
+        ("POST", "/v1/recovery", calls.recover),
         ("GET", "/v1/devices", calls.devices),
         ("POST", "/v1/print-jobs", calls.print_test),
         ("POST", "/v1/claims", calls.claim),
@@ -212,6 +216,13 @@ class _Calls:
 
     async def verify(self, _request: Request) -> Response:
         return JSONResponse(await self._services.verify_journal())
+
+    async def show_heads(self, _request: Request) -> Response:
+        return JSONResponse(asdict(self._services.restoration.heads()))
+
+    async def recover(self, _request: Request) -> Response:
+        head = await self._services.restoration.begin_again(self._lender(None))
+        return JSONResponse({"epoch": head.epoch, "number": head.number, "head": head.hash.hex()})
 
     async def devices(self, _request: Request) -> Response:
         return JSONResponse(await self._services.check_devices())

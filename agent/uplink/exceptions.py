@@ -4,8 +4,7 @@ The one rule: a page and where the next one begins are kept together by `run`; s
 that comes twice changes nothing.
 """
 
-import asyncio
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from agent.uplink.backoff import Backoff
 from agent.uplink.client import BackendClient
@@ -13,22 +12,20 @@ from agent.uplink.faults import BackendFault, Refused
 from agent.uplink.lane_side import LaneSide
 from agent.uplink.link import Link, woken
 
-PAGE_ROWS: int = 500
+PAGE_ROWS: Final = 500
 """A page has at most so many rows; one that is not full is the last."""
 
 
 class Exceptions:
-    """Looks every `poll_s` seconds, and when `poked`."""
+    """Looks every `poll_s` seconds, when the link comes back, and when the backend says that there is something."""
 
-    def __init__(
-        self, lane: LaneSide, client: BackendClient, link: Link, pace: Backoff, *, poked: asyncio.Event, poll_s: float
-    ) -> None:
+    def __init__(self, lane: LaneSide, client: BackendClient, link: Link, pace: Backoff, *, poll_s: float) -> None:
         self._lane, self._client, self._link, self._pace = lane, client, link, pace
-        self._poked, self._poll_s = poked, poll_s
+        self._news, self._poll_s = link.recovery("exceptions"), poll_s
 
     async def run(self) -> NoReturn:
         while True:
-            await woken(self._poked, await self._round())
+            await woken(self._news, await self._round())
 
     async def _round(self) -> float:
         """Read all pages that there are; returns the seconds to the next look."""

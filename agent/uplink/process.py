@@ -96,7 +96,6 @@ class _Session:
         self._run_blocking = run_blocking
         self._link = Link(settings.breaker_failures)
         self._poked = asyncio.Event()
-        self._exceptions_poked = asyncio.Event()
         self.handlers: Mapping[str, Handler] = {
             **Sales(client, self._link, settings.lane).handlers,
             "poke": self._poke,
@@ -138,7 +137,7 @@ class _Session:
             wanted,
             self._upload(lane, self._poked, older=False),
             self._upload(lane, asyncio.Event(), older=True),
-            Exceptions(lane, client, link, self._pace(), poked=self._exceptions_poked, poll_s=poll_s),
+            Exceptions(lane, client, link, self._pace(), poll_s=poll_s),
             AccessTold(lane, client.access),
             *renewal,
             Documents(lane, client, link, self._pace(), poll_s=poll_s),

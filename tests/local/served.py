@@ -35,6 +35,7 @@ class ServedLane:
                 "checkout": lane.checkout,
                 "settlement": lane.settlement,
                 "leases": lane.leases,
+                "restoration": lane.restoration,
                 "events": lane.events,
                 "category": "5411",
                 "currency": "CNY",

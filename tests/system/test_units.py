@@ -48,7 +48,8 @@ def test_a_lane_that_is_not_enrolled_waits_without_a_failure(unit: str) -> None:
 
 def test_the_directories_are_those_of_the_configuration() -> None:
     daemon = directives(SYSTEMD / UNITS[0])
-    assert Path("/var/lib", *daemon["StateDirectory"]) == DEFAULTS.lane.state_dir
+    state, witness = (Path("/var/lib", name) for name in daemon["StateDirectory"][0].split())
+    assert (state, witness) == (DEFAULTS.lane.state_dir, DEFAULTS.lane.witness_file.parent)
     assert Path("/run", *daemon["RuntimeDirectory"]) == DEFAULTS.lane.run_dir
 
 

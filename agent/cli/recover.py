@@ -1,0 +1,46 @@
+"""`counterfoil recover`: a lane whose ledger was put back from a backup begins a new epoch, when a person says so."""
+
+import argparse
+import sys
+from typing import Any, Final
+
+from agent.cli.options import add_config, add_json, client, show
+
+HEADS: Final = """The backend has other entries than this lane. An old copy of the ledger was put back, or copied.
+  here:     epoch {epoch}, entry {number}, {head:.16}
+  backend:  epoch {epoch}, entry {theirs}, {backend_head:.16}
+A new epoch keeps everything that is recorded here and sends it; the backend sets aside what it has otherwise, for
+people to look at. Leases of the old epoch are not spent any more. The lane stands in again with the next snapshot.
+"""
+
+
+def add_parser(subparsers: Any) -> None:
+    parser = subparsers.add_parser("recover", help="begin a new epoch after an old ledger was put back")
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+    add_config(parser)
+    add_json(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Exit code 0: a new epoch has begun, 3: nobody agreed to it."""
+    agent = client(args)
+    heads = agent.get("/v1/recovery")
+    if not args.json:
+        theirs = "unknown" if heads["backend_number"] is None else heads["backend_number"]
+        print(HEADS.format(**heads, theirs=theirs))
+    if not args.yes and not _agreed():
+        print("Nothing was changed. Run it again with --yes, or answer yes.", file=sys.stderr)
+        return 3
+    begun = agent.post("/v1/recovery", {})
+    if args.json:
+        show({"before": heads, "begun": begun})
+    else:
+        print(f"Epoch {begun['epoch']} has begun.")
+    return 0
+
+
+def _agreed() -> bool:
+    if not sys.stdin.isatty():
+        return False
+    return input("Begin a new epoch? Type yes: ").strip().lower() == "yes"
