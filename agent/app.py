@@ -23,7 +23,7 @@ from agent.errors import LedgerCorrupt, NotEnrolled
 from agent.lane import Lane, LaneDesk, LaneSettings
 from agent.local.api import LocalServices, create_app
 from agent.local.server import make_server
-from agent.machine import MachineClock, stop_on_signals
+from agent.machine import MachineClock, as_owner_of, machine_digest, stop_on_signals
 from agent.overview import clock_facts, lane_status, ledger_facts, lender_facts
 from agent.ports import PrintResult
 from agent.services.lenders import EnrolledLender, Lenders
@@ -31,6 +31,7 @@ from agent.services.timekeeping import LaneClock
 from agent.store.ledger import SqliteLedger
 from agent.store.reserve import Reserve
 from agent.store.snapshot_files import SnapshotFiles
+from agent.store.witness import WitnessFile
 from agent.supervision import kept_up, running, until_stopped
 from agent.uplink.identity import Enrolled, certificate_life, certificate_sha256, load_identity, load_journal_key
 from agent.uplink.remote import RemoteBackend
@@ -59,6 +60,7 @@ async def _run(config: Config, enrolled: Enrolled) -> int:
         stack.callback(ledger.close)
         printer = await _open_printer(config, stack)
         lane, desk = _compose(config, enrolled, ledger, printer, reserve)
+        stack.callback(lane.witness.look)
         await stack.enter_async_context(_served_uplink(config, lane))
         scanners = _open_scanners(config, lane, stack)
         serving = await stack.enter_async_context(_served_api(config, lane, desk, scanners, printer))
@@ -86,6 +88,7 @@ def _compose(
         random_bytes=os.urandom,
         free_bytes=reserve.spare_bytes,
         certificate_expires_at=lambda: _certificate_end(config),
+        witness=WitnessFile(config.lane.witness_file, machine_digest()),
     )
     desk.serve(lane)
     return lane, desk
@@ -191,6 +194,7 @@ async def _served_api(
             checkout=lane.checkout,
             settlement=lane.settlement,
             leases=lane.leases,
+            restoration=lane.restoration,
             events=lane.events,
             category=config.merchant.category,
             currency=config.lane.currency,
@@ -264,6 +268,15 @@ def open_offline(config: Config) -> Iterator[SqliteLedger]:
         yield ledger
     finally:
         ledger.close()
+
+
+def unsent(config: Config) -> int | None:
+    """Entries that the backend has not acknowledged; None without a ledger. Raises ledger faults."""
+    if not config.lane.ledger_file.exists():
+        return None
+    with as_owner_of(config.lane.state_dir), open_offline(config) as ledger:
+        head = ledger.head
+        return head.number - ledger.cursor(head.epoch).acknowledged_through
 
 
 def offline_status(config: Config, ledger: SqliteLedger) -> dict[str, Any]:

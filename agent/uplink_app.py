@@ -8,16 +8,19 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from agent.config import Config
-from agent.machine import stop_on_signals
+from agent.machine import as_owner_of, stop_on_signals
 from agent.supervision import running, until_stopped
 from agent.uplink import enrollment
 from agent.uplink.client import BackendClient
 from agent.uplink.connection import Line, Timeouts
 from agent.uplink.identity import Enrolled, load_identity
 from agent.uplink.process import UplinkSettings, run_uplink
+from agent.uplink.replacement import LanePlace, enroll_anew
 from agent.uplink.unix_channel import connect_unix
 
 
@@ -48,7 +51,19 @@ async def _uplink(config: Config, enrolled: Enrolled) -> int:
         return await until_stopped(stop, tasks)
 
 
-def enroll(config: Config, url: str, code: str) -> Enrolled:
-    """``counterfoil enroll``: keys, certificate, lenders. Raises the faults of ``uplink.enrollment.enroll``."""
-    config.lane.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return asyncio.run(enrollment.enroll(url, code, config.lane.identity_dir))
+def enroll(config: Config, url: str, code: str, *, replace: bool = False) -> tuple[Enrolled, Path | None]:
+    """``counterfoil enroll``: keys, certificate, lenders, and the folder where a replaced lane is kept.
+
+    Whatever is written belongs to the owner of the state directory, also when root runs this. Raises the faults of
+    ``uplink.enrollment.enroll``.
+    """
+    lane = config.lane
+    try:
+        with as_owner_of(lane.state_dir):
+            if not replace:
+                return asyncio.run(enrollment.enroll(url, code, lane.identity_dir)), None
+            place = LanePlace(lane.state_dir, lane.identity_dir)
+            stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+            return asyncio.run(enroll_anew(url, code, place, stamp=stamp))
+    except PermissionError as error:
+        raise enrollment.NotPermitted(f"{error.filename}: {error.strerror}.") from error

@@ -1,9 +1,13 @@
-"""`counterfoil enroll`: a one-time code makes this computer a lane."""
+"""`counterfoil enroll`: a one-time code makes this computer a lane, or, with `--replace`, makes it one anew."""
 
 import argparse
-from typing import Any
+import sys
+from typing import TYPE_CHECKING, Any
 
 from agent.cli.options import add_config, add_json, load_config, show
+
+if TYPE_CHECKING:
+    from agent.config import Config
 
 
 def add_parser(subparsers: Any) -> None:
@@ -12,6 +16,9 @@ def add_parser(subparsers: Any) -> None:
     add_json(parser)
     parser.add_argument("--backend", metavar="URL", help="address of the backend (default: backend.url of the file)")
     parser.add_argument("--code", required=True, help="the one-time code")
+    parser.add_argument(
+        "--replace", action="store_true", help="this computer is a lane already: keep its ledger and keys aside"
+    )
     parser.set_defaults(run=run)
 
 
@@ -19,11 +26,35 @@ def run(args: argparse.Namespace) -> int:
     from agent import uplink_app
 
     config = load_config(args)
-    enrolled = uplink_app.enroll(config, args.backend or config.backend.url, args.code)
+    unsent = _unsent(config) if args.replace else None
+    url = args.backend or config.backend.url
+    enrolled, kept = uplink_app.enroll(config, url, args.code, replace=args.replace)
     lenders = [lender.lender for lender in enrolled.lenders]
     if args.json:
-        show({"lane": enrolled.lane, "store": enrolled.store, "merchant": enrolled.merchant, "lenders": lenders})
-    else:
-        print(f"This is now lane {enrolled.lane} of store {enrolled.store} ({enrolled.merchant_name}).")
-        print(f"Lenders: {', '.join(lenders)}. Start the agent: systemctl start counterfoil counterfoil-uplink")
+        told = {"lane": enrolled.lane, "store": enrolled.store, "merchant": enrolled.merchant, "lenders": lenders}
+        show({**told, "epoch": enrolled.epoch, "kept": str(kept) if kept else None, "unsent": unsent})
+        return 0
+    print(f"This is now lane {enrolled.lane} of store {enrolled.store} ({enrolled.merchant_name}).")
+    if kept:
+        print(f"What it was before is kept in {kept}.")
+    if kept and unsent:
+        print(f"{unsent} records in there never reached the backend: tell support, they can still be sent.")
+    print(f"Lenders: {', '.join(lenders)}. Start the agent: systemctl start counterfoil counterfoil-uplink")
     return 0
+
+
+def _unsent(config: "Config") -> int | None:
+    """How many records of the lane that is replaced the backend lacks; None: nobody can tell.
+
+    Raises LedgerInUse while the agent runs: what it sells meanwhile would be lost from sight.
+    """
+    from agent import app
+    from agent.errors import CounterfoilError, LedgerInUse
+
+    try:
+        return app.unsent(config)
+    except LedgerInUse:
+        raise
+    except CounterfoilError as fault:
+        print(f"The old ledger cannot be read: {fault.message}", file=sys.stderr)
+        return None

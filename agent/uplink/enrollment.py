@@ -55,6 +55,13 @@ class AlreadyEnrolled(UplinkRefused):
     hint = "To make it a lane anew, stop the agent and add `--replace`: the old ledger and keys are kept aside."
 
 
+class NotPermitted(NotEnrolled):
+    """This user may not write the lane's state directory."""
+
+    code = "enrollment_not_permitted"
+    hint = "Run it as root (`sudo counterfoil enroll …`): the files will belong to the owner of the state directory."
+
+
 async def enroll(
     url: str,
     code: str,
@@ -67,7 +74,7 @@ async def enroll(
 
     `make_http` builds the HTTP client for a TLS context. Raises BadCode, WrongBackend, UplinkUnavailable (try again),
     UplinkRefused (the code is used, unknown or expired), AlreadyEnrolled, UntrustedDocument (the answer does not hold
-    together), NotEnrolled (the directory cannot be written).
+    together), NotPermitted and NotEnrolled (the directory cannot be written).
     """
     parsed = Code.parse(code)
     make_http = make_http or (lambda context: _http(url, context))
@@ -79,6 +86,8 @@ async def enroll(
         fields = await _ask(make_http, ca, parsed, keys)
         enrolled = _checked(fields, ca, keys, parsed)
         save_identity(directory, enrolled, certificate=fields["certificate"].encode(), ca=_pem(ca))
+    except PermissionError as error:
+        raise NotPermitted(f"{directory} cannot be written: {error.strerror}.") from error
     except OSError as error:
         raise NotEnrolled(f"{directory} cannot be written: {error.strerror}") from error
     except Refused as error:
