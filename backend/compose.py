@@ -155,6 +155,8 @@ class Backend:
         answer: dict[str, Any] = {
             "time": b64url(lender.sign_time(from_b64url(beat.nonce), now_s)),
             "layers_wanted": wanted,
+            "recovering": recovery.started_at() is not None,
+            "stored_through": lanes.journal(name.lane, lanes.find(name.lane).epoch).number,
         }
         if name.expires_at is not None:
             answer["certificate"] = {"not_after": rfc3339(name.expires_at)}

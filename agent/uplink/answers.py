@@ -163,6 +163,7 @@ HEARTBEAT: Final[Shape] = {
     "time": _is_base64url,
     "layers_wanted": _optional(_list_of(_object({"lender": _is_text, "sequence": _is_count}))),
     "recovering": _optional(_is_bool),
+    "stored_through": _optional(_is_count),
 }
 EXCEPTIONS: Final[Shape] = {
     "exceptions": _list_of(

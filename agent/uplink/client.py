@@ -69,11 +69,12 @@ class Uploaded:
 @dataclass(frozen=True, slots=True)
 class Beat:
     """An answer to a heartbeat: the signed time, a COSE_Sign1 that only `run` can judge; the layers (lender, sequence)
-    that a restored backend asks for; whether it is recovering."""
+    that a restored backend asks for; whether it is recovering; how far it has this lane's journal, if it says so."""
 
     time: bytes
     layers_wanted: tuple[tuple[str, int], ...]
     is_recovering: bool
+    stored_through: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,7 @@ class BackendClient:
         self.access.served()
         fields = checked(answer, answers.heartbeat)
         wanted = tuple((row["lender"], row["sequence"]) for row in fields["layers_wanted"] or ())
-        return Beat(decode_base64url(fields["time"]), wanted, bool(fields["recovering"]))
+        return Beat(decode_base64url(fields["time"]), wanted, bool(fields["recovering"]), fields["stored_through"])
 
     async def exceptions(self, after: str | None) -> FoundPage:
         """GET /v1/exceptions: what the backend found of this lane's entries, from a cursor of its own on."""

@@ -10,7 +10,7 @@ from typing import NoReturn
 from agent.uplink.backoff import Backoff
 from agent.uplink.client import BackendClient
 from agent.uplink.faults import BackendFault, Refused
-from agent.uplink.lane_side import LaneSide, LinkState
+from agent.uplink.lane_side import LaneReport, LaneSide, LinkState
 from agent.uplink.link import Link, woken
 
 _log = logging.getLogger(__name__)
@@ -77,6 +77,12 @@ class Heartbeat:
             return LinkState.RECOVERING, "The backend is recovering; sales are decided here."
         return LinkState.UP, ""
 
+    async def _send_again(self, report: LaneReport, stored_through: int) -> None:
+        """A restored backend has less than it acknowledged; without anything new to send, no upload would find out."""
+        epoch, acknowledged = report.facts.get("epoch"), report.facts.get("acknowledged_through")
+        if type(epoch) is int and type(acknowledged) is int and stored_through < acknowledged:
+            await self._lane.rewind(epoch, stored_through + 1)
+
     async def _ask_time(self, lender: str) -> bool:
         """Hand over the time; returns whether the backend is recovering."""
         report = await self._lane.report(lender)
@@ -85,4 +91,6 @@ class Heartbeat:
             _log.warning("a signed time was not accepted", extra={"lender": lender})
         if beat.layers_wanted:
             self._want(beat.layers_wanted)
+        if beat.stored_through is not None:
+            await self._send_again(report, beat.stored_through)
         return beat.is_recovering

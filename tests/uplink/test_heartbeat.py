@@ -5,16 +5,17 @@ import asyncio
 import httpx
 import pytest
 
+from agent.core.forwarding import Cursor
 from agent.uplink.faults import NoAnswer, NotReached
 from agent.uplink.heartbeat import Heartbeat
-from agent.uplink.lane_side import LinkState
+from agent.uplink.lane_side import LaneReport, LinkState
 from agent.uplink.link import Link
 from tests.uplink.world import Lane, Server, client_of, pace, problem, run, running, until
 
 
 class Watch:
-    def __init__(self) -> None:
-        self.lane, self.server, self.link = Lane(), Server(), Link(3)
+    def __init__(self, lane: Lane | None = None) -> None:
+        self.lane, self.server, self.link = lane or Lane(), Server(), Link(3)
         self.heartbeat = Heartbeat(self.lane, client_of(self.server), self.link, pace(15), budget_s=1.5, poll_s=15)
 
     @property
@@ -28,6 +29,30 @@ def test_the_signed_time_goes_to_the_lane_with_the_nonce_that_it_answers() -> No
         with running(watch.heartbeat.run()):
             await until(lambda: len(watch.lane.times) == 2)
         assert watch.lane.times == [(n.to_bytes(16, "big"), b"signed:" + n.to_bytes(16, "big")) for n in (0, 1)]
+
+    run(test())
+
+
+class Told(Lane):
+    """A lane that says how much of its journal was acknowledged."""
+
+    async def report(self, lender: str) -> LaneReport:
+        report = await super().report(lender)
+        facts = {"epoch": 1, "acknowledged_through": self.cursor.acknowledged_through}
+        return LaneReport(report.nonce, {**report.facts, **facts})
+
+
+@pytest.mark.parametrize(("stored_through", "goes_on_at"), [(2, 2), (0, 0), (5, 5), (9, 5), (None, 5)])
+def test_a_restored_backend_gets_again_what_it_forgot_even_if_nothing_new_is_to_be_sent(
+    stored_through: int | None, goes_on_at: int
+) -> None:
+    async def test() -> None:
+        watch = Watch(Told(entries=[b"entry"] * 5, cursor=Cursor(5, 5)))
+        answer = {"time": "", "stored_through": stored_through}
+        watch.server.answers["POST", "/v1/heartbeat"] = httpx.Response(200, json=answer)
+        with running(watch.heartbeat.run()):
+            await until(lambda: watch.state is LinkState.UP)
+        assert watch.lane.cursor.acknowledged_through == goes_on_at
 
     run(test())
 

@@ -1,0 +1,243 @@
+"""Rule 13 at the backend: it was restored from a backup, and may have forgotten what it acknowledged and granted. It
+grants and authorizes nothing until its lanes have told what they know."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from agent.core import cbor
+from backend import lanes, recovery
+from backend.compose import compose
+from backend.database import open_database, transaction
+from backend.problems import Problem
+from backend.schema import Dispute, LeaseGrant, SnapshotLayer
+from tests.backend.lanes import AUTHORITY, LENDER, PaperLane, Shop
+from tests.leases.devices import heartbeat, replace
+
+Forget = Callable[[], None]
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[Shop]:
+    """On SQLite only: a backup of the books is a copy of their file."""
+    opened = Shop.open(str(tmp_path / "backend.db"), 100, allowance_minor=100)
+    yield opened
+    assert opened.findings() == []
+    opened.close()
+
+
+@pytest.fixture
+def backup(shop: Shop, tmp_path: Path) -> Callable[[], Forget]:
+    """backup() keeps a copy of the books as they are; calling what it gives brings them back."""
+
+    def take() -> Forget:
+        copy = tmp_path / "backup.db"
+        shop.backend.database.execute_sql("VACUUM INTO ?", (str(copy),))
+
+        def bring_back() -> None:
+            shop.backend.database.close()
+            randomness, plan = shop.chance.randbytes, shop.backend.plan
+            shop.backend = compose(
+                open_database(str(copy)), clock=shop.clock, randomness=randomness, authority=AUTHORITY, plan=plan
+            )
+
+        return bring_back
+
+    return take
+
+
+def installed(shop: Shop, name: str) -> PaperLane:
+    shop.cut(name)
+    shop.lanes[name].install()
+    shop.lanes[name].upload()
+    return shop.lanes[name]
+
+
+def send_layers(shop: Shop, lane: PaperLane, files: dict[int, bytes]) -> None:
+    """The lane sends what the backend wants, until it wants no more."""
+    while wanted := heartbeat(shop, lane):
+        for layer in wanted:
+            shop.backend.take_layer(lane.name, layer["lender"], layer["sequence"], files[layer["sequence"]])
+
+
+def files_of(lane: str) -> dict[int, bytes]:
+    """The layer files in a lane's directory."""
+    return {row.sequence: bytes(row.data) for row in SnapshotLayer.select().where(SnapshotLayer.lane == lane)}
+
+
+def rewind(lane: PaperLane) -> list[str]:
+    """Send again from the number that the backend has."""
+    lane.sent = lanes.journal(lane.name, lane.head.epoch).number
+    return lane.upload()
+
+
+def test_a_lane_that_knows_more_than_is_stored_proves_that_the_backend_forgot(
+    shop: Shop, backup: Callable[[], Forget]
+) -> None:
+    a = installed(shop, "A")
+    forget = backup()
+    a.stand_in(60)
+    a.upload()
+    forget()
+    assert recovery.started_at() is None
+    heartbeat(shop, a)
+    assert recovery.started_at() == shop.clock.now_s
+
+
+def test_a_forgotten_layer_is_granted_by_its_own_signature_again_before_anything_spent_from_it_is_posted(
+    shop: Shop, backup: Callable[[], Forget]
+) -> None:
+    """The lease of 100 was cut after the backup, 60 of it are sold and acknowledged; the backend, which knows of
+    neither, grants 100 to B: 160 of 100."""
+    forget = backup()
+    a = installed(shop, "A")
+    a.stand_in(60)
+    a.upload()
+    files = files_of("A")
+    forget()
+    assert heartbeat(shop, a) == [{"lender": LENDER, "sequence": 1}]
+    assert shop.backend.refresh_snapshots() == 0, "B gets nothing"
+    rewind(a)
+    assert (shop.account().held_minor, shop.account().outstanding_minor) == (0, 0), "stored, and waits for its lease"
+    send_layers(shop, a, files)
+    assert shop.account().outstanding_minor == 100
+    shop.backend.post_pending(100)
+    assert (shop.account().held_minor, shop.account().outstanding_minor) == (60, 40)
+    assert Dispute.select().count() == 0
+
+
+def test_a_delta_brings_back_the_whole_stack_that_it_lies_on(shop: Shop, backup: Callable[[], Forget]) -> None:
+    forget = backup()
+    a = installed(shop, "A")
+    shop.cut("A", is_base=False)
+    a.install()
+    files = files_of("A")
+    forget()
+    send_layers(shop, a, files)
+    assert sorted(files_of("A")) == [1, 2]
+    assert shop.account().outstanding_minor == 100
+
+
+def test_nothing_is_authorized_settled_or_claimed_meanwhile(shop: Shop) -> None:
+    a = shop.lanes["A"]
+    with transaction(shop.backend.database):
+        assert recovery.begin(recovery.BY_OPERATOR, now_s=shop.clock.now_s)
+        assert not recovery.begin(recovery.BY_OPERATOR, now_s=shop.clock.now_s)
+    with pytest.raises(Problem) as refused:
+        a.ask(a.request(10, a.new_sale()))
+    assert (refused.value.problem, refused.value.retry_after_s) == ("recovering", recovery.AGAIN_S)
+    with pytest.raises(Problem, match="recovering"):
+        shop.backend.claim("CFC1:")
+
+
+def test_it_ends_by_itself_when_the_last_lane_has_reported(shop: Shop) -> None:
+    a, b = installed(shop, "A"), shop.lanes["B"]
+    with transaction(shop.backend.database):
+        recovery.begin(recovery.BY_OPERATOR, now_s=shop.clock.now_s)
+    heartbeat(shop, a)
+    assert list(recovery.missing()) == ["B"]
+    shop.backend.refresh_snapshots()
+    assert recovery.started_at() is not None
+    heartbeat(shop, b)
+    assert shop.backend.refresh_snapshots() > 0
+    assert recovery.started_at() is None
+
+
+def test_a_lane_has_not_reported_before_all_that_it_had_acknowledged_is_posted(
+    shop: Shop, backup: Callable[[], Forget]
+) -> None:
+    a = installed(shop, "A")
+    forget = backup()
+    a.stand_in(60)
+    a.upload()
+    forget()
+    heartbeat(shop, a)
+    heartbeat(shop, shop.lanes["B"])
+    assert list(recovery.missing()) == ["A"]
+    rewind(a)
+    shop.backend.refresh_snapshots()
+    assert recovery.started_at() is None
+    assert shop.account().held_minor == 60
+
+
+def test_a_lane_that_stays_silent_is_waited_for_until_it_is_written_off(shop: Shop) -> None:
+    with transaction(shop.backend.database):
+        recovery.begin(recovery.BY_OPERATOR, now_s=shop.clock.now_s)
+    heartbeat(shop, shop.lanes["A"])
+    shop.clock.now_s += 30 * 86_400
+    shop.backend.refresh_snapshots()
+    assert list(recovery.missing()) == ["B"]
+    with transaction(shop.backend.database):
+        assert recovery.write_off("B") == 1
+    shop.backend.refresh_snapshots()
+    assert recovery.started_at() is None
+
+
+def test_a_replaced_device_is_not_waited_for_because_no_lease_of_its_epoch_can_be_forgotten(shop: Shop) -> None:
+    a = installed(shop, "A")
+    replace(shop, a)
+    with transaction(shop.backend.database):
+        recovery.begin(recovery.BY_OPERATOR, now_s=shop.clock.now_s)
+    assert list(recovery.missing()) == ["A", "B"], "the new device of A, and B"
+
+
+def test_new_layers_lie_above_everything_that_a_lane_has_told_of(shop: Shop, backup: Callable[[], Forget]) -> None:
+    forget = backup()
+    a = installed(shop, "A")
+    shop.cut("A")
+    a.install()
+    a.upload()
+    forget()
+    heartbeat(shop, a)
+    with transaction(shop.backend.database):
+        recovery.write_off("A")
+    assert shop.cut("A") == 3
+
+
+@pytest.mark.parametrize(
+    ("lane", "sequence", "problem"),
+    [("B", 1, "layer_untrusted"), ("A", 2, "layer_untrusted")],
+    ids=["of another lane", "of another sequence"],
+)
+def test_a_layer_counts_only_for_the_lane_and_sequence_that_it_was_signed_for(
+    shop: Shop, backup: Callable[[], Forget], lane: str, sequence: int, problem: str
+) -> None:
+    forget = backup()
+    shop.cut("A")
+    files = files_of("A")
+    forget()
+    with pytest.raises(Problem, match=problem):
+        shop.backend.take_layer(lane, LENDER, sequence, files[1])
+    assert LeaseGrant.select().count() == 0
+
+
+@pytest.mark.parametrize("place", [0, 5_000, -40])
+def test_a_layer_that_is_not_as_it_was_signed_grants_nothing(
+    shop: Shop, backup: Callable[[], Forget], place: int
+) -> None:
+    forget = backup()
+    shop.cut("A")
+    data = bytearray(files_of("A")[1])
+    forget()
+    data[place] ^= 1
+    for damaged in (bytes(data), b"", cbor.encode([])):
+        with pytest.raises(Problem, match="layer_untrusted"):
+            shop.backend.take_layer("A", LENDER, 1, damaged)
+    assert LeaseGrant.select().count() == 0
+
+
+def test_a_layer_that_is_sent_twice_is_granted_once_and_another_under_its_number_is_a_conflict(
+    shop: Shop, backup: Callable[[], Forget]
+) -> None:
+    forget = backup()
+    shop.cut("A")
+    data = files_of("A")[1]
+    forget()
+    for _ in range(2):
+        shop.backend.take_layer("A", LENDER, 1, data)
+    assert shop.account().outstanding_minor == 100
+    other = SnapshotLayer.update(digest=bytes(32)).where(SnapshotLayer.sequence == 1)
+    other.execute()
+    with pytest.raises(Problem, match="layer_conflict"):
+        shop.backend.take_layer("A", LENDER, 1, data)
