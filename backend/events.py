@@ -25,6 +25,9 @@ from backend.problems import Problem
 from backend.wire import b64url, from_b64url, write
 
 LOOK_S: Final = 1.0
+APART_S: Final = 0.1
+"""Two looks are at least so far apart, however often somebody writes."""
+
 COMMENT_S: Final = 15.0
 """A line that stays silent longer is dead, or a proxy holds it back."""
 
@@ -177,6 +180,7 @@ class Hub:
                 log.error("no look for events: %s", type(error).__name__)
                 continue
             self._tell(found)
+            await asyncio.sleep(APART_S)
 
     def _tell(self, found: Mapping[str, State]) -> None:
         for lane, listener in self._listeners.items():

@@ -27,8 +27,8 @@ from backend.events import Hub
 from backend.line import LaneProtocol
 
 IDLE_S: Final = 75
-POST_ENTRIES: Final = 50
-"""How many stored entries are brought into effect between two requests: some milliseconds."""
+POST_ENTRIES: Final = 20
+"""How many stored entries are brought into effect in a turn: some 20 ms. Then every request that waits has its turn."""
 POST_IDLE_S: Final = 0.2
 HANDSHAKE_S: Final = 10.0
 """A peer that opens a connection and says nothing holds a descriptor for so long."""
