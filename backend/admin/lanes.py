@@ -12,7 +12,7 @@ from peewee import fn
 
 from agent.core.authorization import HoldState
 from agent.core.snapshot_manifest import NAME
-from backend import access, enrollment
+from backend import access, enrollment, recovery
 from backend import lanes as books
 from backend.admin.operation import Answer, Refused
 from backend.admin.words import moment
@@ -84,7 +84,7 @@ def write_off(backend: Backend, *, lane: str, epoch: int | None = None) -> Answe
     chosen = books.journal(lane, books.find(lane).epoch if epoch is None else epoch)
     if chosen.state == books.OPEN:
         raise Refused(f"{lane} still sells in epoch {chosen.epoch}; end its right to with: lane revoke {lane}")
-    transact(backend.database, lambda: books.set_state(lane, chosen.epoch, books.WRITTEN_OFF))
+    transact(backend.database, lambda: recovery.write_off(lane, chosen.epoch))
     return {"lane": lane, "epoch": chosen.epoch, "state": books.WRITTEN_OFF}
 
 

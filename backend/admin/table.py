@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from backend.admin import accounts, checks, exceptions, lanes, leases, settlements
+from backend.admin import accounts, checks, conformance, exceptions, lanes, leases, restoring, settlements
 from backend.admin.operation import Operation
 from backend.population import importing
 
@@ -30,6 +30,9 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "exception.resolve": exceptions.resolve,
     "settlement.list": settlements.every,
     "snapshot.build": checks.build_snapshots,
+    "recovery.show": restoring.show,
+    "recovery.begin": restoring.begin,
+    "conformance.kit": conformance.make_kit,
     "population.import": importing.run,
     "audit": checks.run_audit,
 }

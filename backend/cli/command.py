@@ -14,6 +14,7 @@ from backend.admin.operation import REFUSALS, Refused, sentence
 from backend.cli import (
     account,
     audit,
+    conformance_kit,
     enroll_code,
     exceptions,
     init,
@@ -23,6 +24,7 @@ from backend.cli import (
     leases,
     pass_,
     population,
+    restored,
     serve,
     settle,
     snapshot,
@@ -30,7 +32,7 @@ from backend.cli import (
 
 VERBS = (
     init, serve, account, pass_, enroll_code, lanes, lane, leases, lease, exceptions, settle, snapshot, population,
-    audit,
+    restored, audit, conformance_kit,
 )  # fmt: skip
 
 

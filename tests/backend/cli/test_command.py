@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from agent.conformance.kit import HOOKS, load
 from backend import cli
 from backend.admin import client
 from backend.admin.table import OPERATIONS
@@ -71,7 +72,7 @@ def served(directory: Path) -> Iterator[None]:
 
 def test_every_operation_has_a_verb_and_every_verb_an_operation() -> None:
     sources = [path.read_text() for path in Path(cli.__file__).parent.glob("*.py")]
-    asked = {name for source in sources for name in re.findall(r'ask\(\s*args,\s*"([a-z_.]+)"', source)}
+    asked = {name for source in sources for name in re.findall(r'\bask\(\s*args,\s*"([a-z_.]+)"', source)}
     assert asked == set(OPERATIONS)
 
 
@@ -163,6 +164,7 @@ def test_private_files_are_the_operators_alone(directory: Path, run: Run) -> Non
         (["audit"], 0, "every limit, hold and chain is as it should be"),
         (["account", "show"], 0, "there are no accounts"),
         (["lease", "recall", "--reason", "stolen"], 0, "nothing is outstanding there"),
+        (["restored", "--show"], 0, "nothing is being recovered"),
         (["lane", "show", "nowhere"], 1, "nowhere"),
         (["exceptions", "resolve", "A", "1/2", "--note", "seen"], 1, "has no exception 1/2"),
         (["population", "import", "--stores", "9", "--lanes", "3"], 1, "every store at least one lane"),
@@ -195,3 +197,25 @@ def test_progress_is_a_bar_on_a_terminal_and_silence_in_a_pipe(
     with output.ProgressLine() as line:
         line.show(1, 2, "accounts")
     assert f"[{'#' * 15}{'.' * 15}] 1 of 2 accounts" in capsys.readouterr().err
+
+
+def test_a_conformance_kit_is_whole_private_and_its_hooks_are_verbs_that_run(
+    directory: Path, tmp_path: Path, run: Run
+) -> None:
+    out = tmp_path / "kit.json"
+    said = run("conformance-kit", "--out", str(out))
+    assert out.stat().st_mode & 0o777 == 0o600
+    kit = load(out)
+    assert (len(kit.codes), len(kit.phones)) == (said["lanes"], said["phones"])
+    account = kit.phones[0].account.hex()
+    kit.hooks["set_limit"](lender="demo", account=account, limit_minor=7)
+    assert run("account", "show", account)["accounts"][0]["limit_minor"] == 7
+    assert set(kit.hooks) <= set(HOOKS)
+
+
+def test_a_restored_backend_says_whom_it_waits_for(run: Run) -> None:
+    answer = run("restored", "--reason", "disk lost")
+    assert answer["began"] is True
+    assert answer["waits_for"] == []
+    assert run("restored")["began"] is False
+    assert run("restored", "--show")["recovering_since"] == answer["recovering_since"]

@@ -1,0 +1,24 @@
+"""Operations on a backend whose database was restored from a backup (lease rule 13).
+
+The one rule: until every lane has reported or was written off, nothing is authorized here and no layer is cut.
+"""
+
+from __future__ import annotations
+
+from backend import recovery
+from backend.admin.operation import Answer
+from backend.admin.words import moment
+from backend.compose import Backend
+from backend.database import transact
+
+
+def show(_backend: Backend, /) -> Answer:
+    """Whether this backend recovers, since when, and the lanes that it waits for."""
+    since_s = recovery.started_at()
+    return {"recovering_since": None if since_s is None else moment(since_s), "waits_for": list(recovery.missing())}
+
+
+def begin(backend: Backend, *, reason: str) -> Answer:
+    """Say that the database was restored; it asks its lanes for what it has forgotten from now on."""
+    began = transact(backend.database, lambda: recovery.begin(reason, now_s=backend.clock()))
+    return {"began": began, **show(backend)}

@@ -1,0 +1,29 @@
+"""``restored``: the database comes from a backup, so ask the lanes what it has forgotten."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from backend.cli.backend_of import ask
+from backend.cli.options import add_verb
+from backend.cli.output import show_json
+
+
+def add_parser(verbs: Any) -> None:
+    parser = add_verb(verbs, "restored", run, "say that the database comes from a backup; lanes report what it forgot")
+    parser.add_argument("--show", action="store_true", help="only tell which lanes are waited for")
+    parser.add_argument("--reason", default="operator", help="why, for the record")
+
+
+def run(args: argparse.Namespace) -> int:
+    answer = ask(args, "recovery.show") if args.show else ask(args, "recovery.begin", reason=args.reason)
+    if args.json:
+        show_json(answer)
+    elif answer["recovering_since"] is None:
+        print("nothing is being recovered")
+    else:
+        waits = ", ".join(answer["waits_for"]) or "nobody: it ends by itself"
+        print(f"recovering since {answer['recovering_since']}; waits for {waits}")
+        print("a lane that will never report again: lane revoke LANE, then lane write-off LANE")
+    return 0
