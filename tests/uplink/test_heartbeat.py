@@ -48,7 +48,7 @@ def test_a_restored_backend_gets_again_what_it_forgot_even_if_nothing_new_is_to_
 ) -> None:
     async def test() -> None:
         watch = Watch(Told(entries=[b"entry"] * 5, cursor=Cursor(5, 5)))
-        answer = {"time": "", "stored_through": stored_through}
+        answer = {"time": "c2lnbmVk", "stored_through": stored_through}
         watch.server.answers["POST", "/v1/heartbeat"] = httpx.Response(200, json=answer)
         with running(watch.heartbeat.run()):
             await until(lambda: watch.state is LinkState.UP)
