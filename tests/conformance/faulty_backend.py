@@ -202,13 +202,18 @@ def _reencodes() -> Iterator[None]:
 
 def _loses_the_last(path: Path) -> None:
     """What was acknowledged last was not durable."""
+    kept = "SELECT data FROM journal_entry WHERE lane = ? AND epoch = ? AND number = 10"
     with apsw.Connection(str(path)) as database:
-        database.execute("DELETE FROM journalentry WHERE number > 10")
-        database.execute(
-            "UPDATE journal SET number = 10, posted_number = min(posted_number, 10), hash = coalesce((SELECT data FROM"
-            " journalentry WHERE journalentry.lane = journal.lane AND journalentry.epoch = journal.epoch AND number = 10"
-            "), hash) WHERE number > 10"
-        )
+        lost = list(database.execute("SELECT lane, epoch FROM journal WHERE number > 10"))
+        for lane, epoch in lost:
+            mine = (lane, epoch)
+            ((data,),) = database.execute(kept, mine)
+            database.execute("DELETE FROM journal_entry WHERE lane = ? AND epoch = ? AND number > 10", mine)
+            database.execute(
+                "UPDATE journal SET number = 10, posted_number = min(posted_number, 10), hash = ? WHERE lane = ? AND"
+                " epoch = ?",
+                (hashlib.sha256(data).digest(), *mine),
+            )
 
 
 FAULTS: dict[str, Fault] = {
