@@ -23,6 +23,7 @@ from agent.core.receipt import Seller
 from agent.core.snapshot_builder import build_layer
 from agent.core.snapshot_layer import Record
 from agent.core.snapshot_manifest import SNAPSHOT_TYPE, Manifest
+from agent.core.witness import Witnessed
 from agent.errors import UplinkUnavailable
 from agent.lane import Lane, LaneSettings
 from agent.ports import AttemptUnknown, PrintResult
@@ -201,6 +202,8 @@ class PaperBackend:
         self.requests: list[Mapping[str, Any]] = []
         self.inquiries: list[tuple[str, str, int]] = []
         self.pokes = 0
+        self.epochs_asked: list[Mapping[str, Any]] = []
+        self.new_epoch: Mapping[str, Any] | None = None
 
     async def authorize(self, request: Mapping[str, Any], budget_s: float) -> Mapping[str, Any] | None:
         self.requests.append(request)
@@ -219,6 +222,13 @@ class PaperBackend:
         if not self.available:
             raise UplinkUnavailable("down")
         return {"matched": True, "differences": [], "totals": body["totals"], "chain_head": body["chain_head"]}
+
+    async def open_epoch(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        self.epochs_asked.append(body)
+        if not self.available:
+            raise UplinkUnavailable("down")
+        assert self.new_epoch is not None
+        return self.new_epoch
 
     def poke(self) -> None:
         self.pokes += 1
@@ -252,6 +262,21 @@ class PaperPrinter:
         return PrintResult(said, None if said == "confirmed" else "paper_out")
 
 
+@dataclass
+class PaperWitness:
+    """The port ``Witness`` in memory: what it holds survives every ledger."""
+
+    machine: bytes = b"this machine"
+    said: Witnessed | None = None
+
+    def read(self) -> Witnessed | None:
+        return self.said
+
+    def write(self, said: Witnessed) -> bool:
+        self.said = said
+        return True
+
+
 class Till:
     """One lane and its world. ``restart`` is a kill: the process is gone, the machine and its disk are not."""
 
@@ -264,6 +289,7 @@ class Till:
         self.disk = Disk()
         self.vfs = DiskVfs(self.disk)
         self.settings: dict[str, Any] = {}
+        self.witness: PaperWitness | None = None
         self._codes = count(1)
         self.start()
         if ready:
@@ -291,6 +317,7 @@ class Till:
             clock=self.clock,
             random_bytes=lambda size: b"n" * size,
             free_bytes=lambda: self.free_bytes,
+            witness=self.witness,
         )
         self.checkout, self.counter = self.lane.checkout, self.lane.counter
         return self.lane
@@ -302,6 +329,13 @@ class Till:
         self.kill()
         if wall_s is not None:
             self.clock.wall = wall_s
+        return self.start()
+
+    def put_back(self, files: Mapping[str, bytes]) -> Lane:
+        """The ledger becomes what it was when ``files`` were copied; the snapshots stay."""
+        self.kill()
+        self.disk = Disk(files)
+        self.vfs.disk = self.disk
         return self.start()
 
     def kill(self) -> None:

@@ -1,0 +1,238 @@
+"""Lease rule 11 at the lane: a ledger that was put back stands in for nobody until the backend has confirmed its head.
+
+*(A backup of Monday is put back on Tuesday: the lane has forgotten what it spent, and would spend it again.)*
+"""
+
+from base64 import urlsafe_b64encode
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.core.journal import Kind, Position, open_entry
+from agent.core.witness import Doubt
+from agent.errors import NothingToRecover, UplinkUnavailable
+from agent.services.forwarding import Forwarding, SignedUpload
+from tests.services.lanes import CUSTOMER, LENDER, PaperWitness, Till, order
+from tests.uplink.world import run
+
+HELD = 10_000
+
+
+@pytest.fixture
+def till(tmp_path: Path) -> Iterator[Till]:
+    till = Till(tmp_path, grants={CUSTOMER: HELD})
+    till.witness = PaperWitness()
+    till.restart()
+    yield till
+    till.close()
+
+
+def sell(till: Till, minor: int = 100) -> str:
+    name = f"sale-{till.backend.pokes:04}-{till.ledger.head.number:05}"
+    reason: str = run(till.checkout.sell(order(name, minor), till.phone().code())).reason
+    return reason
+
+
+def upload(till: Till, *, older: bool = False) -> SignedUpload | None:
+    return till.lane.forwarding.next_upload(1_000, 1 << 20, older=older)
+
+
+def acknowledge(forwarding: Forwarding, sent: SignedUpload | None, through: int | None = None) -> None:
+    assert sent is not None
+    last = sent.first + len(sent.entries) - 1
+    forwarding.acknowledged(sent.epoch, last if through is None else through, [])
+
+
+def put_back_after_a_sale(till: Till) -> int:
+    """A backup, a sale of all that was left, the backup again; returns where the backend then is."""
+    backup = till.disk.after_kill()
+    assert sell(till, HELD) == "approved_offline"
+    acknowledge(till.lane.forwarding, upload(till))
+    number = till.ledger.head.number
+    run(till.lane.maintain())
+    till.put_back(backup)
+    return number
+
+
+# -- without a network ----------------------------------------------------------------------------------------------
+
+
+def test_an_older_ledger_beside_its_witness_stands_in_for_nobody_not_even_after_a_restart(till: Till) -> None:
+    put_back_after_a_sale(till)
+    for _ in range(2):
+        assert till.lane.witness.doubt is Doubt.OLDER
+        assert sell(till) == "head_unconfirmed"
+        till.restart()
+
+
+def test_a_cold_start_without_a_network_sells(till: Till) -> None:
+    sell(till)
+    till.restart()
+    assert till.lane.witness.doubt is None
+    assert sell(till) == "approved_offline"
+
+
+def test_a_witness_that_is_behind_after_a_power_cut_is_no_doubt(till: Till) -> None:
+    said = till.witness.said if till.witness else None
+    sell(till)
+    assert till.witness and till.witness.said == said, "it looks in quiet moments, not at every sale"
+    till.restart()
+    assert till.lane.witness.doubt is None
+
+
+def test_a_ledger_on_another_machine_is_in_doubt(till: Till) -> None:
+    assert till.witness
+    till.witness.machine = b"another machine"
+    till.restart()
+    assert (till.lane.witness.doubt, sell(till)) == (Doubt.OTHER_MACHINE, "head_unconfirmed")
+
+
+def test_a_ledger_whose_witness_is_gone_is_in_doubt(till: Till) -> None:
+    till.witness = PaperWitness()
+    till.restart()
+    assert (till.lane.witness.doubt, sell(till)) == (Doubt.NO_WITNESS, "head_unconfirmed")
+
+
+def test_a_journal_that_begins_where_a_longer_one_was_is_in_doubt(till: Till) -> None:
+    run(till.lane.maintain())
+    till.put_back({})
+    assert till.lane.witness.doubt is Doubt.OLDER
+
+
+def test_a_ledger_with_other_entries_than_the_witness_saw_is_in_doubt(till: Till) -> None:
+    backup = till.disk.after_kill()
+    sell(till, 100)
+    run(till.lane.maintain())
+    till.witness, seen = None, till.witness
+    till.put_back(backup)
+    for _ in range(3):
+        sell(till, 200)
+    till.witness = seen
+    till.restart()
+    assert till.lane.witness.doubt is Doubt.OTHER_ENTRIES
+
+
+# -- with the backend -----------------------------------------------------------------------------------------------
+
+
+def test_a_head_that_the_backend_confirms_once_ends_the_doubt_for_good(till: Till) -> None:
+    acknowledge(till.lane.forwarding, upload(till))
+    till.witness = PaperWitness()
+    till.restart()
+    sent = upload(till)
+    assert sent and sent.first == till.ledger.head.number, "all is acknowledged: the last entry asks"
+    acknowledge(till.lane.forwarding, sent)
+    assert sell(till) == "approved_offline"
+    till.restart()
+    assert sell(till) == "approved_offline"
+
+
+def test_a_ledger_that_is_behind_is_found_by_the_first_answer_though_it_wrote_nothing_new(till: Till) -> None:
+    number = put_back_after_a_sale(till)
+    acknowledge(till.lane.forwarding, upload(till), through=number)
+    assert till.lane.forwarding.fork
+    assert upload(till) is None
+    assert sell(till) == "journal_fork"
+    till.restart()
+    assert sell(till) == "journal_fork"
+
+
+def test_without_a_witness_too_a_ledger_that_is_behind_is_found(till: Till) -> None:
+    till.witness = None
+    till.restart()
+    number = put_back_after_a_sale(till)
+    sell(till)
+    acknowledge(till.lane.forwarding, upload(till), through=number + 5)
+    assert sell(till) == "journal_fork"
+
+
+def forked(till: Till) -> None:
+    """A put back ledger that has recorded a decline since, and whose backend has said so."""
+    number = put_back_after_a_sale(till)
+    sell(till)
+    till.lane.forwarding.forked(1, number + 1, b"h" * 32)
+    till.backend.available = True
+    digest = urlsafe_b64encode(b"h" * 32).rstrip(b"=").decode()
+    till.backend.new_epoch = {"epoch": 2, "previous": {"epoch": 1, "number": number, "hash": digest}}
+
+
+def test_both_heads_are_shown_before_a_person_decides(till: Till) -> None:
+    with pytest.raises(NothingToRecover):
+        till.lane.restoration.heads()
+    forked(till)
+    heads = till.lane.restoration.heads()
+    assert (heads.epoch, heads.number, heads.head) == (1, till.ledger.head.number, till.ledger.head.hash.hex())
+    assert heads.backend_head == (b"h" * 32).hex()
+
+
+def test_a_new_epoch_begins_with_how_the_old_one_ended_and_the_old_one_is_still_sent(till: Till) -> None:
+    forked(till)
+    old = till.ledger.head
+    run(till.lane.restoration.begin_again(LENDER))
+    assert till.ledger.head.position == Position(2, 1)
+    sent = upload(till)
+    assert sent and (sent.epoch, sent.first) == (2, 1)
+    first = open_entry(sent.entries[0]).entry
+    assert (first.kind, first.body["reason"]) == (Kind.EPOCH_START, "restored")
+    assert first.body["previous"] == {"epoch": 1, "number": old.number + 1, "hash": b"h" * 32}
+    kept = upload(till, older=True)
+    assert kept and (kept.epoch, kept.first + len(kept.entries) - 1) == (1, old.number)
+    till.lane.forwarding.acknowledged(1, old.number, [(old.number, "quarantined", "forked")])
+    assert upload(till, older=True) is None
+    assert ("quarantined", "forked") in {(item.state, item.reason) for item in till.ledger.queue_exceptions()}
+
+
+def test_the_leases_of_the_old_epoch_are_not_spent_again_and_those_of_the_new_one_are(till: Till) -> None:
+    forked(till)
+    run(till.lane.restoration.begin_again(LENDER))
+    till.backend.available = False
+    assert sell(till) == "snapshot_missing"
+    till.restart()
+    assert sell(till) == "snapshot_missing"
+    till.install({CUSTOMER: 500}, lease_epoch=2)
+    assert sell(till, 400) == "approved_offline"
+
+
+def test_an_account_that_only_an_old_layer_knows_has_no_lease(till: Till) -> None:
+    """A delta of the new epoch upon a base of the old one."""
+    forked(till)
+    run(till.lane.restoration.begin_again(LENDER))
+    till.backend.available = False
+    till.install({b"somebody" * 2: 500}, lease_epoch=2, delta=True)
+    assert sell(till) == "lease_exceeded"
+
+
+@pytest.mark.parametrize("dies_after", ["the request", "the answer"])
+def test_a_recovery_that_is_interrupted_is_repeated_with_the_same_request(till: Till, dies_after: str) -> None:
+    forked(till)
+    answer = till.backend.open_epoch
+
+    async def interrupted(body: Mapping[str, Any]) -> Mapping[str, Any]:
+        if dies_after == "the answer":
+            await answer(body)
+        else:
+            till.backend.epochs_asked.append(body)
+        raise UplinkUnavailable("cut")
+
+    till.backend.open_epoch = interrupted  # type: ignore[method-assign]
+    with pytest.raises(UplinkUnavailable):
+        run(till.lane.restoration.begin_again(LENDER))
+    till.backend.open_epoch = answer  # type: ignore[method-assign]
+    till.restart()
+    sell(till)
+    run(till.lane.restoration.begin_again(LENDER))
+    assert till.ledger.head.epoch == 2
+    assert till.backend.epochs_asked[0] == till.backend.epochs_asked[-1]
+
+
+def test_a_batch_that_was_open_ends_with_its_epoch(till: Till) -> None:
+    forked(till)
+    till.backend.available = False
+    before = till.ledger.open_batch(LENDER)
+    till.backend.available = True
+    run(till.lane.restoration.begin_again(LENDER))
+    after = till.ledger.open_batch(LENDER)
+    assert (after.batch, after.first_number) in {(before.batch + 1, 1), (before.batch, 1)}
+    assert till.ledger.verify() == till.ledger.head
