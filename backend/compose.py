@@ -34,7 +34,7 @@ from backend.database import transact, transaction
 from backend.holds import Attempt
 from backend.identity import Authority, LaneName
 from backend.ingest import Stored, Upload
-from backend.lenders import Lender, Randomness, load_all
+from backend.lenders import InForce, Lender, Randomness
 from backend.postings import Books
 from backend.problems import Problem
 from backend.schema import SnapshotLayer
@@ -204,5 +204,5 @@ def compose(
     lenders: Mapping[str, Lender] | None = None,
 ) -> Backend:
     """The backend over an open database; ``lenders`` are those in it unless given. ``clock`` gives UTC seconds."""
-    known = load_all(clock()) if lenders is None else lenders
+    known = InForce(clock) if lenders is None else lenders
     return Backend(database, clock, randomness, authority, known, plan)

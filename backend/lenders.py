@@ -7,7 +7,7 @@ The reference backend keeps all keys, the root too, in its database; an operator
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -86,6 +86,45 @@ def create(
     for role, key in signing.items():
         LenderKey.create(lender=lender, role=role, pem=key.to_pem())
     return load_all(now_s)[lender]
+
+
+class InForce(Mapping[str, Lender]):
+    """Every lender by its id, as it is in the database now: what another process (an operator's command) has changed
+    is seen after a second. ``clock`` gives UTC seconds."""
+
+    def __init__(self, clock: Callable[[], int]) -> None:
+        self._clock = clock
+        self._looked_at = clock()
+        self._documents = _documents()
+        self._lenders = load_all(self._looked_at)
+
+    def __getitem__(self, lender: str) -> Lender:
+        return self._current()[lender]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._current())
+
+    def __len__(self) -> int:
+        return len(self._current())
+
+    def _current(self) -> dict[str, Lender]:
+        now_s = self._clock()
+        if now_s != self._looked_at:
+            self._looked_at = now_s
+            documents = _documents()
+            if documents != self._documents:
+                self._lenders = load_all(now_s)
+                self._documents = documents
+        return self._lenders
+
+
+def _documents() -> list[tuple[Any, ...]]:
+    columns = (LenderRow.lender, LenderRow.key_list, LenderRow.policy)
+    return [tuple(map(_plain, row)) for row in rows(LenderRow.select(*columns).order_by(LenderRow.lender))]
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, str) else bytes(value)
 
 
 def load_all(now_s: int) -> dict[str, Lender]:
