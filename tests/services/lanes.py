@@ -289,6 +289,7 @@ class Till:
         self.disk = Disk()
         self.vfs = DiskVfs(self.disk)
         self.settings: dict[str, Any] = {}
+        self.epoch = 1
         self.witness: PaperWitness | None = None
         self._codes = count(1)
         self.start()
@@ -303,7 +304,7 @@ class Till:
             LaneSettings(
                 lane="lane-01",
                 store="s1",
-                epoch=1,
+                epoch=self.epoch,
                 seller=Seller("Corner Shop", "West", "lane-01"),
                 certificate_sha256=b"c" * 32,
                 **self.settings,
