@@ -41,6 +41,7 @@ class Heartbeat:
         self._poll_s = poll_s
         self._want = want
         self._told: LinkState | None = None
+        self._asked_pause_s: int | None = None
 
     async def run(self) -> NoReturn:
         while True:
@@ -54,12 +55,13 @@ class Heartbeat:
         self._told = state
         await self._lane.link(state, detail)
         if state is LinkState.DOWN:
-            return self._pace.next_s()
+            return self._pace.next_s(self._asked_pause_s)
         self._pace.reset()
         return self._poll_s
 
     async def _probe(self) -> tuple[LinkState, str]:
         self._link.probing()
+        self._asked_pause_s = None
         recovering, self._link.is_recovering = self._link.is_recovering, False
         try:
             for state in await self._lane.lenders():
@@ -69,6 +71,7 @@ class Heartbeat:
             return LinkState.REFUSED, refused.problem
         except BackendFault as fault:
             self._link.timed(fault)
+            self._asked_pause_s = fault.retry_after_s
             return LinkState.DOWN, fault.message
         self._link.timed(None)
         if not self._link.breaker.lets_sales_wait:

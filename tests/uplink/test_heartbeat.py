@@ -153,3 +153,15 @@ def test_the_lane_hears_with_every_beat_how_the_link_is() -> None:
         assert [state for state, _ in watch.lane.links] == [LinkState.UP] * 4
 
     run(test())
+
+
+def test_the_pause_that_a_busy_backend_asks_for_is_kept() -> None:
+    async def test() -> None:
+        watch = Watch()
+        watch.server.faults = [httpx.Response(429, headers={"Retry-After": "100"})] * 3
+        with running(watch.heartbeat.run()):
+            await until(lambda: watch.state is LinkState.UP, step_s=1)
+        first, *_, last = watch.server.seen_at
+        assert last - first >= 300
+
+    run(test())
