@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -102,6 +103,30 @@ def test_two_codes_for_one_lane_enroll_one_device(shop: Shop, call: Call) -> Non
     assert enroll(call, second).status_code == 403
     with pytest.raises(Problem, match="enrolled already"):
         code_for(shop)
+
+
+def test_a_replacement_gets_the_next_epoch_and_the_end_of_the_journal_that_it_succeeds(shop: Shop, call: Call) -> None:
+    shop.lanes["A"].stand_in(10, funding="cap")
+    shop.lanes["A"].upload()
+    with transaction(shop.backend.database):
+        code = create_code(
+            replace(NEW, lane="A"), AUTHORITY, now_s=shop.clock.now_s, randomness=shop.chance.randbytes, replace=True
+        )
+    answer = enroll(call, code).json()
+    head = shop.lanes["A"].head
+    assert (answer["epoch"], answer["reason"]) == (2, "replaced")
+    assert answer["previous"] == {"epoch": 1, "number": 1, "hash": b64url(head.hash)}
+    assert enroll(call, code).json() == answer, "a lost answer is given again"
+    first = enroll(call, code_for(shop)).json()
+    assert (first["epoch"], first["reason"], first["previous"]) == (1, "enrolled", None)
+
+
+@pytest.mark.parametrize(
+    ("lane", "problem"), [(replace(NEW, lane="A", store="store-9"), "lane_mismatch"), (NEW, "lane_unknown")]
+)
+def test_a_replacement_code_is_for_a_lane_that_is_there(shop: Shop, lane: NewLane, problem: str) -> None:
+    with pytest.raises(Problem, match=problem):
+        create_code(lane, AUTHORITY, now_s=shop.clock.now_s, randomness=shop.chance.randbytes, replace=True)
 
 
 @pytest.mark.parametrize(
