@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .DEFAULT_GOAL := help
-.PHONY: help setup system demo machine services test lint types proof bench lock clean
+.PHONY: help setup system demo machine services test lint types proof bench bench-drain lock clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -66,6 +66,9 @@ services:
 
 bench: $(READY) ## figures, each beside its limit or rival measured in the same run
 	@$(BIN)/counterfoil bench $(ARGS)
+
+bench-drain: $(READY) machine services ## 100,000 entries of four lanes, brought to a backend on SQLite and on PostgreSQL
+	@for where in sqlite postgresql; do $(BIN)/counterfoil bench --drain 100000 --database $$where $(ARGS) || exit 1; done
 
 lock: ## renew the hash-pinned locks from pyproject.toml (needs uv; ARGS=--upgrade)
 	@$(COMPILE) $(ARGS) -o requirements.lock

@@ -148,6 +148,9 @@ class NoBackend:
     async def settle(self, _body: Mapping[str, Any]) -> NoReturn:
         raise UplinkUnavailable("the bench has no backend")
 
+    async def open_epoch(self, _body: Mapping[str, Any]) -> NoReturn:
+        raise UplinkUnavailable("the bench has no backend")
+
     def poke(self) -> None:
         """Nobody waits for new entries."""
 

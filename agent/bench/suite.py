@@ -19,8 +19,10 @@ from agent.bench.decisions import decisions
 from agent.bench.drain import drain
 from agent.bench.measure import Figure, Size
 from agent.bench.parts import lookups, passes, rules, slips
+from agent.bench.postgres import postgres
 from agent.bench.processes import processes
 from agent.bench.scans import scans
+from agent.bench.wire import wire_figures
 from agent.demo.stage import Cast, staged
 
 
@@ -34,10 +36,12 @@ class Effort:
     accounts: int
     sales: int
     starts: int
+    uploaded: int
 
 
-FULL: Final = Effort(Size(40, 15), Size(20, 20), Size(12, 10), 1_000_000, 10_000, 5)
-QUICK: Final = Effort(Size(4, 5), Size(4, 5), Size(2, 5), 10_000, 1_000, 1)
+FULL: Final = Effort(Size(40, 15), Size(20, 20), Size(12, 10), 1_000_000, 10_000, 5, 8_000)
+QUICK: Final = Effort(Size(4, 5), Size(4, 5), Size(2, 5), 10_000, 1_000, 1, 2_000)
+LANES: Final = 4
 CUSTOMERS: Final = 100
 RICH_MINOR: Final = 100_000_000
 LEASE_MINOR: Final = 10_000_000
@@ -57,6 +61,16 @@ def figures(effort: Effort) -> Iterator[Figure]:
         yield from slips(effort.parts)
         yield from asyncio.run(scans(folders["scans"], effort.scans))
         yield from _with_backend(Path(name) / "stage", effort)
+        yield from drained(effort.uploaded, LANES, "sqlite")
+
+
+def drained(entries: int, lanes: int, database: str) -> Iterator[Figure]:
+    """Several lanes and a backend over ``database``: "sqlite", "postgresql" (one of its own), or the URL of an empty
+    database. Raises DemoFailed when a process does not do its part."""
+    with contextlib.ExitStack() as stack:
+        out = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="counterfoil-drain-")))
+        url = stack.enter_context(postgres()) if database == "postgresql" else database
+        yield from wire_figures(out, entries, lanes, None if database == "sqlite" else url)
 
 
 def _with_backend(out: Path, effort: Effort) -> Iterator[Figure]:

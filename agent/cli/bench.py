@@ -8,12 +8,23 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser("bench", help="measure this machine: each figure beside its limit or rival")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     parser.add_argument("--quick", action="store_true", help="seconds instead of minutes; figures are rough")
+    parser.add_argument(
+        "--drain", type=int, metavar="N", help="instead: N entries of several lanes, brought to a backend"
+    )
+    parser.add_argument("--lanes", type=int, default=4, help="how many lanes bring them (default: 4)")
+    parser.add_argument(
+        "--database",
+        metavar="WHERE",
+        default="sqlite",
+        help="sqlite, postgresql (one of its own), or a postgresql:// URL",
+    )
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    from agent.bench.suite import FULL, QUICK, figures
+    from agent.bench.suite import FULL, QUICK, drained, figures
 
-    for figure in figures(QUICK if args.quick else FULL):
+    found = drained(args.drain, args.lanes, args.database) if args.drain else figures(QUICK if args.quick else FULL)
+    for figure in found:
         print(figure.to_json() if args.json else figure.to_text(), flush=True)
     return 0

@@ -62,6 +62,13 @@ class Program:
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def processor_s(self) -> float:
+        """Seconds of processor time that the running process has used so far (proc(5): stat, fields 14 and 15)."""
+        assert self._process is not None
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def kill(self) -> None:
         """SIGKILL: nothing of the process gets a chance to put anything in order."""
         self._end(signal.SIGKILL)
