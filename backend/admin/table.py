@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from backend.admin import accounts, checks, conformance, exceptions, lanes, leases, restoring, settlements
+from backend.admin import accounts, checks, conformance, documents, exceptions, lanes, leases, restoring, settlements
 from backend.admin.operation import Operation
 from backend.population import importing
 
@@ -30,6 +30,11 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "exception.resolve": exceptions.resolve,
     "settlement.list": settlements.every,
     "snapshot.build": checks.build_snapshots,
+    "keys.show": documents.show_keys,
+    "keys.rotate": documents.rotate_key,
+    "keys.revoke": documents.revoke_key,
+    "policy.show": documents.show_policy,
+    "policy.publish": documents.publish_policy,
     "recovery.show": restoring.show,
     "recovery.begin": restoring.begin,
     "conformance.kit": conformance.make_kit,

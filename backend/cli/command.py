@@ -18,11 +18,13 @@ from backend.cli import (
     enroll_code,
     exceptions,
     init,
+    keys,
     lane,
     lanes,
     lease,
     leases,
     pass_,
+    policy,
     population,
     restored,
     serve,
@@ -31,8 +33,8 @@ from backend.cli import (
 )
 
 VERBS = (
-    init, serve, account, pass_, enroll_code, lanes, lane, leases, lease, exceptions, settle, snapshot, population,
-    restored, audit, conformance_kit,
+    init, serve, account, pass_, enroll_code, lanes, lane, leases, lease, exceptions, settle, snapshot, keys, policy,
+    population, restored, audit, conformance_kit,
 )  # fmt: skip
 
 

@@ -22,6 +22,7 @@ _HOOKS: Final = {
     "revoke_lane": "lane revoke {lane} --compromised --dir {directory}",
     "replace_lane": "lane replace {lane} --dir {directory} | sed -n 's/^code: //p'",
     "set_limit": "account limit {account} --limit-minor {limit_minor} --lender {lender} --dir {directory}",
+    "rotate_key": "keys rotate {role} --lender {lender} --dir {directory}",
     "restored": "restored --dir {directory}",
     "recall": "lease recall --account {account} --lane {lane} --lender {lender} --reason conformance --dir {directory}",
 }

@@ -19,6 +19,8 @@ from backend.admin import client
 from backend.admin.table import OPERATIONS
 from backend.cli import output
 from backend.cli.command import parser
+from backend.cli.files import DATABASE_NOTE
+from tests.backend import postgres_server
 
 LIMIT_MINOR = 50_000
 Run = Callable[..., Any]
@@ -219,3 +221,46 @@ def test_a_restored_backend_says_whom_it_waits_for(run: Run) -> None:
     assert answer["waits_for"] == []
     assert run("restored")["began"] is False
     assert run("restored", "--show")["recovering_since"] == answer["recovering_since"]
+
+
+def test_a_policy_is_published_from_what_is_shown_and_never_backwards(
+    run: Run, say: Callable[..., str], tmp_path: Path
+) -> None:
+    policy = run("policy", "show")
+    file = tmp_path / "policy.json"
+    file.write_text(json.dumps(policy | {"version": 2}))
+    assert run("policy", "publish", str(file))["version"] == 2
+    assert run("policy", "show") == policy | {"version": 2}
+    assert "has version 2 already" in say("policy", "publish", str(file), code=1)
+    file.write_text("[1")
+    assert "is no JSON document" in say("policy", "publish", str(file), code=1)
+
+
+def test_a_running_server_signs_with_the_key_that_was_rotated_beside_it(directory: Path, run: Run) -> None:
+    before = {key["kid"]: key for key in run("keys", "show")["keys"]}
+    with served(directory):
+        after = run("keys", "rotate", "time")
+        [fresh] = [key for key in after["keys"] if key["kid"] not in before]
+        assert (fresh["role"], fresh["in_use"], after["version"]) == ("time", True, 2)
+        assert run("keys", "show") == after
+        revoked = run("keys", "revoke", fresh["kid"])
+        assert [key["revoked"] for key in revoked["keys"] if key["kid"] == fresh["kid"]] == [True]
+    assert run("keys", "rotate", "root")["roots"] == 2
+    assert cli.main(["keys", "rotate", "nobody", "--dir", str(directory)]) == 1
+
+
+def test_the_books_may_lie_on_a_postgresql_server_and_no_verb_is_told_twice(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = ("--dir", str(tmp_path / "backend"), "--json")
+    with postgres_server.running() as server:
+        assert cli.main(["init", *where, "--database", server.new_database()]) == 0
+        assert (tmp_path / "backend" / DATABASE_NOTE).stat().st_mode & 0o777 == 0o600
+        asked = ("--accounts", "250", "--stores", "2", "--lanes", "3", "--days", "14")
+        for accounts in (250, 0):
+            capsys.readouterr()
+            assert cli.main(["population", "import", *where, *asked]) == 0
+            assert json.loads(capsys.readouterr().out)["accounts"] == accounts
+        assert cli.main(["audit", *where]) == 0
+    assert cli.main(["lanes", *where]) == 1
+    assert "cannot be opened" in capsys.readouterr().err
