@@ -15,13 +15,13 @@ from backend.admin.operation import Answer, Refused
 from backend.admin.words import moment
 from backend.compose import Backend
 from backend.database import transact
-from backend.lenders import ROOT, Lender
+from backend.lenders import ROOT, Lender, load_all
 from backend.rotation import RotationRefused
 
 
 def show_keys(backend: Backend, *, lender: str | None = None) -> Answer:
     """The keys that the lender's root vouches for now."""
-    return _keys_to_json(chosen_lender(backend, lender))
+    return _keys_to_json(_in_force(backend, lender))
 
 
 def rotate_key(backend: Backend, *, role: str, lender: str | None = None) -> Answer:
@@ -59,14 +59,19 @@ def publish_policy(backend: Backend, *, document: dict[str, Any], lender: str | 
 
 def show_policy(backend: Backend, *, lender: str | None = None) -> Answer:
     """The policy in force, as a document to start the next one from."""
-    return {"policy": dict(chosen_lender(backend, lender).policy.payload())}
+    return {"policy": dict(_in_force(backend, lender).policy.payload())}
 
 
 def _changed(backend: Backend, lender: str | None, work: Callable[[Lender], Lender]) -> Lender:
     try:
-        return transact(backend.database, lambda: work(chosen_lender(backend, lender)))
+        return transact(backend.database, lambda: work(_in_force(backend, lender)))
     except RotationRefused as refused:
         raise Refused(str(refused)) from None
+
+
+def _in_force(backend: Backend, lender: str | None) -> Lender:
+    """Read now: what the server has at hand may be a second old, and the next version must follow the last one."""
+    return load_all(backend.clock())[chosen_lender(backend, lender).lender]
 
 
 def _keys_to_json(known: Lender) -> Answer:

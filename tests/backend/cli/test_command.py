@@ -243,6 +243,7 @@ def test_a_running_server_signs_with_the_key_that_was_rotated_beside_it(director
         [fresh] = [key for key in after["keys"] if key["kid"] not in before]
         assert (fresh["role"], fresh["in_use"], after["version"]) == ("time", True, 2)
         assert run("keys", "show") == after
+        assert run("keys", "rotate", "policy")["version"] == 3
         revoked = run("keys", "revoke", fresh["kid"])
         assert [key["revoked"] for key in revoked["keys"] if key["kid"] == fresh["kid"]] == [True]
     assert run("keys", "rotate", "root")["roots"] == 2
