@@ -110,6 +110,8 @@ class Lenders:
         try:
             keys = trust.verify_key_list(data, lender.root, version_min=lender.keys.version + 1)
             root = trust.root_of(data, lender.root)
+            if keys.lender != lender.lender:
+                raise trust.TrustError("other_lender", f"The key list is one of {keys.lender}.")
         except trust.TrustError as error:
             raise self._refused(lender, KEYS, error) from error
         self._store(lender, Kind.KEYS_INSTALLED, keys.version, data, kept=_pinned(root, data))

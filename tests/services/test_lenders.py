@@ -239,3 +239,10 @@ def test_what_a_revoked_key_signed_stops_counting_at_once_and_after_a_restart(
 def test_time_signed_with_a_revoked_key_is_not_believed(till: Till) -> None:
     till.lane.lenders.install_keys(LENDER, key_list(2, fresh="fresh", revoked=(trust.Role.TIME,)))
     assert not till.tell_time(NOW_S + 5)
+
+
+def test_a_list_of_another_lender_is_refused_even_if_both_have_one_root(till: Till) -> None:
+    keys = trust.KeyList("otherlend", 7, NOW_S, NOW_S + DAY_S, (), "CNY")
+    with pytest.raises(UntrustedDocument):
+        till.lane.lenders.install_keys(LENDER, trust.sign_key_list(keys, ROOTS[0]))
+    assert till.lane.lenders.first.keys.version == 1
