@@ -20,7 +20,6 @@ from backend.problems import Problem
 from backend.schema import Dispute, Journal, JournalEntry
 from backend.wire import b64url
 
-_COLUMNS: Final = tuple(JournalEntry._meta.sorted_field_names)
 _STORE: Final = inserting(JournalEntry)
 _ADVANCE: Final = compiled(
     Journal.update(number=0, hash=b"", horizon=0).where(Journal.lane == "", Journal.epoch == 0, Journal.number == 0)
@@ -82,11 +81,14 @@ def answer(stored: Stored) -> dict[str, Any]:
     """What became of the entries of an upload as far as it is known now, as the wire writes it."""
     upload = stored.upload
     row = lanes.journal(upload.lane, upload.epoch)
-    found = fetch(_RESULTS, upload.lane, upload.epoch, upload.first, upload.last)
+    fresh_from = upload.first + stored.known
+    posted = fetch(_RESULTS, upload.lane, upload.epoch, upload.first, min(upload.last, row.posted_number))
     results = [
-        _result(number, result, reason, bearer, is_known=number < upload.first + stored.known)
-        for number, result, reason, bearer in found
+        _result(number, result, reason, bearer, is_known=number < fresh_from)
+        for number, result, reason, bearer in posted
     ]
+    waiting = range(upload.first + len(posted), upload.last + 1)
+    results += [{"number": number, "result": "duplicate" if number < fresh_from else "accepted"} for number in waiting]
     return {"acknowledged_through": row.number, "posted_through": row.posted_number, "results": results}
 
 
@@ -137,11 +139,8 @@ def _fork(row: Journal, detail: str) -> Problem:
 
 
 def _row(upload: Upload, link: Link) -> tuple[Any, ...]:
-    # A NUL is text to a lane and to SQLite, and none to PostgreSQL; the bytes of the entry keep it.
-    kind, lender = link.kind.replace("\0", "?"), link.lender.replace("\0", "?") if link.lender else link.lender
-    values = {"lane": upload.lane, "epoch": upload.epoch, "number": link.number, "data": link.data}
-    values |= {"kind": kind, "lender": lender}
-    return tuple(map(values.get, _COLUMNS))
+    """In the order of the table's columns: result and reason come with posting."""
+    return (upload.lane, upload.epoch, link.number, None, None, link.data)
 
 
 def _advance(row: Journal, last: Link) -> None:
@@ -149,7 +148,7 @@ def _advance(row: Journal, last: Link) -> None:
     assert moved == 1, "the journal's row was read in this transaction, so nobody else has moved it since"
 
 
-def _result(number: int, result: str | None, reason: str | None, bearer: str | None, *, is_known: bool) -> Any:
-    told = "duplicate" if is_known and result in (None, "accepted") else result or "accepted"
+def _result(number: int, result: str, reason: str | None, bearer: str | None, *, is_known: bool) -> Any:
+    told = "duplicate" if is_known and result == "accepted" else result
     more = {"reason": reason, "bearer": bearer}
     return {"number": number, "result": told} | {name: value for name, value in more.items() if value}

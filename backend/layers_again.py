@@ -70,17 +70,18 @@ def _spent_since(layer: Layer, lane: str, lender: str) -> dict[bytes, int]:
     query = JournalEntry.select(JournalEntry.data).where(
         JournalEntry.lane == lane,
         JournalEntry.epoch == epoch,
-        JournalEntry.lender == lender,
         JournalEntry.number > applied_number,
         JournalEntry.result == "accepted",
     )
     spent: dict[bytes, int] = {}
     for (data,) in rows(query):
         try:
-            body = open_entry(bytes(data)).entry.body
+            entry = open_entry(bytes(data)).entry
         except JournalError:
             continue
-        lease, account = body.get("lease"), body.get("account")
+        if entry.lender != lender:
+            continue
+        lease, account = entry.body.get("lease"), entry.body.get("account")
         if isinstance(lease, dict) and type(lease.get("delta_minor")) is int and isinstance(account, bytes):
             spent[account] = spent.get(account, 0) + lease["delta_minor"]
     return spent

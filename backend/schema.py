@@ -216,8 +216,6 @@ class JournalEntry(_Row):
     lane = TextField()
     epoch = BigIntegerField()
     number = BigIntegerField()
-    kind = TextField()
-    lender = TextField(null=True)
     result = TextField(null=True)
     reason = TextField(null=True)
     data = BlobField()

@@ -94,23 +94,23 @@ def _differences(
 
 def _set_aside(request: SettlementRequest, lane: str) -> Any:
     """The batch's entries of this lender that did not take effect as the lane meant them."""
-    mine = (JournalEntry.lane == lane) & (JournalEntry.epoch == request.epoch)
-    mine &= JournalEntry.number.between(request.first_number, request.last_number)
-    query = JournalEntry.select(JournalEntry.number, JournalEntry.result, JournalEntry.reason)
-    of_lender = (JournalEntry.lender == request.lender) & (JournalEntry.result != "accepted")
-    return query.where(mine, of_lender).order_by(JournalEntry.number)
+    return (
+        Dispute.select(Dispute.number, Dispute.result, Dispute.reason)
+        .where(_of(request, lane))
+        .order_by(Dispute.number)
+    )
+
+
+def _of(request: SettlementRequest, lane: str) -> Any:
+    mine = (Dispute.lane == lane) & (Dispute.epoch == request.epoch) & (Dispute.lender == request.lender)
+    return mine & Dispute.number.between(request.first_number, request.last_number)
 
 
 def _paid(request: SettlementRequest, lane: str, captured_minor: int) -> dict[str, Any]:
     """Fee and payout: what was captured and not refunded, less what disputes lay on the merchant."""
     lender = Lender.get(Lender.lender == request.lender)
-    disputed = Dispute.select(fn.SUM(Dispute.amount_minor)).where(
-        Dispute.lane == lane,
-        Dispute.epoch == request.epoch,
-        Dispute.lender == request.lender,
-        Dispute.number.between(request.first_number, request.last_number),
-        Dispute.bearer == "merchant",
-    )
+    on_merchant = Dispute.bearer == "merchant"
+    disputed = Dispute.select(fn.SUM(Dispute.amount_minor)).where(_of(request, lane), on_merchant)
     payable = captured_minor - int(disputed.scalar() or 0)
     fee = fee_minor(max(0, payable), lender.fee_basis_points)
     amounts = {"merchant_fee": fee, "net_payout": payable - fee}
