@@ -192,6 +192,27 @@ def test_after_the_word_that_it_is_revoked_a_lane_hears_no_more() -> None:
     asyncio.run(test())
 
 
+def test_what_another_process_wrote_is_told_at_the_next_look(shop: Shop, books: str) -> None:
+    if not books.startswith("postgresql"):
+        pytest.skip("a SQLite file has one process")
+
+    async def test() -> None:
+        hub = Hub(lambda asked: look(asked, shop.backend.lenders), look_s=0.05)
+        first = await poll(hub, "A", {}, 0)
+        waiting = asyncio.create_task(poll(hub, "A", read_cursor(first["cursor"]), 10))
+        await asyncio.sleep(0.1)
+        await asyncio.to_thread(elsewhere)
+        answer = await asyncio.wait_for(waiting, 5)
+        assert [event["type"] for event in answer["events"]] == ["snapshot"]
+
+    def elsewhere() -> None:
+        """A thread has a connection of its own, as another process has."""
+        shop.cut("A")
+        shop.backend.database.close()
+
+    asyncio.run(test())
+
+
 # --- over HTTP -------------------------------------------------------------------------------------------------------
 def test_the_call_tells_the_state_and_goes_on_from_its_cursor(shop: Shop, call: Call) -> None:
     first = call("GET", "/v1/events").json()
