@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .DEFAULT_GOAL := help
-.PHONY: help setup system demo machine services test lint types proof bench bench-drain lock clean
+.PHONY: help setup system demo machine services test lint types proof conformance bench bench-drain lock clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -63,6 +63,9 @@ services:
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || [ "$$(id -u)" != 0 ] && exit 0
 	run="apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql"
 	echo "set-up: $$run"; bash -c "$$run" >/dev/null 2>&1 || echo "set-up: postgresql cannot be installed" >&2
+
+conformance: $(READY) services ## every rule of the lane protocol, tried on the reference backend (ARGS=--database=postgresql: on both databases)
+	@$(BIN)/python -m tests.conformance.reference $(ARGS)
 
 bench: $(READY) ## figures, each beside its limit or rival measured in the same run
 	@$(BIN)/counterfoil bench $(ARGS)

@@ -18,12 +18,12 @@ from backend import accounts, certificates, demo_data, enrollment
 from backend.compose import Backend
 from backend.database import transaction
 from backend.demo_data import Phone
-from backend.enrollment import NewLane
+from backend.enrollment import CODE_LIFE_S, NewLane
 from backend.identity import CERTIFICATE_LIFE, LaneName, private_pem
 from backend.lenders import Lender
 
 LANES: Final = 60
-PHONES: Final = 90
+PHONES: Final = 70
 LIMIT_MINOR: Final = 1_000_000
 """High beside the leases: a hundred lanes with a lease each leave nine tenths of it to spend online."""
 
@@ -63,11 +63,11 @@ def make_kit(
     }
 
 
-def _code(backend: Backend, lane: str, *, merchant: str = _MERCHANT, **life: int) -> str:
+def _code(backend: Backend, lane: str, *, merchant: str = _MERCHANT, life_s: int = CODE_LIFE_S) -> str:
     new = NewLane(lane, _STORE, merchant, "示例超市", "5411", "CNY")
     with transaction(backend.database):
         return enrollment.create_code(
-            new, backend.authority, now_s=backend.clock(), randomness=backend.randomness, **life
+            new, backend.authority, now_s=backend.clock(), randomness=backend.randomness, life_s=life_s
         )
 
 

@@ -25,6 +25,9 @@ from backend import access, authorizations, holds, settlement
 from backend.access import Access
 from backend.lenders import Lender
 
+SLOW = ("T-15", "V-02", "L-10.concurrency", "J-18", "J-19", "J-12.unreadable", "R-06", "R-07")
+"""Cases that no fault here concerns, and that would take most of the time."""
+
 Scope = dict[str, Any]
 Answer = tuple[int, dict[str, str], bytes]
 Change = Callable[[Scope, bytes, Answer], Answer]

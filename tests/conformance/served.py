@@ -23,18 +23,29 @@ from unittest import mock
 
 from agent.conformance import kit as kits
 from agent.conformance.kit import Kit
-from backend import access, accounts, allowances, enrollment, lenders, recalls, recovery, server
+from backend import lenders, server
+from backend.admin.operation import perform
+from backend.admin.table import OPERATIONS
 from backend.compose import Backend, compose
 from backend.conformance_kit import LEASE_MINOR, make_kit
 from backend.database import open_database, transaction
 from backend.demo_data import DEMO_LENDER, DEMO_NAME
 from backend.identity import Authority
-from backend.schema import Lane
 from backend.snapshots import Plan
 
 REFRESH_S = 0.3
 START_WAIT_S = 20
 SERVER = server._Server
+OPERATORS: dict[str, tuple[str, dict[str, Any]]] = {
+    "revoke_lane": ("lane.revoke", {"compromised": True}),
+    "replace_lane": ("lane.replace", {}),
+    "set_limit": ("account.limit", {}),
+    "recall": ("lease.recall", {"reason": "conformance"}),
+    "rotate_key": ("keys.rotate", {}),
+    "restored": ("recovery.begin", {"reason": "conformance"}),
+}
+"""A hook, and what the operator does for it."""
+
 Wrap = Callable[[Any], Any]
 
 
@@ -143,32 +154,25 @@ class Served:
 
     def _kit(self) -> Kit:
         path = self._directory / "kit.json"
-        path.write_text(json.dumps(make_kit(self.backend, lender=DEMO_LENDER, prefix="cf", lanes=90, phones=90)))
+        path.write_text(json.dumps(make_kit(self.backend, lender=DEMO_LENDER, prefix="cf", lanes=80, phones=70)))
         prepared = kits.load(path)
         members = {field.name: getattr(prepared, field.name) for field in fields(Kit)}
         return Kit(**(members | {"hooks": self._hooks()}))
 
     # --- what the operator does ------------------------------------------------------------------------------------
     def _hooks(self) -> dict[str, Callable[..., str]]:
-        def on_loop(act: Callable[..., Any]) -> Callable[..., str]:
-            async def run(values: dict[str, Any]) -> str:
-                with transaction(self.backend.database):
-                    return str(act(**values) or "")
+        def operator(operation: str, more: dict[str, Any]) -> Callable[..., str]:
+            async def act(values: dict[str, Any]) -> str:
+                (step,) = perform(OPERATIONS, self.backend, operation, values | more)
+                return str(step["answer"].get("code", ""))
 
             def hook(**values: Any) -> str:
                 assert self._loop is not None
-                return asyncio.run_coroutine_threadsafe(run(values), self._loop).result(20)
+                return asyncio.run_coroutine_threadsafe(act(values), self._loop).result(START_WAIT_S)
 
             return hook
 
-        acts = {
-            "revoke_lane": self._revoke,
-            "replace_lane": self._replace,
-            "set_limit": self._set_limit,
-            "recall": self._recall,
-            "restored": self._restored,
-        }
-        return {"restart": self._restart, **{name: on_loop(act) for name, act in acts.items()}}
+        return {"restart": self._restart} | {name: operator(*row) for name, row in OPERATORS.items()}
 
     def _restart(self) -> str:
         before = _InThread.running
@@ -179,31 +183,6 @@ class Served:
             time.sleep(0.05)
         self._listening()
         return ""
-
-    def _revoke(self, lane: str) -> None:
-        access.revoke(lane, compromised=True)
-
-    def _replace(self, lane: str) -> str:
-        row = Lane.get(Lane.lane == lane)
-        new = enrollment.NewLane(lane, row.store, row.merchant, "示例超市", "5411", "CNY")
-        backend = self.backend
-        return enrollment.create_code(
-            new, backend.authority, now_s=backend.clock(), randomness=backend.randomness, replace=True
-        )
-
-    def _set_limit(self, lender: str, account: str, limit_minor: int) -> None:
-        row = accounts.find(lender, bytes.fromhex(account))
-        assert row is not None
-        promised = sum(allowances.outstanding_by_lane(lender, bytes(row.token)).values())
-        accounts.set_limit(row, limit_minor, outstanding_minor=promised)
-
-    def _recall(self, lender: str, lane: str, account: str) -> None:
-        recalls.request(
-            lender, reason="conformance", now_s=self.backend.clock(), lane=lane, account=bytes.fromhex(account)
-        )
-
-    def _restored(self) -> None:
-        recovery.begin("an operator says so", now_s=self.backend.clock())
 
 
 @contextmanager

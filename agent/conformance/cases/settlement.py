@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from agent.conformance.case import Group
 from agent.conformance.exchange import Broken, Exchange
@@ -15,24 +15,40 @@ GROUP = Group("settlement")
 EXCEPTIONS_PER_PAGE_MAX = 500
 
 
-def _day(world: World) -> tuple[Lane, Phone]:
-    """A fresh lane with two approvals, a decline, a capture and a reversal in its journal, all of it sent."""
-    lane, phone = world.fresh_lane(), world.phone()
-    first, second = (lane.stand_in(phone, minor, funding="cap", lease=None) for minor in (70, 30))
+class _Day(NamedTuple):
+    """What a batch is made of: a lane, a phone, and the number of the day's first entry."""
+
+    lane: Lane
+    phone: Phone
+    first: int
+
+
+def _day(world: World) -> _Day:
+    """Two approvals, a decline, a capture and a reversal, all of it sent."""
+    lane, phone = world.lane(), world.phone()
+    first = lane.head.number + 1
+    sales = []
+    for amount_minor in (70, 30):
+        sale_id, answer = lane.buy(phone, amount_minor)
+        if not answer["approved"]:
+            raise Broken("an approval", came=str(answer))
+        lane.outcome(phone, amount_minor, sale_id)
+        sales.append(sale_id)
     lane.decline(phone, 7, lane.new_sale())
-    lane.capture(phone, 70, first)
-    lane.reverse(phone, 30, second)
+    lane.capture(phone, 70, sales[0])
+    lane.reverse(phone, 30, sales[1])
     lane.send()
-    return lane, phone
+    return _Day(lane, phone, first)
 
 
-def _batch(lane: Lane, lender: str, *, batch: int = 1, **other: Any) -> dict[str, Any]:
-    totals = Totals()
-    for sealed in lane.entries:
-        if sealed.entry.lender == lender and "amount_minor" in sealed.entry.body:
-            totals.add(sealed.entry.kind, sealed.entry.body)
-    body = {"lender": lender, "epoch": lane.head.epoch, "batch": batch, "first_number": 1}
-    body |= {"last_number": lane.head.number, "chain_head": b64url(lane.head.hash), "totals": totals.to_wire()}
+def _batch(day: _Day, *, last: int | None = None, **other: Any) -> dict[str, Any]:
+    """The honest figures of the day, or of its entries up to ``last``."""
+    lane, lender, totals = day.lane, day.phone.lender, Totals()
+    last = last or lane.head.number
+    for sealed in lane.entries[day.first - 1 : last]:
+        totals.add(sealed.entry.kind, sealed.entry.body)
+    body = {"lender": lender, "epoch": lane.head.epoch, "batch": day.first, "first_number": day.first}
+    body |= {"last_number": last, "chain_head": b64url(lane.entries[last - 1].hash), "totals": totals.to_wire()}
     return body | other
 
 
@@ -42,9 +58,9 @@ def _settle(lane: Lane, body: dict[str, Any]) -> Exchange:
 
 @GROUP.case("B-01", "a batch that agrees is matched")
 def matched(world: World) -> None:
-    lane, phone = _day(world)
-    body = _batch(lane, phone.lender)
-    exchange = _settle(lane, body)
+    day = _day(world)
+    body = _batch(day)
+    exchange = _settle(day.lane, body)
     fields = exchange.ok()
     exchange.demand(fields.get("matched") is True and fields.get("differences") == [], "matched, without differences")
     exchange.demand(fields.get("totals") == body["totals"], f"totals {body['totals']}")
@@ -53,8 +69,8 @@ def matched(world: World) -> None:
 
 @GROUP.case("B-02", "the answer says what the merchant is paid, and when")
 def payout(world: World) -> None:
-    lane, phone = _day(world)
-    exchange = _settle(lane, _batch(lane, phone.lender))
+    day = _day(world)
+    exchange = _settle(day.lane, _batch(day))
     fields = exchange.ok()
     for name in ("merchant_fee", "net_payout"):
         amount = fields.get(name)
@@ -66,10 +82,10 @@ def payout(world: World) -> None:
 
 @GROUP.case("B-03", "every total that differs is named with both figures")
 def totals_differ(world: World) -> None:
-    lane, phone = _day(world)
-    body = _batch(lane, phone.lender)
+    day = _day(world)
+    body = _batch(day)
     wrong = body["totals"] | {"captured": {"count": 2, "minor": 71}, "approved": {"count": 0, "minor": 0}}
-    exchange = _settle(lane, body | {"totals": wrong})
+    exchange = _settle(day.lane, body | {"totals": wrong})
     fields = exchange.ok()
     exchange.demand(fields.get("matched") is False, "not matched")
     named = {row.get("name"): row for row in fields["differences"] if row.get("what") == "total"}
@@ -80,51 +96,49 @@ def totals_differ(world: World) -> None:
 
 @GROUP.case("B-04", "a chain head that differs is named")
 def head_differs(world: World) -> None:
-    lane, phone = _day(world)
-    exchange = _settle(lane, _batch(lane, phone.lender, chain_head=b64url(bytes(32))))
+    day = _day(world)
+    exchange = _settle(day.lane, _batch(day, chain_head=b64url(bytes(32))))
     fields = exchange.ok()
     exchange.demand(fields.get("matched") is False, "not matched")
     exchange.demand([row.get("what") for row in fields["differences"]] == ["chain_head"], "a difference chain_head")
-    exchange.demand(fields.get("chain_head") == b64url(lane.head.hash), "the backend's own chain_head")
+    exchange.demand(fields.get("chain_head") == b64url(day.lane.head.hash), "the backend's own chain_head")
 
 
 @GROUP.case("B-05", "a batch beyond what has been received waits")
 def behind(world: World) -> None:
-    lane, phone = _day(world)
-    exchange = _settle(lane, _batch(lane, phone.lender) | {"last_number": lane.head.number + 1})
+    day = _day(world)
+    exchange = _settle(day.lane, _batch(day) | {"last_number": day.lane.head.number + 1})
     members = exchange.problem(409, "journal_behind")
-    exchange.demand(members.get("acknowledged_through") == lane.head.number, f"acknowledged_through {lane.head.number}")
+    exchange.demand(
+        members.get("acknowledged_through") == day.lane.head.number, f"acknowledged_through {day.lane.head.number}"
+    )
 
 
 @GROUP.case("B-06", "a batch is closed once: the same figures get the same answer, others a conflict")
 def repeated(world: World) -> None:
-    lane, phone = _day(world)
-    body = _batch(lane, phone.lender)
-    first = _settle(lane, body)
+    day = _day(world)
+    body = _batch(day)
+    first = _settle(day.lane, body)
     first.ok()
-    again = _settle(lane, body)
+    again = _settle(day.lane, body)
     again.demand(again.status == 200 and again.content == first.content, "the same bytes as the first answer")
     other = body | {"totals": body["totals"] | {"approved": {"count": 9, "minor": 9}}}
-    _settle(lane, other).problem(409, "settlement_conflict")
+    _settle(day.lane, other).problem(409, "settlement_conflict")
 
 
 @GROUP.case("B-07", "a batch counts the entries of its lender and its numbers only")
 def range_(world: World) -> None:
-    lane, phone = _day(world)
-    body = _batch(lane, phone.lender, first_number=1, last_number=3)
-    totals = Totals()
-    for sealed in lane.entries[:3]:
-        if sealed.entry.lender == phone.lender:
-            totals.add(sealed.entry.kind, sealed.entry.body)
-    head = b64url(lane.entries[2].hash)
-    exchange = _settle(lane, body | {"totals": totals.to_wire(), "chain_head": head})
-    exchange.demand(exchange.ok().get("matched") is True, "matched: three entries, two of them of sales")
+    day = _day(world)
+    exchange = _settle(day.lane, _batch(day, last=day.first + 3))
+    exchange.demand(
+        exchange.ok().get("matched") is True, "matched: the first four entries of the day, two of them sold"
+    )
 
 
 @GROUP.case("B-08", "a lender that is not served here is not found")
 def other_lender(world: World) -> None:
-    lane, _ = _day(world)
-    _settle(lane, _batch(lane, "nobody")).problem(404, "lender_unknown")
+    day = _day(world)
+    _settle(day.lane, _batch(day, lender="nobody")).problem(404, "lender_unknown")
 
 
 # --- exceptions ------------------------------------------------------------------------------------------------
