@@ -52,7 +52,7 @@ ANSWERS: dict[Callable[[str, bytes], Answer], str] = {
     an_error_page: "The backend answered with HTTP 502.",
     a_redirect: "The backend answered with HTTP 302.",
     a_huge_answer: "The answer is larger than",
-    a_foreign_problem: "with a problem that is not the backend's",
+    a_foreign_problem: "The backend answered with HTTP 403.",
     a_refusal: "This lane is revoked.",
     busy: "The backend is busy (HTTP 503).",
 }

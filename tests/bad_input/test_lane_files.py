@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from agent.core.money import Money
+from agent.demo.props import wait_for
 from agent.errors import CounterfoilError
 from agent.local.client import LocalClient, RequestRefused
 from agent.services.checkout import Order
@@ -108,11 +109,11 @@ def test_all_mistakes_of_a_configuration_are_told_at_once(lane: LaneOnDisk) -> N
 
 @pytest.fixture
 def small_disk(lane: LaneOnDisk) -> Iterator[Path]:
-    """The state directory on a disk of 40 MiB of its own."""
+    """The state directory on a disk of 128 MiB of its own: room for the lane, its reserve and little else."""
     elsewhere = lane.root / "elsewhere"
     lane.state.rename(elsewhere)
     lane.state.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=40m", "none", str(lane.state)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=128m", "none", str(lane.state)]
     if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("a small disk needs the right to mount one")
     subprocess.run(["cp", "-a", f"{elsewhere}/.", str(lane.state)], check=True)
@@ -128,26 +129,32 @@ def fill(disk: Path) -> None:
                     pass
 
 
-def sold(client: LocalClient, code: str) -> object:
+def sold(client: LocalClient, sale_id: str, code: str) -> object:
     """The state of the sale, or the code of the fault."""
     try:
-        return client.post("/v1/sales", SALE | {"code": code})["state"]
+        return client.post("/v1/sales", SALE | {"sale_id": sale_id, "capture": "later", "code": code})["state"]
     except RequestRefused as refusal:
         return refusal.problem["title"]
 
 
-def test_a_full_disk_ends_approvals_in_words_and_space_brings_them_back(
+def test_a_full_disk_ends_sales_in_words_closes_the_books_and_space_brings_the_sales_back(
     lane: LaneOnDisk, small_disk: Path, phone: Phone, counterfoil: Command
 ) -> None:
     with lane.running() as client:
-        assert client.get("/v1/status")["conditions"]
+        assert sold(client, "sale-0001", phone.code()) == "approved"
         fill(small_disk)
-        assert sold(client, phone.code()) != "approved"
+        wait_for("the reserve is given back", lambda: not (small_disk / "reserve").exists(), 10)
+        assert sold(client, "sale-0002", phone.code()) == "disk_full"
         conditions = {found["code"]: found for found in client.get("/v1/status")["conditions"]}
-        assert conditions["free_space_min"]["detail"] == "0 MB free, 50 MB needed"
+        assert "no sale is begun" in conditions["disk_full"]["detail"]
         said = counterfoil("doctor", "--faults")
-    assert "why: Below 50 MB the lane no longer approves offline" in said.out
-    assert "the disk does not keep data" in said.out
+        assert client.post("/v1/sales/sale-0001/capture")["hold"] == "captured"
+        assert client.post("/v1/settlements")["totals"]["captured"] == {"count": 1, "minor": 100}
+        (small_disk / "film.mp4").unlink()
+        wait_for("the reserve is taken again", lambda: (small_disk / "reserve").exists(), 10)
+        assert sold(client, "sale-0002", phone.code()) == "approved"
+    assert "why: The disk is full: no sale is begun." in said.out
+    assert "du -xh" in said.out
 
 
 def test_a_ledger_that_fails_in_the_middle_is_told_as_a_fault_and_never_as_an_approval(
