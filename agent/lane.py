@@ -16,6 +16,7 @@ from agent.core.authorization import Hold
 from agent.core.journal import Draft, Head, Kind, Position, check_end, walk
 from agent.core.receipt import Seller, receipt_of
 from agent.core.trusted_time import ClockReading
+from agent.core.witness import LOST
 from agent.errors import LedgerCorrupt
 from agent.ports import Backend, Clock, Ledger, Printer, QueueException, Randomness, Slip, SnapshotStore, Witness
 from agent.services import slips
@@ -104,6 +105,8 @@ class Lane:
             ledger, journal_key, self.lenders, self.clock,
             changed=self._queue_changed, doubt=self.witness.doubt, confirmed=self.witness.confirmed,
         )  # fmt: skip
+        if self.witness.doubt in LOST and self.forwarding.fork is None:
+            self.forwarding.forked(ledger.head.epoch, None)
         self.standing = Standing(ledger, changed=self._queue_changed)
         self.settlement = Settlement(ledger, backend, self.clock)
         self.leases = LeaseDesk(settings.lane, ledger, self.lenders, self.clock, backend)

@@ -22,12 +22,11 @@ The rules, by the numbers that the code uses; a test named after a rule shows th
 |    | a lane gives back by itself                                                     | not built yet                |
 |  9 | a reversal restores the lease of a still open epoch, never available credit     | checkout, backend/holds      |
 | 10 | no more is posted than the lease has left; people see the excess                | `post_spend`, backend/holds  |
-| 11 | a lane whose entries fork from the backend's sends nothing, stands in for none  | services/forwarding, health  |
-|    | a restored lane's head is confirmed before it stands in; a witness off its disk | not built yet                |
-| 12 | a journal entry's key is (lane, epoch, number)                                  | store, backend/ingest        |
-|    | a new epoch on a replacement device, upload alone after a certificate's end     | not built yet                |
+| 11 | a ledger that may be an old copy stands in for none until people or backend say | core/witness, restoration    |
+| 12 | a journal's key is (lane, epoch), and a lease belongs to the journal of one     | store, services/stakes       |
+|    | a new epoch on a replacement device, upload alone after a certificate's end     | lane, backend/access         |
 | 13 | a backend that forgot entries gets them again: a lane keeps all it ever wrote   | core/forwarding, store       |
-|    | such a backend grants nothing until its lanes have reported                     | not built yet                |
+|    | such a backend grants nothing until its lanes have reported                     | backend/recovery             |
 | 14 | time is trusted from a nonce-bound signed time on, per lender, for a holdover   | core/trusted_time            |
 | 15 | a bounded share of an account is leased out; what is tied up is told apart      | not built yet                |
 | 16 | every figure, sequence, batch and key begins with the lender                    | store, backend/schema        |

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from agent.core.journal import Head
 
@@ -34,6 +35,11 @@ class Doubt(StrEnum):
     OTHER_MACHINE = "other_machine"
     OLDER = "older"
     OTHER_ENTRIES = "other_entries"
+
+
+LOST: Final = frozenset({Doubt.OLDER, Doubt.OTHER_ENTRIES})
+"""The witness has seen entries that this ledger does not hold. Nobody can confirm them away: what the backend never
+got is spent and forgotten, so the leases of this epoch are dead and a person begins a new one."""
 
 
 def doubt(

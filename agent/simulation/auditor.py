@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Final, NamedTuple
 
-from agent.core.authorization import APPROVED, Hold, HoldState, event_of
+from agent.core.authorization import APPROVED, Hold, HoldRefused, HoldState, event_of
 from agent.core.journal import Sealed
 from agent.simulation.backend_process import LENDER, WEB, BackendProcess, Customer
 from agent.simulation.disk import Survivors
@@ -30,6 +30,7 @@ from backend.schema import Dispute, JournalEntry
 from backend.schema import Journal as JournalRow
 
 LAST_EVENTS: Final = 40
+OUTSIDE_THE_BOOKS: Final = "online_not_answered"
 TERMS_OF_AN_ANSWER: Final = ("amount_minor", "response_code", "reason", "authorization_code", "mode")
 
 
@@ -71,12 +72,26 @@ class Auditor(Witness):
         self._told_approved: set[tuple[str, str]] = set()
         self._paper: Counter[tuple[str, str]] = Counter()
         self._repaid: Counter[bytes] = Counter()
+        self._put_back: set[str] = set()
+        self._backend_was_put_back = False
         self._backend_rows: list[tuple[Any, ...]] = []
         self._disk = DiskReader()
         self._backend: BackendProcess | None = None
 
     def attend(self, backend: BackendProcess) -> None:
         self._backend = backend
+
+    def put_back(self, lane: LaneProcess) -> None:
+        """An old ledger is put back at this lane. What it recorded since is lost to it; of the promises, the fourth
+        must hold all the same, and the lane must come back to the backend in a new epoch."""
+        self.note(f"{lane.name.lane} gets an old ledger")
+        self._put_back.add(lane.name.lane)
+
+    def put_back_backend(self) -> None:
+        """An old database is put back. An online answer that it has forgotten is for people: the lane's word alone
+        spends no available credit. Everything else must be as if nothing had been lost."""
+        self.note("the backend is put back")
+        self._backend_was_put_back = True
 
     # -- what the fleet does -------------------------------------------------------------------------------------
 
@@ -100,7 +115,13 @@ class Auditor(Witness):
             return
         assert entry.lender and entry.sale_id and entry.attempt
         key = Attempt(lane.name.lane, entry.sale_id, entry.attempt)
-        hold = self._holds.get(key, Hold(entry.lender, entry.sale_id, entry.attempt)).apply(entry.kind, entry.body)
+        before = self._holds.get(key, Hold(entry.lender, entry.sale_id, entry.attempt))
+        try:
+            hold = before.apply(entry.kind, entry.body)
+        except HoldRefused:
+            if key.lane not in self._put_back:
+                raise
+            return  # it decides again what it has forgotten; what it decided before stands
         self._holds[key] = hold
         if hold.is_approved:
             self._check_one_approval(key)
@@ -109,6 +130,8 @@ class Auditor(Witness):
 
     def announced(self, lane: LaneProcess, hold: Hold) -> None:
         """Something became visible at the lane: it must be on the disk, and it must not contradict an answer."""
+        if lane.name.lane in self._put_back:
+            return
         key = Attempt(lane.name.lane, hold.sale_id, hold.attempt)
         self._check_answer(key, hold)
         self._check_durable(lane, key, "shown")
@@ -116,6 +139,8 @@ class Auditor(Witness):
     def answered(self, lane: LaneProcess, hold: Hold) -> None:
         """The POS got this answer."""
         self.note(f"{lane.name.lane} answers {hold.sale_id}/{hold.attempt} {hold.state} {hold.reason}")
+        if lane.name.lane in self._put_back:
+            return
         self.announced(lane, hold)
         sale = (lane.name.lane, hold.sale_id)
         if hold.is_approved:
@@ -125,6 +150,8 @@ class Auditor(Witness):
 
     def printed(self, lane: LaneProcess, paper: Paper) -> None:
         self.note(f"{lane.name.lane} prints {paper.sale_id}{' (copy)' if paper.is_copy else ''}")
+        if lane.name.lane in self._put_back:
+            return
         mine = [key for key in self._holds if (key.lane, key.sale_id) == (lane.name.lane, paper.sale_id)]
         if not mine:
             self.violated(f"promise 1: {lane.name.lane} printed {paper.sale_id}, which it never recorded")
@@ -138,7 +165,7 @@ class Auditor(Witness):
     def acknowledged(self, lane: LaneProcess, through: int) -> None:
         """The lane believes that the backend has these durably."""
         self.note(f"{lane.name.lane} acknowledged through {through}")
-        if self._backend is None or self._backend.backend is None:
+        if self._backend is None or self._backend.backend is None or lane.name.lane in self._put_back:
             return
         row = JournalRow.get(JournalRow.lane == lane.name.lane, JournalRow.epoch == 1)
         if row.number < through:
@@ -190,6 +217,8 @@ class Auditor(Witness):
             self.violated(f"promise 3: {key.sale_id}/{key.number} was answered {said}, and now {terms}")
 
     def _check_one_approval(self, key: Attempt) -> None:
+        if key.lane in self._put_back:
+            return
         others = [
             other for other, hold in self._holds.items() if other[:2] == key[:2] and other != key and hold.is_approved
         ]
@@ -222,7 +251,8 @@ class Auditor(Witness):
 
     def check_disputes(self) -> None:
         """A stand-in inside its lease is guaranteed, and nothing else here gives cause for a dispute either."""
-        for row in Dispute.select():
+        forgotten = (OUTSIDE_THE_BOOKS,) if self._backend_was_put_back else ()
+        for row in Dispute.select().where(Dispute.lane.not_in(self._put_back), Dispute.reason.not_in(forgotten)):
             self.violated(f"promise 4: {row.lane} #{row.number} is disputed: {row.reason}, {row.amount_minor}")
 
     def check_converged(self, lanes: Sequence[LaneProcess]) -> None:
@@ -233,6 +263,10 @@ class Auditor(Witness):
                 continue
             if depth := lane.lane.forwarding.depth:
                 self.violated(f"promise 2: {depth} entries of {lane.name.lane} still wait")
+            if lane.lane.forwarding.fork or lane.lane.forwarding.doubt:
+                self.violated(f"{lane.name.lane} has not been recovered")
+            if lane.name.lane in self._put_back:
+                continue
             if jobs := lane.lane.ledger.print_jobs():
                 self.violated(f"{len(jobs)} slips of {lane.name.lane} still wait")
             if intents := lane.lane.ledger.open_intents():
@@ -255,7 +289,7 @@ class Auditor(Witness):
     def _check_backend_holds(self) -> None:
         """One hold per sale, with the lane's amount; none that no lane knows of."""
         for lane, sale_id, attempt, _account, amount, held, online, state in self._backend_rows:
-            if lane == WEB.lane:
+            if lane == WEB.lane or lane in self._put_back:
                 continue
             hold = self._holds.get(Attempt(lane, sale_id, attempt))
             if hold is None or online:

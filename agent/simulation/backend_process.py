@@ -20,7 +20,7 @@ from agent.core.trust import Role
 from agent.services.lenders import EnrolledLender
 from agent.simulation.disk import Disk, DiskVfs, Survivors
 from agent.simulation.network import Network
-from backend import accounts, enrollment, holds, lenders
+from backend import accounts, enrollment, holds, lenders, recovery
 from backend.api import create_app
 from backend.compose import Backend, compose
 from backend.database import close, open_database, transaction
@@ -112,6 +112,20 @@ class BackendProcess:
         self._database = None
         self._disk = self._vfs.disk = Disk(self._disk.after_power_cut(survivors, self._random))
 
+    def copy(self) -> dict[str, bytes]:
+        """A backup of the database."""
+        return self._disk.after_kill()
+
+    def put_back(self, files: dict[str, bytes]) -> None:
+        """The database becomes what it was when ``files`` were copied, and the operator says so (lease rule 13)."""
+        self.crash(Survivors.ALL)
+        self._disk = self._vfs.disk = Disk(files)
+        self.boot()
+        assert self._database is not None
+        with transaction(self._database):
+            recovery.begin("put back", now_s=self._clock())
+            recovery.write_off(WEB.lane)
+
     def stop(self) -> None:
         self._network.break_deliveries()
         if self._database is not None:
@@ -159,7 +173,9 @@ class BackendProcess:
         """Such a purchase is called off."""
         if self._database is not None:
             with transaction(self._database):
-                holds.undo_online(holds.find(holds.Attempt(WEB.lane, LENDER, sale_id, 1)))
+                hold = holds.find(holds.Attempt(WEB.lane, LENDER, sale_id, 1))
+                if hold is not None:  # a backend that was put back has forgotten it
+                    holds.undo_online(hold)
 
     def repay(self, customer: Customer) -> int:
         """The customer pays the debt; returns how much, minor units."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import tempfile
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from agent.services.checkout import Order
 from agent.simulation.auditor import Auditor, Findings
 from agent.simulation.backend_process import CATEGORY, CURRENCY, LENDER, BackendProcess, Customer
 from agent.simulation.disk import Survivors
-from agent.simulation.lane_process import LaneProcess, Site
+from agent.simulation.lane_process import POLL_S, LaneProcess, Site
 from agent.simulation.loop import run_virtually
 from agent.simulation.network import CALM, Line, Network
 from backend.identity import LaneName
@@ -58,6 +59,8 @@ class Scale:
     crash_every_s: float = 2400.0
     partition_every_s: float = 1500.0
     clock_jump_every_s: float = 2 * 3600.0
+    ledger_put_back_every_s: float = math.inf
+    backend_put_back_every_s: float = math.inf
     lease_life_s: int = 3600
     printer_trouble: float = 0.05
     look_share: float = 0.3
@@ -145,8 +148,10 @@ class Fleet:
             (scale.crash_every_s, self._crash_something),
             (scale.partition_every_s, self._cut_a_line),
             (scale.clock_jump_every_s, self._jump_a_clock),
+            (scale.ledger_put_back_every_s, self._put_back_a_ledger),
+            (scale.backend_put_back_every_s, self._put_back_the_backend),
         )
-        world = [self._again_and_again(mean_s, act) for mean_s, act in repeated]
+        world = [self._again_and_again(mean_s, act) for mean_s, act in repeated if mean_s < math.inf]
         return [*world, *(self._cashier(lane) for lane in self._lanes)]
 
     async def _again_and_again(self, mean_s: float, act: Callable[[], Awaitable[None]]) -> None:
@@ -293,6 +298,36 @@ class Fleet:
         lane.clock.offset_s = self._random.choice((0, *WALL_JUMPS_S))
         self._auditor.note(f"{lane.name.lane} has its clock wrong by {lane.clock.offset_s} s")
 
+    async def _put_back_a_ledger(self) -> None:
+        """A backup is put back while the line is cut; later somebody comes and recovers the lane (lease rule 11)."""
+        lane = self._random.choice(self._lanes)
+        if not lane.is_running:
+            return
+        backup = lane.disk.after_kill()
+        await asyncio.sleep(self._random.uniform(600, 3600))
+        if not lane.is_running:
+            return
+        self._auditor.put_back(lane)
+        line = self._network.lines[lane.name.lane]
+        line.up_cut = line.down_cut = True
+        await lane.put_back(backup)
+        lane.boot()
+        await asyncio.sleep(self._random.uniform(600, 1800))
+        _mend(line)
+        await asyncio.sleep(2 * POLL_S)
+        await self._recover(lane)
+
+    async def _recover(self, lane: LaneProcess) -> None:
+        with contextlib.suppress(CounterfoilError):
+            await lane.ask(lambda running: running.restoration.begin_again(LENDER))
+
+    async def _put_back_the_backend(self) -> None:
+        backup = self._backend.copy()
+        await asyncio.sleep(self._random.uniform(300, 1800))
+        if self._backend.backend is not None:
+            self._auditor.put_back_backend()
+            self._backend.put_back(backup)
+
     async def _heal(self) -> None:
         """End all faults, bring everybody back, and give them time; no new sales."""
         self._auditor.note("healing")
@@ -308,6 +343,10 @@ class Fleet:
                 lane.boot()
             lane.restart_uplink()
         await asyncio.sleep(HEAL_S)
+        for lane in self._lanes:
+            await self._recover(lane)
+        await asyncio.sleep(HEAL_S)
+        self._refresh_snapshots()  # a backend that was put back has heard them all now
 
     def _time_s(self) -> float:
         return asyncio.get_running_loop().time()

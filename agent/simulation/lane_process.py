@@ -21,6 +21,7 @@ from agent.core.cose import SigningKey
 from agent.core.journal import Draft, Sealed
 from agent.core.receipt import Seller
 from agent.core.trusted_time import ClockReading
+from agent.core.witness import Witnessed
 from agent.errors import CounterfoilError
 from agent.lane import Lane, LaneDesk, LaneSettings
 from agent.ports import PrintMark, Slip
@@ -88,6 +89,22 @@ class WallClock:
         return asyncio.get_running_loop().time()
 
 
+class _Machine:
+    """The port ``Witness``: what is on this computer outside the ledger's disk."""
+
+    machine = b"machine"
+
+    def __init__(self) -> None:
+        self._said: Witnessed | None = None
+
+    def read(self) -> Witnessed | None:
+        return self._said
+
+    def write(self, said: Witnessed) -> bool:
+        self._said = said
+        return True
+
+
 class _WatchedLedger(SqliteLedger):
     """The real ledger; it tells its owner what has been recorded, after the fact."""
 
@@ -131,6 +148,7 @@ class LaneProcess:
         self.clock = WallClock(site.start_s)
         self.printer = PaperPrinter(site.random, lambda paper: site.witness.printed(self, paper), printer_trouble)
         self.lane: Lane | None = None
+        self._machine = _Machine()
         self._ledger: SqliteLedger | None = None
         self._tasks: list[asyncio.Task[Any]] = []
         self._uplink: asyncio.Task[Any] | None = None
@@ -167,6 +185,7 @@ class LaneProcess:
             clock=self.clock,
             random_bytes=self.site.random.randbytes,
             free_bytes=lambda: 10**12,
+            witness=self._machine,
         )
 
     async def ask(self, question: Callable[[Lane], Awaitable[_Answer]]) -> _Answer | None:
@@ -192,6 +211,15 @@ class LaneProcess:
         self._ledger.close()
         left = self.disk.after_kill() if survivors is None else self.disk.after_power_cut(survivors, self.site.random)
         self.disk = self._vfs.disk = Disk(left)
+
+    @property
+    def is_running(self) -> bool:
+        return self.lane is not None
+
+    async def put_back(self, files: Mapping[str, bytes]) -> None:
+        """The agent dies, and its ledger becomes what it was when ``files`` were copied."""
+        await self.crash(None)
+        self.disk = self._vfs.disk = Disk(files)
 
     async def crash_uplink(self) -> None:
         if self._uplink is not None:

@@ -22,11 +22,12 @@ from agent.ports import PrintMark
 from agent.services.checkout import Checkout
 from agent.services.outcomes import Outcomes
 from agent.services.printing import Spooler
+from agent.services.witness import HeadWitness
 from agent.simulation.fleet import START_S
 from agent.store.ledger import SqliteLedger
 from agent.uplink.client import BackendClient
 from agent.uplink.faults import Torn
-from backend import allowances, database, ingest, postings
+from backend import allowances, database, ingest, postings, recovery
 from backend.schema import JournalEntry
 
 WRITE_LATER_S: Final = 0.2
@@ -125,6 +126,18 @@ def repeat_as_a_new_attempt() -> AbstractContextManager[object]:
     return mock.patch.object(Checkout, "_known", lambda *_: None)
 
 
+def stand_in_with_a_restored_ledger() -> AbstractContextManager[object]:
+    """The lane believes whatever ledger it finds (lease rule 11)."""
+    return mock.patch.object(HeadWitness, "_compared", lambda *_, **__: None)
+
+
+@contextmanager
+def grant_as_if_nothing_were_forgotten() -> Iterator[None]:
+    """A backend that was put back goes on at once, without hearing its lanes (lease rule 13)."""
+    with mock.patch.object(recovery, "begin", lambda *_, **__: False):
+        yield
+
+
 BUGS: Final[Mapping[str, Callable[[], AbstractContextManager[object]]]] = {
     "show before commit": show_before_commit,
     "acknowledge and drop": acknowledge_and_drop,
@@ -134,4 +147,6 @@ BUGS: Final[Mapping[str, Callable[[], AbstractContextManager[object]]]] = {
     "new key on retry": new_key_on_retry,
     "reprint without a mark": reprint_without_a_mark,
     "repeat as a new attempt": repeat_as_a_new_attempt,
+    "stand in with a restored ledger": stand_in_with_a_restored_ledger,
+    "grant as if nothing were forgotten": grant_as_if_nothing_were_forgotten,
 }

@@ -63,8 +63,19 @@ def test_an_older_ledger_beside_its_witness_stands_in_for_nobody_not_even_after_
     put_back_after_a_sale(till)
     for _ in range(2):
         assert till.lane.witness.doubt is Doubt.OLDER
-        assert sell(till) == "head_unconfirmed"
+        assert sell(till) == "journal_fork"
+        assert upload(till) is None
         till.restart()
+
+
+def test_sales_that_nobody_but_the_lost_ledger_knew_do_not_free_the_lease_that_paid_for_them(till: Till) -> None:
+    """They never reached the backend, which would confirm the older head: only a new epoch ends this."""
+    backup = till.disk.after_kill()
+    assert sell(till, HELD) == "approved_offline"
+    run(till.lane.maintain())
+    till.put_back(backup)
+    till.lane.forwarding.acknowledged(1, till.ledger.head.number, [])
+    assert sell(till, HELD) == "journal_fork"
 
 
 def test_a_cold_start_without_a_network_sells(till: Till) -> None:
@@ -130,6 +141,7 @@ def test_a_head_that_the_backend_confirms_once_ends_the_doubt_for_good(till: Til
 
 
 def test_a_ledger_that_is_behind_is_found_by_the_first_answer_though_it_wrote_nothing_new(till: Till) -> None:
+    till.witness = None
     number = put_back_after_a_sale(till)
     acknowledge(till.lane.forwarding, upload(till), through=number)
     assert till.lane.forwarding.fork
@@ -150,6 +162,7 @@ def test_without_a_witness_too_a_ledger_that_is_behind_is_found(till: Till) -> N
 
 def forked(till: Till) -> None:
     """A put back ledger that has recorded a decline since, and whose backend has said so."""
+    till.witness = None
     number = put_back_after_a_sale(till)
     sell(till)
     till.lane.forwarding.forked(1, number + 1, b"h" * 32)
@@ -176,7 +189,8 @@ def test_a_new_epoch_begins_with_how_the_old_one_ended_and_the_old_one_is_still_
     assert sent and (sent.epoch, sent.first) == (2, 1)
     first = open_entry(sent.entries[0]).entry
     assert (first.kind, first.body["reason"]) == (Kind.EPOCH_START, "restored")
-    assert first.body["previous"] == {"epoch": 1, "number": old.number + 1, "hash": b"h" * 32}
+    assert till.backend.new_epoch and first.body["previous"]["number"] == till.backend.new_epoch["previous"]["number"]
+    assert (first.body["previous"]["epoch"], first.body["previous"]["hash"]) == (1, b"h" * 32)
     kept = upload(till, older=True)
     assert kept and (kept.epoch, kept.first + len(kept.entries) - 1) == (1, old.number)
     till.lane.forwarding.acknowledged(1, old.number, [(old.number, "quarantined", "forked")])
