@@ -34,8 +34,8 @@ def unopened(url: str) -> Psycopg3Database:
 
 def is_contended(error: BaseException) -> bool:
     """Whether the transaction failed only because another one was first, so that it can be run again."""
-    cause = next((part for part in (error, *error.args) if isinstance(part, psycopg.Error)), None)
-    return cause is not None and cause.sqlstate in CONTENDED
+    cause = getattr(error, "orig", error)  # peewee keeps the driver's own exception
+    return isinstance(cause, psycopg.Error) and cause.sqlstate in CONTENDED
 
 
 def reconnect(database: Psycopg3Database) -> None:
