@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -22,10 +20,21 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from agent.core.authorization import Hold, HoldState
-from agent.core.money import MINOR_MAX, Money, MoneyError
-from agent.core.pass_claims import ACCOUNT_BYTES
+from agent.core.money import Money, MoneyError
 from agent.errors import CounterfoilError, IdempotencyConflict, LedgerError, UplinkRefused, UplinkUnavailable
 from agent.local.limits import Paced
+from agent.local.requests import (
+    BadRequest,
+    CloseDay,
+    LeaseReturn,
+    OpenSale,
+    Reversal,
+    SlipClaim,
+    account_of,
+    number_of,
+    read,
+    while_there,
+)
 from agent.ports import PrintResult
 from agent.services.checkout import Checkout, Order
 from agent.services.counter import Counter, Events
@@ -33,53 +42,8 @@ from agent.services.lease_desk import LeaseDesk
 from agent.services.restoration import Restoration
 from agent.services.settlement import Settlement
 
-BODY_BYTES_MAX: Final = 64 * 1024
 WAIT_MAX_S: Final = 60.0
 ATTEMPTS_MAX: Final = 1000.0
-SALE_ID: Final = r"^[A-Za-z0-9._-]{8,36}$"
-
-
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="ignore", strict=True)
-
-
-class _Amount(_Body):
-    minor: int
-    currency: str
-
-
-class OpenSale(_Body):
-    """POST /v1/sales. Without ``code`` the sale waits for the next scan."""
-
-    sale_id: str | None = Field(default=None, pattern=SALE_ID)
-    amount: _Amount
-    category: str | None = Field(default=None, pattern=r"^[0-9]{4}$")
-    capture: Literal["at_once", "later"] = "at_once"
-    code: str | None = Field(default=None, max_length=512)
-
-
-class Reversal(_Body):
-    reason: str = Field(default="cashier", max_length=64)
-
-
-class CloseDay(_Body):
-    """POST /v1/settlements. With the number of its batch, a close can be repeated whatever was sold meanwhile."""
-
-    lender: str | None = Field(default=None, max_length=16)
-    batch: int | None = Field(default=None, ge=1, le=MINOR_MAX)
-
-
-class LeaseReturn(_Body):
-    """POST /v1/leases/{account}/return. Without an amount, all that is left."""
-
-    lender: str | None = Field(default=None, max_length=16)
-    amount_minor: int | None = Field(default=None, ge=1, le=MINOR_MAX)
-
-
-class SlipClaim(_Body):
-    """POST /v1/claims: what the code of a slip says."""
-
-    claim: str = Field(min_length=1, max_length=2048)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +67,6 @@ class LocalServices:
     claim: Callable[[str], Awaitable[dict[str, Any]]]
 
 
-B = TypeVar("B", bound=_Body)
-T = TypeVar("T")
 Handler = Callable[[Request], Awaitable[Response]]
 Change = Callable[[str], Awaitable[Hold | None]]
 
@@ -143,7 +105,7 @@ class _Calls:
         self._services = services
 
     async def open_sale(self, request: Request) -> Response:
-        body = await _read(request, OpenSale)
+        body = await read(request, OpenSale)
         amount = Money(body.amount.minor, body.amount.currency)
         if amount.currency != self._services.currency:
             raise MoneyError(f"this lane sells in {self._services.currency}, not in {amount.currency}")
@@ -156,17 +118,17 @@ class _Calls:
         sale_id = request.path_params["sale_id"]
         if not self._services.counter.knows(sale_id):
             return _problem(404, "sale_unknown", f"This lane knows no sale {sale_id}.")
-        wait_s, after = _number(request, "wait_s", WAIT_MAX_S), int(_number(request, "after_attempt", ATTEMPTS_MAX))
+        wait_s, after = number_of(request, "wait_s", WAIT_MAX_S), int(number_of(request, "after_attempt", ATTEMPTS_MAX))
         if not wait_s:
             return JSONResponse(self._services.counter.view(sale_id))
         decided = self._services.counter.wait(sale_id, lambda view: _is_decided(view, after), wait_s)
-        return JSONResponse(await _while_there(request, decided))
+        return JSONResponse(await while_there(request, decided))
 
     async def capture(self, request: Request) -> Response:
         return await self._changed(request, self._services.checkout.capture, HoldState.CAPTURED)
 
     async def reverse(self, request: Request) -> Response:
-        body = await _read(request, Reversal)
+        body = await read(request, Reversal)
         reverse = self._services.checkout.reverse
         return await self._changed(request, lambda sale_id: reverse(sale_id, body.reason), HoldState.REVERSED)
 
@@ -180,7 +142,7 @@ class _Calls:
         return JSONResponse(self._services.counter.view(sale_id))
 
     async def settle(self, request: Request) -> Response:
-        body = await _read(request, CloseDay)
+        body = await read(request, CloseDay)
         lender = self._lender(body.lender)
         report = await self._services.settlement.close_day(lender, body.batch)
         if report is None:
@@ -188,12 +150,12 @@ class _Calls:
         return JSONResponse(asdict(report))
 
     async def show_lease(self, request: Request) -> Response:
-        account, lender = _account(request), self._lender(request.query_params.get("lender"))
+        account, lender = account_of(request), self._lender(request.query_params.get("lender"))
         return self._lease(lender, account, {})
 
     async def return_lease(self, request: Request) -> Response:
-        body = await _read(request, LeaseReturn)
-        account, lender = _account(request), self._lender(body.lender)
+        body = await read(request, LeaseReturn)
+        account, lender = account_of(request), self._lender(body.lender)
         returned = self._services.leases.give_back(lender, account, body.amount_minor)
         return self._lease(lender, account, {"returned_minor": returned})
 
@@ -208,7 +170,7 @@ class _Calls:
         """The lender that was named, or the first."""
         lenders = self._services.lenders()
         if asked is not None and asked not in lenders:
-            raise _BadBody(404, "lender_unknown", f"{asked} is not a lender of this lane.")
+            raise BadRequest(404, "lender_unknown", f"{asked} is not a lender of this lane.")
         return asked or lenders[0]
 
     async def status(self, _request: Request) -> Response:
@@ -234,7 +196,7 @@ class _Calls:
         return JSONResponse(asdict(result))
 
     async def claim(self, request: Request) -> Response:
-        body = await _read(request, SlipClaim)
+        body = await read(request, SlipClaim)
         return JSONResponse(await self._services.claim(body.claim))
 
     async def events(self, _request: Request) -> Response:
@@ -247,7 +209,7 @@ def _guarded(handler: Handler) -> Handler:
     async def guarded(request: Request) -> Response:
         try:
             return await handler(request)
-        except _BadBody as error:
+        except BadRequest as error:
             return _problem(error.status, error.kind, str(error))
         except ClientDisconnect:
             return _problem(400, "caller_gone", "The caller hung up.")  # nobody reads it
@@ -272,66 +234,6 @@ async def _not_served(request: Request, error: Exception) -> Response:
 
 async def _failed(_: Request, error: Exception) -> Response:
     return _problem(500, "internal", f"internal fault: {type(error).__name__}", CounterfoilError.hint)
-
-
-class _BadBody(Exception):
-    def __init__(self, status: int, kind: str, message: str) -> None:
-        super().__init__(message)
-        self.status, self.kind = status, kind
-
-
-async def _read(request: Request, shape: type[B]) -> B:
-    """The body as ``shape``; {} when there is none. Bounded while it is being read."""
-    data = b""
-    async for chunk in request.stream():
-        data += chunk
-        if len(data) > BODY_BYTES_MAX:
-            raise _BadBody(413, "body_too_large", f"A request has at most {BODY_BYTES_MAX} bytes.")
-    try:
-        return shape.model_validate_json(data or b"{}")
-    except ValidationError as error:
-        faults = [f"{'.'.join(map(str, fault['loc'])) or 'body'}: {fault['msg']}" for fault in error.errors()]
-        raise _BadBody(422, "body_malformed", "; ".join(faults)) from None
-
-
-def _account(request: Request) -> bytes:
-    try:
-        account = bytes.fromhex(request.path_params["account"])
-    except ValueError:
-        account = b""
-    if len(account) != ACCOUNT_BYTES:
-        raise _BadBody(422, "account", "An account token is 32 hexadecimal digits.")
-    return account
-
-
-def _number(request: Request, name: str, largest: float) -> float:
-    """A query parameter, 0 when it is not given, at most ``largest``."""
-    text = request.query_params.get(name, "0")
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise _BadBody(422, name, f"{name} is a number.")
-    return min(max(value, 0.0), largest)
-
-
-async def _while_there(request: Request, answer: Coroutine[Any, Any, T]) -> T:
-    """The answer; ends with ClientDisconnect when nobody waits for it any more."""
-    asked, gone = asyncio.create_task(answer), asyncio.create_task(_gone(request))
-    try:
-        await asyncio.wait({asked, gone}, return_when=asyncio.FIRST_COMPLETED)
-        if not asked.done():
-            raise ClientDisconnect
-        return asked.result()
-    finally:
-        asked.cancel()
-        gone.cancel()
-
-
-async def _gone(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
 
 
 def _is_decided(view: dict[str, Any], after_attempt: int) -> bool:

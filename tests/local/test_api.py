@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from agent.errors import AgentNotRunning, LedgerUnavailable
-from agent.local.api import BODY_BYTES_MAX
 from agent.local.client import LocalClient, RequestRefused
+from agent.local.requests import BODY_BYTES_MAX
 from tests.local.served import ServedLane
 from tests.services.lanes import LENDER, Till, approved
 

@@ -1,0 +1,131 @@
+"""What callers of the local API may send, and how it is read.
+
+The one rule: every field has its shape here, and what has another shape is refused in words before any service hears
+of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Coroutine
+from typing import Any, Final, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.requests import ClientDisconnect, Request
+
+from agent.core.money import MINOR_MAX
+from agent.core.pass_claims import ACCOUNT_BYTES
+
+BODY_BYTES_MAX: Final = 64 * 1024
+SALE_ID: Final = r"^[A-Za-z0-9._-]{8,36}$"
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+
+class _Amount(_Body):
+    minor: int
+    currency: str
+
+
+class OpenSale(_Body):
+    """POST /v1/sales. Without ``code`` the sale waits for the next scan."""
+
+    sale_id: str | None = Field(default=None, pattern=SALE_ID)
+    amount: _Amount
+    category: str | None = Field(default=None, pattern=r"^[0-9]{4}$")
+    capture: Literal["at_once", "later"] = "at_once"
+    code: str | None = Field(default=None, max_length=512)
+
+
+class Reversal(_Body):
+    reason: str = Field(default="cashier", max_length=64)
+
+
+class CloseDay(_Body):
+    """POST /v1/settlements. With the number of its batch, a close can be repeated whatever was sold meanwhile."""
+
+    lender: str | None = Field(default=None, max_length=16)
+    batch: int | None = Field(default=None, ge=1, le=MINOR_MAX)
+
+
+class LeaseReturn(_Body):
+    """POST /v1/leases/{account}/return. Without an amount, all that is left."""
+
+    lender: str | None = Field(default=None, max_length=16)
+    amount_minor: int | None = Field(default=None, ge=1, le=MINOR_MAX)
+
+
+class SlipClaim(_Body):
+    """POST /v1/claims: what the code of a slip says."""
+
+    claim: str = Field(min_length=1, max_length=2048)
+
+
+B = TypeVar("B", bound=_Body)
+T = TypeVar("T")
+
+
+class BadRequest(Exception):
+    """A request that cannot be served: HTTP status, kind of problem, and a sentence. The only refusal of this file."""
+
+    def __init__(self, status: int, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.status, self.kind = status, kind
+
+
+async def read(request: Request, shape: type[B]) -> B:
+    """The body as ``shape``; {} when there is none. Bounded while it is being read."""
+    data = b""
+    async for chunk in request.stream():
+        data += chunk
+        if len(data) > BODY_BYTES_MAX:
+            raise BadRequest(413, "body_too_large", f"A request has at most {BODY_BYTES_MAX} bytes.")
+    try:
+        return shape.model_validate_json(data or b"{}")
+    except ValidationError as error:
+        faults = [f"{'.'.join(map(str, fault['loc'])) or 'body'}: {fault['msg']}" for fault in error.errors()]
+        raise BadRequest(422, "body_malformed", "; ".join(faults)) from None
+
+
+def account_of(request: Request) -> bytes:
+    """The account token of the path, 16 bytes. Raises BadRequest."""
+    try:
+        account = bytes.fromhex(request.path_params["account"])
+    except ValueError:
+        account = b""
+    if len(account) != ACCOUNT_BYTES:
+        raise BadRequest(422, "account", "An account token is 32 hexadecimal digits.")
+    return account
+
+
+def number_of(request: Request, name: str, largest: float) -> float:
+    """A query parameter, 0 when it is not given, at most ``largest``."""
+    text = request.query_params.get(name, "0")
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise BadRequest(422, name, f"{name} is a number.")
+    return min(max(value, 0.0), largest)
+
+
+async def while_there(request: Request, answer: Coroutine[Any, Any, T]) -> T:
+    """The answer; ends with ClientDisconnect when nobody waits for it any more."""
+    asked, gone = asyncio.create_task(answer), asyncio.create_task(_gone(request))
+    try:
+        await asyncio.wait({asked, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not asked.done():
+            raise ClientDisconnect
+        return asked.result()
+    finally:
+        asked.cancel()
+        gone.cancel()
+
+
+async def _gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
