@@ -11,11 +11,27 @@ import hashlib
 
 from agent.core import cbor
 from agent.core.cose import PublicKey
+from agent.core.journal import GENESIS_HASH, INT_END, Entry, digest
 from backend import enrollment, lanes
 from backend.database import rows
 from backend.problems import Problem
-from backend.schema import EpochChange
+from backend.schema import EpochChange, JournalEntry
 from backend.wire import NewEpoch, write
+
+
+def follows(entry: Entry) -> bool:
+    """Whether the first entry of an epoch names the journal before as it is stored here. What is not stored (any more)
+    cannot be held against it."""
+    previous = entry.body.get("previous")
+    match previous:
+        case None:
+            return entry.epoch == 1
+        case {"epoch": int(epoch), "number": int(number), "hash": bytes(said)} if max(epoch, number) < INT_END:
+            mine = (JournalEntry.lane == entry.lane) & (JournalEntry.epoch == epoch) & (JournalEntry.number == number)
+            stored = rows(JournalEntry.select(JournalEntry.data).where(mine))
+            known = digest(bytes(stored[0][0])) if stored else GENESIS_HASH if number == 0 else said
+            return epoch < entry.epoch and known == said
+    return False
 
 
 def start(request: NewEpoch, raw: bytes, lane: str) -> bytes:

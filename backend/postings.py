@@ -13,7 +13,7 @@ from typing import Any, Final
 from agent.core.authorization import HoldEvent, HoldRefused, HoldState, event_of, next_state
 from agent.core.journal import Entry, Kind
 from agent.core.money import MINOR_MAX
-from backend import accounts, allowances, authorizations, holds, lanes, snapshots
+from backend import accounts, allowances, authorizations, epochs, holds, lanes, snapshots
 from backend.database import load, selecting
 from backend.holds import Attempt
 from backend.lenders import Lender
@@ -221,6 +221,11 @@ def _lease_return(entry: Entry, books: Books) -> Result:
     return Result()
 
 
+def _epoch_start(entry: Entry, _books: Books) -> Result:
+    """The link between two journals of a lane. It moves nothing; people see one that does not hold."""
+    return Result() if epochs.follows(entry) else Result("disputed", "epoch_start_mismatch")
+
+
 def _snapshot_installed(entry: Entry, books: Books) -> Result:
     """Lease rule 2: from here on older grants cannot be spent. Of a layer that does not exist it would mean nothing."""
     lender = _lender(entry, books)
@@ -240,6 +245,7 @@ _MOVES: Final[Mapping[HoldEvent, Callable[[Hold, _Facts], Result]]] = {
 }
 
 _EFFECTS: Final[Mapping[str, Callable[[Entry, Books], Result]]] = {
+    Kind.EPOCH_START: _epoch_start,
     Kind.ONLINE_INTENT: _sale,
     Kind.ONLINE_OUTCOME: _sale,
     Kind.AUTHORIZATION: _sale,

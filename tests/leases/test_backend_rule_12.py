@@ -3,6 +3,7 @@ compromised device brings is quarantined."""
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from backend.enrollment import NewLane, create_code
 from backend.identity import LaneName
 from backend.problems import Problem
 from backend.schema import Certificate, Dispute
-from backend.wire import Enrollment, read
+from backend.wire import Enrollment, from_b64url, read
 from tests.backend.lanes import AUTHORITY, DAY_S, PaperLane, Shop
 from tests.backend.test_enrollment import request
 from tests.leases.devices import NEXT_KEY, begin, confirm_restored, replace
@@ -45,12 +46,30 @@ def successor(shop: Shop, lane: PaperLane) -> PaperLane:
     return device
 
 
+def linked(answer: dict[str, Any], **other: Any) -> dict[str, Any]:
+    """The end of the journal before, as the first entry of a new one names it."""
+    return answer["previous"] | {"hash": from_b64url(answer["previous"]["hash"])} | other
+
+
+@pytest.mark.parametrize(
+    "other", [{"hash": bytes(32)}, {"epoch": 2}, {"number": 0}, {"number": "1"}, {"number": 2**64 - 1}, None], ids=str
+)
+def test_a_journal_that_begins_upon_another_than_the_one_before_is_shown_to_people(
+    shop: Shop, lane: PaperLane, other: dict[str, Any] | None
+) -> None:
+    answer = replace(shop, lane)
+    device = successor(shop, lane)
+    previous = None if other is None else linked(answer, **other)
+    device.write("epoch_start", {"reason": "replaced", "previous": previous})
+    assert device.upload() == ["disputed:epoch_start_mismatch"]
+
+
 def test_a_replacement_starts_at_one_while_the_old_device_drains_what_it_has(shop: Shop, lane: PaperLane) -> None:
     """A's machine is swapped with an unsent sale in it: both journals come in, each by its own numbers."""
     answer = replace(shop, lane)
     assert (answer["epoch"], answer["reason"], answer["previous"]["number"]) == (2, "replaced", 1)
     device = successor(shop, lane)
-    device.write("epoch_start", {"reason": "replaced"})
+    device.write("epoch_start", {"reason": "replaced", "previous": linked(answer)})
     assert device.upload() == ["accepted"]
     assert lane.upload() == ["accepted"]
     assert shop.account().held_minor == 60
