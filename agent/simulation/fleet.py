@@ -301,16 +301,13 @@ class Fleet:
     async def _put_back_a_ledger(self) -> None:
         """A backup is put back while the line is cut; later somebody comes and recovers the lane (lease rule 11)."""
         lane = self._random.choice(self._lanes)
-        if not lane.is_running:
-            return
         backup = lane.disk.after_kill()
         await asyncio.sleep(self._random.uniform(600, 3600))
-        if not lane.is_running:
+        if not await lane.put_back(backup):
             return
         self._auditor.put_back(lane)
         line = self._network.lines[lane.name.lane]
         line.up_cut = line.down_cut = True
-        await lane.put_back(backup)
         lane.boot()
         await asyncio.sleep(self._random.uniform(600, 1800))
         _mend(line)

@@ -212,14 +212,13 @@ class LaneProcess:
         left = self.disk.after_kill() if survivors is None else self.disk.after_power_cut(survivors, self.site.random)
         self.disk = self._vfs.disk = Disk(left)
 
-    @property
-    def is_running(self) -> bool:
-        return self.lane is not None
-
-    async def put_back(self, files: Mapping[str, bytes]) -> None:
-        """The agent dies, and its ledger becomes what it was when ``files`` were copied."""
+    async def put_back(self, files: Mapping[str, bytes]) -> bool:
+        """The agent dies, and its ledger becomes what it was when ``files`` were copied. False: it is dead already."""
+        if self.lane is None:
+            return False
         await self.crash(None)
         self.disk = self._vfs.disk = Disk(files)
+        return True
 
     async def crash_uplink(self) -> None:
         if self._uplink is not None:
