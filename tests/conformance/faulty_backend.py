@@ -207,7 +207,7 @@ def _loses_the_last(path: Path) -> None:
     """What was acknowledged last was not durable."""
     kept = "SELECT data FROM journal_entry WHERE lane = ? AND epoch = ? AND number = 10"
     with apsw.Connection(str(path)) as database:
-        lost = list(database.execute("SELECT lane, epoch FROM journal WHERE number > 10"))
+        lost = list(database.execute("SELECT lane, epoch FROM journal WHERE number = 21"))
         for lane, epoch in lost:
             mine = (lane, epoch)
             ((data,),) = database.execute(kept, mine)

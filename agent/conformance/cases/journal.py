@@ -229,7 +229,7 @@ def no_entry(world: World) -> None:
     good = lane.pending()[0]
     for data in (b"", b"\x80", b"\xff", cbor.encode([1, 2]), cbor.encode({"a": 1}), _variant(good, version=2),
                  _variant(good, recorded_at=-1), _variant(good, previous=b"short"), _variant(good, clock=[1, 1]),
-                 good.data[:60]):  # fmt: skip
+                 good.data[:40]):  # fmt: skip
         _post(lane, lane.sent + 1, [data]).problem(422, "journal_malformed")
     lane.send()
 
