@@ -52,7 +52,7 @@ def _books() -> list[Any]:
 
 
 def _dies_after(transactions: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    real, left = poster.transact, [transactions]
+    real, left = vars(poster)["transact"], [transactions]
 
     def mortal(*args: Any, **kwargs: Any) -> Any:
         if left[0] == 0:
