@@ -30,7 +30,7 @@ The rules, by the numbers that the code uses; a test named after a rule shows th
 | 14 | time is trusted from a nonce-bound signed time on, per lender, for a holdover   | core/trusted_time            |
 | 15 | a bounded share of an account is leased out; what is tied up is told apart      | not built yet                |
 | 16 | every figure, sequence, batch and key begins with the lender                    | store, backend/schema        |
-| 17 | a slip proves its sale to the backend, should the lane's disk be lost           | core/slip_claim, backend/claims|
+| 17 | a slip proves its sale to the backend, should the lane's disk be lost           | core/slip_claim, claims      |
 """
 
 from __future__ import annotations
