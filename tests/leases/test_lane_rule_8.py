@@ -66,3 +66,13 @@ def test_rule_8_nothing_counts_as_given_back_that_is_not_durable(till: Till, mon
 def test_an_unknown_account_has_nothing_to_give_back(till: Till) -> None:
     assert till.lane.leases.give_back(LENDER, bytes(16)) == 0
     assert till.entries(Kind.LEASE_RETURN) == []
+
+
+def test_rule_8_a_recall_takes_what_is_free_of_each_account_by_an_entry_and_a_second_one_nothing(till: Till) -> None:
+    assert sell(till, "sale-0001", 3_000) == "00"
+    asked = [bytes(16), CUSTOMER, *(number.to_bytes(16, "big") for number in range(1, 120)), CUSTOMER]
+    assert asyncio.run(till.lane.leases.recalled(LENDER, asked, "limit_cut")) == []
+    assert [sealed.entry.body["lease"]["delta_minor"] for sealed in till.entries(Kind.LEASE_RETURN)] == [HELD - 3_000]
+    assert asyncio.run(till.lane.leases.recalled(LENDER, asked, "limit_cut")) == []
+    assert len(till.entries(Kind.LEASE_RETURN)) == 1
+    assert sell(till, "sale-0002", 1) != "00"
