@@ -220,44 +220,117 @@ def _loses_the_last(path: Path) -> None:
 
 
 FAULTS: dict[str, Fault] = {
-    "encodes entries anew": Fault("hashes its own encoding of an entry", frozenset(), patch=_reencodes),
-    "acknowledges before storing": Fault(
-        "a restart loses acknowledged entries", frozenset(), before_restart=_loses_the_last
+    "encodes entries anew": Fault(
+        "hashes its own encoding of an entry",
+        frozenset({"J-21.bytes-kept", "B-01.matched", "B-04.head-differs", "B-07.range-"}),
+        patch=_reencodes,
     ),
-    "answers duplicates anew": Fault("a repeated request gets a fresh answer", frozenset(), answer=_answers_anew),
+    "acknowledges before storing": Fault(
+        "a restart loses acknowledged entries", frozenset({"J-25.durable"}), before_restart=_loses_the_last
+    ),
+    "answers duplicates anew": Fault(
+        "a repeated request gets a fresh answer",
+        frozenset({"A-02.repeated", "A-03.conflict", "A-05.inquiry", "A-22.at-once"}),
+        answer=_answers_anew,
+    ),
     "ignores the idempotency key": Fault(
         "another request under a key gets the first one's answer",
-        frozenset(),
+        frozenset({"A-03.conflict"}),
         answer=_FirstAnswer("POST", "/v1/authorizations", _idempotency_key, "idempotency_conflict"),
     ),
-    "accepts gaps": Fault("acknowledges entries that do not follow", frozenset(), answer=_takes_gaps),
-    "skips poisoned entries": Fault("says nothing of what it set aside", frozenset(), answer=_skips_poisoned),
+    "accepts gaps": Fault("acknowledges entries that do not follow", frozenset({"J-04.gap"}), answer=_takes_gaps),
+    "skips poisoned entries": Fault(
+        "says nothing of what it set aside",
+        frozenset(
+            {
+                "L-06.closed-epoch",
+                "L-13.captured",
+                "L-13.captured-too-much",
+                "J-07.unknown-kind",
+                "J-09.poisoned",
+                "J-22.other-lender",
+            }
+        ),
+        answer=_skips_poisoned,
+    ),
     "leaves no tombstone": Fault(
         "a late request takes effect after its reversal",
-        frozenset(),
+        frozenset({"A-18.after-reversal"}),
         patch=lambda: mock.patch.object(holds, "bury", lambda _key, _answer: None),
     ),
-    "does not sign the time": Fault("the signature of the time is wrong", frozenset(), answer=_unsigned_time),
-    "does not bind the time": Fault("the nonce is not in the signed time", frozenset(), patch=_no_nonce),
-    "knows no 304": Fault("sends again what the lane has", frozenset(), ask=_without_header(b"if-none-match")),
-    "knows no ranges": Fault("begins every download anew", frozenset(), ask=_without_header(b"range")),
-    "approves over the limit": Fault("funds every online sale", frozenset(), patch=_over_limit),
-    "forgets what a lease paid": Fault("a lease seems whole after a sale", frozenset(), patch=_forgets_lease),
-    "settles anything": Fault("every batch is matched", frozenset(), answer=_matches_anything),
+    "does not sign the time": Fault(
+        "the signature of the time is wrong", frozenset({"D-05.rotated", "H-01.signed-time"}), answer=_unsigned_time
+    ),
+    "does not bind the time": Fault(
+        "the nonce is not in the signed time", frozenset({"H-02.bound-time"}), patch=_no_nonce
+    ),
+    "knows no 304": Fault(
+        "sends again what the lane has",
+        frozenset({"D-03.not-modified", "S-08.snapshot-not-modified"}),
+        ask=_without_header(b"if-none-match"),
+    ),
+    "knows no ranges": Fault(
+        "begins every download anew", frozenset({"S-05.ranges", "S-06.range-outside"}), ask=_without_header(b"range")
+    ),
+    "approves over the limit": Fault(
+        "funds every online sale",
+        frozenset(
+            {
+                "A-08.over-limit",
+                "A-16.same-sale",
+                "L-10.leased-is-taken",
+                "L-11.lane-declined",
+                "L-13.captured",
+                "L-20.limit-cut",
+            }
+        ),
+        patch=_over_limit,
+    ),
+    "forgets what a lease paid": Fault(
+        "a lease seems whole after a sale",
+        frozenset(
+            {
+                "L-02.beyond",
+                "L-04.online-then-alone",
+                "L-07.given-back",
+                "L-08.reversal-restores-no-more",
+                "L-17.both-approved",
+            }
+        ),
+        patch=_forgets_lease,
+    ),
+    "settles anything": Fault(
+        "every batch is matched", frozenset({"B-03.totals-differ", "B-04.head-differs"}), answer=_matches_anything
+    ),
     "redeems a code twice": Fault(
         "a second device gets the first one's identity",
-        frozenset(),
+        frozenset({"E-05.used"}),
         answer=_FirstAnswer("POST", "/v1/enroll", _code, "code_used"),
     ),
     "serves revoked lanes": Fault(
         "any certificate of the CA will do",
-        frozenset(),
+        frozenset({"C-04.expired", "C-05.replaced", "C-06.revoked"}),
         patch=lambda: mock.patch.object(access, "of", lambda _name, now_s: Access.FULL),
     ),
     "lets proofs be used again": Fault(
         "a pass pays for two sales",
-        frozenset(),
+        frozenset({"A-15.replayed", "L-19.proof-twice"}),
         patch=lambda: mock.patch.object(authorizations, "consume_proof", lambda *_: True),
     ),
-    "refuses in plain text": Fault("a 404 is no problem document", frozenset(), answer=_plain_text),
+    "refuses in plain text": Fault(
+        "a 404 is no problem document",
+        frozenset(
+            {
+                "T-07.unknown-path",
+                "D-04.unknown-lender",
+                "S-09.no-such-layer",
+                "A-06.unknown-attempt",
+                "A-07.other-lane",
+                "A-21.other-lender",
+                "B-08.other-lender",
+                "F-02.no-sale",
+            }
+        ),
+        answer=_plain_text,
+    ),
 }

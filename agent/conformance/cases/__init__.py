@@ -9,6 +9,7 @@ from agent.conformance.cases import (
     authorization,
     claims,
     documents,
+    entries,
     events,
     identity,
     journal,
@@ -21,7 +22,7 @@ from agent.conformance.cases import (
 GROUPS: Final = tuple(
     module.GROUP
     for module in (
-        identity, transport, documents, authorization, leases, journal, settlement, claims, events, recovery,
+        identity, transport, documents, authorization, leases, journal, entries, settlement, claims, events, recovery,
     )
 )  # fmt: skip
 CASES: Final[tuple[Case, ...]] = tuple(case for group in GROUPS for case in group.cases)
