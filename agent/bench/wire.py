@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import httpx
 import zstandard
 
 from agent.bench.measure import Figure
@@ -168,13 +167,13 @@ async def _drain(queues: list[Queue], url: str, processor_s: Callable[[], float]
             await client.aclose()
 
 
-async def _send(client: httpx.AsyncClient, queue: Queue) -> None:
+async def _send(client: Any, queue: Queue) -> None:
     for body in queue.bodies:
         answer = await _upload(client, body)
     assert answer["acknowledged_through"] == len(queue.entries), answer["acknowledged_through"]
 
 
-async def _posted(client: httpx.AsyncClient, queue: Queue) -> None:
+async def _posted(client: Any, queue: Queue) -> None:
     """The last entry again, which is harmless: its answer says how far the journal is posted."""
     async with asyncio.timeout(POSTED_S):
         while True:
@@ -185,7 +184,7 @@ async def _posted(client: httpx.AsyncClient, queue: Queue) -> None:
             await asyncio.sleep(0.5)
 
 
-async def _upload(client: httpx.AsyncClient, body: bytes) -> dict[str, Any]:
+async def _upload(client: Any, body: bytes) -> dict[str, Any]:
     headers = {"Content-Type": "application/json", "Content-Encoding": "zstd"}
     answer = await client.post("/v1/journal", content=body, headers=headers)
     answer.raise_for_status()
