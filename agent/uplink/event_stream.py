@@ -47,6 +47,8 @@ class EventReader:
 
     def feed(self, piece: bytes, now_s: float) -> Iterator[PushEvent]:
         """The events that end in this piece; malformed ones are left out. Raises Garbage."""
+        if not piece:
+            return  # says nothing of how the one before ended
         self._count(len(piece), now_s)
         torn, self._ends_in_cr = self._ends_in_cr and piece[:1] == b"\n", piece[-1:] == b"\r"
         *lines, rest = piece[torn:].replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")

@@ -5,7 +5,7 @@ import sys
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from agent.uplink.event_stream import BYTES_A_WINDOW_MAX, EVENT_BYTES_MAX, WINDOW_S, EventReader, Garbage, PushEvent
@@ -29,6 +29,7 @@ def read(*pieces: bytes) -> list[PushEvent]:
 
 
 @given(st.lists(st.integers(0, len(STREAM)), max_size=12))
+@example([at + 1 for at, byte in enumerate(STREAM) if byte == ord("\r") for _ in range(2)])  # an empty piece after CR
 def test_events_are_the_same_however_the_network_cuts_the_stream(cuts: list[int]) -> None:
     edges = [0, *sorted(cuts), len(STREAM)]
     assert read(*(STREAM[a:b] for a, b in pairwise(edges))) == EVENTS
