@@ -38,6 +38,11 @@ class IntroducedLender(Body):
     keys: Binary
 
 
+class IntroducedRail(Body):
+    rail: LenderId
+    name: Text
+
+
 class Enrolled(Body):
     lane: Name
     store: Name
@@ -51,6 +56,7 @@ class Enrolled(Body):
     certificate: Pem
     ca: Pem
     lenders: Annotated[list[IntroducedLender], Field(min_length=1)]
+    rails: Annotated[list[IntroducedRail], Field(default_factory=list)]
 
 
 class Renewed(Body):
@@ -105,6 +111,7 @@ class Authorization(Body):
     amount: Amount | None
     lease_used_minor: Count
     decided_at: Moment
+    pending: bool = False
 
 
 class EntryResult(Body):

@@ -151,7 +151,7 @@ def _verified(request: AuthorizationRequest, lender: Lender, now_s: int) -> Cred
     limits = lender.policy.limits
     try:
         return credit_pass.verify(
-            request.pass_code,
+            request.pass_code or "",
             {lender.lender: lender.key_list},
             scanned_at=now_s,
             freshness_s=limits.proof_fresh_s + limits.proof_bound_s,

@@ -99,11 +99,15 @@ class Calls:
         key = f"{asked.lender}/{lane}/{asked.sale_id}/{asked.attempt}"
         if request.headers.get("idempotency-key") != key:
             raise Problem("key_mismatch", f"expected {key}")
+        if asked.wallet_code is not None:
+            return json_answer(await self._backend.wallets.pay(asked, raw, lane))
         return json_answer(self._backend.authorize(asked, raw, lane))
 
     async def inquire(self, request: Request) -> Response:
         path = request.path_params
         key = Attempt(lane_of(request).lane, path["lender"], path["sale_id"], count_in_path(path["attempt"]))
+        if key.lender in self._backend.rails:
+            return json_answer(await self._backend.wallets.inquire(key))
         return json_answer(self._backend.inquire(key))
 
     async def journal(self, request: Request) -> Response:

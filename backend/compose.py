@@ -6,7 +6,7 @@ The one rule: time and randomness come from here and nowhere else, so that a sim
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from peewee import Database
@@ -37,8 +37,10 @@ from backend.ingest import Stored, Upload
 from backend.lenders import InForce, Lender, Randomness
 from backend.postings import Books
 from backend.problems import Problem
+from backend.rails.rail import Rail
 from backend.schema import SnapshotLayer
 from backend.snapshots import Plan
+from backend.wallets import Wallets
 from backend.wire import (
     AuthorizationRequest,
     Enrollment,
@@ -68,6 +70,11 @@ class Backend:
     authority: Authority
     lenders: Mapping[str, Lender]
     plan: Plan
+    rails: Mapping[str, Rail] = field(default_factory=dict)
+
+    @property
+    def wallets(self) -> Wallets:
+        return Wallets(self.database, self.rails, self.clock, self.randomness)
 
     def lender(self, lender: str) -> Lender:
         try:
@@ -89,7 +96,7 @@ class Backend:
 
     def enroll(self, request: Enrollment) -> bytes:
         with transaction(self.database):
-            return enrollment.enroll(request, self.authority, self.lenders, now_s=self.clock())
+            return enrollment.enroll(request, self.authority, self.lenders, self.rails, now_s=self.clock())
 
     def authorize(self, request: AuthorizationRequest, raw: bytes, lane: str) -> bytes:
         lender = self.lender(request.lender)
@@ -133,16 +140,19 @@ class Backend:
         return Books(self.lenders, self.clock())
 
     def settle(self, request: SettlementRequest, lane: str) -> bytes:
-        self.lender(request.lender)
+        rail = self.rails.get(request.lender)
+        if rail is None:
+            self.lender(request.lender)
         row = lanes.journal(lane, request.epoch)
         if recovery.started_at() is not None:
             raise Problem("journal_behind", "the backend is recovering", acknowledged_through=row.number)
         if row.posted_number < min(request.last_number, row.number):
             self._post(lane, request.epoch, SETTLED_ENTRIES_MAX)
-        return transact(self.database, lambda: settlement.settle(request, lane, now_s=self.clock()))
+        return transact(self.database, lambda: settlement.settle(request, lane, now_s=self.clock(), rail=rail))
 
     def exceptions(self, lane: str, after: str) -> bytes:
         currencies = {known.lender: known.currency for known in self.lenders.values()}
+        currencies |= {rail.rail: rail.currency for rail in self.rails.values()}
         return write(inquiries.exceptions(lane, after, currencies))
 
     def refundable(self, asking: str, lane: str, sale_id: str, lender: str) -> bytes:
@@ -202,7 +212,11 @@ def compose(
     authority: Authority,
     plan: Plan,
     lenders: Mapping[str, Lender] | None = None,
+    rails: Mapping[str, Rail] | None = None,
 ) -> Backend:
-    """The backend over an open database; ``lenders`` are those in it unless given. ``clock`` gives UTC seconds."""
+    """The backend over an open database; ``lenders`` are those in it unless given, ``rails`` none.
+
+    ``clock`` gives UTC seconds.
+    """
     known = InForce(clock) if lenders is None else lenders
-    return Backend(database, clock, randomness, authority, known, plan)
+    return Backend(database, clock, randomness, authority, known, plan, rails or {})

@@ -21,6 +21,7 @@ from backend.compose import Backend, compose
 from backend.database import transaction
 from backend.identity import Authority
 from backend.lenders import Lender, Randomness
+from backend.rails.sandbox import all_sandboxes
 from backend.snapshots import Plan
 
 DEMO_LENDER: Final = "demo"
@@ -97,6 +98,7 @@ def compose_demo(
         randomness=randomness,
         authority=authority or Authority.create(now_s),
         plan=plan,
+        rails=all_sandboxes(database, clock),
     )
     return backend, phones
 

@@ -18,6 +18,7 @@ from backend import access, certificates, lanes
 from backend.identity import SECRET_BYTES, Authority, IdentityError, LaneName, code_text, secret_hash
 from backend.lenders import Lender, Randomness
 from backend.problems import Problem
+from backend.rails.rail import Rail
 from backend.schema import EnrollmentCode, Lane
 from backend.wire import Enrollment, b64url, from_b64url, write
 
@@ -69,7 +70,9 @@ def create_code(
     return code_text(secret, authority.fingerprint)
 
 
-def enroll(request: Enrollment, authority: Authority, lenders: Mapping[str, Lender], *, now_s: int) -> bytes:
+def enroll(
+    request: Enrollment, authority: Authority, lenders: Mapping[str, Lender], rails: Mapping[str, Rail], *, now_s: int
+) -> bytes:
     """The answer's bytes. To be called inside a transaction. Raises Problem: code_refused, code_used, malformed."""
     row = _code(request.code)
     said = hashlib.sha256(json.dumps([request.csr, request.journal_key]).encode()).digest()
@@ -91,6 +94,7 @@ def enroll(request: Enrollment, authority: Authority, lenders: Mapping[str, Lend
         | {"epoch": epoch, "reason": "replaced" if previous else "enrolled", "previous": previous}
         | {"certificate": certificate, "ca": authority.certificate_pem.decode()}
         | {"lenders": [_introduced(lender) for lender in lenders.values()]}
+        | {"rails": [{"rail": rail.rail, "name": rail.name} for rail in rails.values()]}
     )
     EnrollmentCode.update(request_hash=said, answer=answer).where(
         EnrollmentCode.secret_hash == row.secret_hash

@@ -14,8 +14,9 @@ from typing import Any, Final
 
 from peewee import Database
 
+from agent.core.classify import WALLETS
 from agent.core.journal import Entry, JournalError, open_entry
-from backend import holds, lanes, postings, recovery
+from backend import holds, lanes, postings, recovery, wallet_postings
 from backend.database import change, compiled, fetch, grouped, rows, transact
 from backend.holds import Attempt
 from backend.postings import Books, Result
@@ -157,7 +158,7 @@ def _post_run(lane: str, epoch: int, run: list[_Pending], books: Books) -> None:
     row = lanes.journal(lane, epoch)
     if row.posted_number != first - 1:
         raise _Overtaken
-    results = [(each, postings.post(each.entry, books) if each.entry else postings.MALFORMED) for each in run]
+    results = [(each, _effect(each.entry, books) if each.entry else postings.MALFORMED) for each in run]
     change(_ACCEPTED, "accepted", lane, epoch, first, last)
     for each, result in results:
         if result.reason is not None:
@@ -165,6 +166,12 @@ def _post_run(lane: str, epoch: int, run: list[_Pending], books: Books) -> None:
             _dispute(lane, epoch, each, result)
     if change(_POSTED, last, max(row.lease_horizon, horizon_s), lane, epoch, first - 1) != 1:
         raise _Overtaken
+
+
+def _effect(entry: Entry, books: Books) -> Result:
+    if entry.lender in WALLETS:
+        return wallet_postings.post(entry, books.now_s)
+    return postings.post(entry, books)
 
 
 def _dispute(lane: str, epoch: int, each: _Pending, result: Result) -> None:

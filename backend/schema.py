@@ -14,7 +14,7 @@ from typing import Any
 from peewee import BigIntegerField, BlobField, BooleanField, CompositeKey, Model, TextField
 from playhouse.apsw_ext import APSWDatabase
 
-VERSION = 2
+VERSION = 3
 """The version of this schema, kept in the database."""
 
 
@@ -436,6 +436,56 @@ class Claim(_Row):
         primary_key = CompositeKey("lane", "lender", "sale_id", "attempt")
 
 
+class WalletPayment(_Row):
+    """What became of an attempt at a wallet; ``lender`` is the rail. ``state`` is asked, paid or declined, the answer
+    follows from the row. An empty ``request_hash`` is a tombstone. The code that the customer showed is not kept."""
+
+    lane = TextField()
+    lender = TextField()
+    sale_id = TextField()
+    attempt = BigIntegerField()
+    request_hash = BlobField()
+    amount_minor = BigIntegerField()
+    state = TextField()
+    response_code = TextField()
+    reason = TextField()
+    authorization_code = TextField(null=True)
+    decided_at = BigIntegerField()
+
+    class Meta:
+        primary_key = CompositeKey("lane", "lender", "sale_id", "attempt")
+
+
+class RailDuty(_Row):
+    """What is still to be done at a rail, ``cancel`` or ``refund``; the row goes when the rail has done it."""
+
+    lane = TextField()
+    lender = TextField()
+    sale_id = TextField()
+    attempt = BigIntegerField()
+    duty = TextField()
+    amount_minor = BigIntegerField()
+
+    class Meta:
+        primary_key = CompositeKey("lane", "lender", "sale_id", "attempt")
+
+
+class SandboxPayment(_Row):
+    """A payment of the rail that moves nobody's money; ``outcome`` is the last digit of its code."""
+
+    lane = TextField()
+    lender = TextField()
+    sale_id = TextField()
+    attempt = BigIntegerField()
+    amount_minor = BigIntegerField()
+    outcome = TextField()
+    asked_at = BigIntegerField()
+    returned_minor = BigIntegerField()
+
+    class Meta:
+        primary_key = CompositeKey("lane", "lender", "sale_id", "attempt")
+
+
 class Recovery(_Row):
     """One row for each time that this backend was found to have forgotten something (lease rule 13)."""
 
@@ -469,5 +519,6 @@ class LayerReport(_Row):
 TABLES: tuple[Any, ...] = (
     Lender, LenderKey, Account, Posting, Lane, Journal, Installed, LeaseGrant, Recall, SnapshotLayer, Cutting,
     JournalEntry, Hold, OnlineAnswer, UsedProof, CapUse, Dispute, Resolution, Visit, Settlement, EnrollmentCode,
-    Certificate, EpochChange, QuarantinedEntry, Claim, Recovery, LaneReport, LayerReport,
+    Certificate, EpochChange, QuarantinedEntry, Claim, WalletPayment, RailDuty, SandboxPayment, Recovery,
+    LaneReport, LayerReport,
 )  # fmt: skip

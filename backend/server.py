@@ -30,6 +30,8 @@ IDLE_S: Final = 75
 POST_ENTRIES: Final = 20
 """How many stored entries are brought into effect in a turn: some 20 ms. Then every request that waits has its turn."""
 POST_IDLE_S: Final = 0.2
+GIVE_BACK_S: Final = 2.0
+"""Between two looks at what rails have to give back."""
 HANDSHAKE_S: Final = 10.0
 """A peer that opens a connection and says nothing holds a descriptor for so long."""
 FAREWELL_S: Final = 1.0
@@ -108,7 +110,7 @@ async def serve(backend: Backend, directory: Path, host: str, port: int, *, refr
         timeout_keep_alive=IDLE_S,
         ssl_context_factory=lambda _config, _default: tls_context(directory),
     )
-    upkeep = asyncio.gather(_refresh(backend, hub, refresh_s), _post(backend, hub))
+    upkeep = asyncio.gather(_refresh(backend, hub, refresh_s), _post(backend, hub), _give_back(backend))
     try:
         await _Server(config, hub).serve()
     finally:
@@ -138,3 +140,13 @@ async def _post(backend: Backend, hub: Hub) -> None:
         if posted:
             hub.wake()
         await asyncio.sleep(0 if posted else POST_IDLE_S)
+
+
+async def _give_back(backend: Backend) -> None:
+    """Cancel and refund at the rails what lanes have decided against."""
+    while True:
+        try:
+            await backend.wallets.tend()
+        except (*FAULTS, Contended) as error:
+            log.error("wallet payments were not given back: %s", type(error).__name__)
+        await asyncio.sleep(GIVE_BACK_S)

@@ -20,6 +20,7 @@ from backend import ingest, lanes
 from backend.database import rows
 from backend.postings import REFUND
 from backend.problems import Problem
+from backend.rails.rail import Rail
 from backend.schema import Dispute, JournalEntry, Lender, Settlement
 from backend.wire import SettlementRequest, b64url, from_b64url, write
 
@@ -29,8 +30,10 @@ PAYOUT_AFTER_D: Final = 1
 BASIS_POINTS: Final = 10_000
 
 
-def settle(request: SettlementRequest, lane: str, *, now_s: int) -> bytes:
+def settle(request: SettlementRequest, lane: str, *, now_s: int, rail: Rail | None = None) -> bytes:
     """The answer's bytes: matched, or every difference; fee and payout. To be called inside a transaction.
+
+    ``rail`` is the one that the batch is of, if it is of no lender.
 
     Raises Problem: lane_unknown, epoch_unknown, journal_behind, settlement_conflict.
     """
@@ -46,7 +49,7 @@ def settle(request: SettlementRequest, lane: str, *, now_s: int) -> bytes:
             raise Problem("settlement_conflict", f"batch {request.batch}")
         return bytes(stored.answer)
     _check_received(request, lane)
-    answer = write(_compare(request, lane) | {"payout_date": _payout_date(now_s)})
+    answer = write(_compare(request, lane, rail) | {"payout_date": _payout_date(now_s)})
     Settlement.create(
         lane=lane, lender=request.lender, epoch=request.epoch, batch=request.batch, request_hash=said, answer=answer
     )
@@ -66,7 +69,7 @@ def _check_received(request: SettlementRequest, lane: str) -> None:
         raise Problem("journal_behind", detail, acknowledged_through=row.number)
 
 
-def _compare(request: SettlementRequest, lane: str) -> dict[str, Any]:
+def _compare(request: SettlementRequest, lane: str, rail: Rail | None) -> dict[str, Any]:
     totals, refunded = Totals(), 0
     for entry in _entries(request, lane):
         if entry.kind == REFUND:
@@ -74,7 +77,7 @@ def _compare(request: SettlementRequest, lane: str) -> dict[str, Any]:
         totals.add(entry.kind, entry.body)
     ours, head = totals.to_wire(), _hash_of(lane, request.epoch, request.last_number)
     found = list(_differences(request, lane, ours, head))
-    paid = _paid(request, lane, ours["captured"]["minor"] - refunded)
+    paid = _paid(request, lane, rail, ours["captured"]["minor"] - refunded)
     return {"matched": not found, "differences": found, "totals": ours, "chain_head": b64url(head)} | paid
 
 
@@ -106,16 +109,16 @@ def _of(request: SettlementRequest, lane: str) -> Any:
     return mine & Dispute.number.between(request.first_number, request.last_number)
 
 
-def _paid(request: SettlementRequest, lane: str, captured_minor: int) -> dict[str, Any]:
+def _paid(request: SettlementRequest, lane: str, rail: Rail | None, captured_minor: int) -> dict[str, Any]:
     """Fee and payout: what was captured and not refunded, less what disputes lay on the merchant."""
-    lender = Lender.get(Lender.lender == request.lender)
+    terms = rail or Lender.get(Lender.lender == request.lender)
     on_merchant = Dispute.bearer == "merchant"
     disputed = Dispute.select(fn.SUM(Dispute.amount_minor)).where(_of(request, lane), on_merchant)
     payable = captured_minor - int(disputed.scalar() or 0)
-    fee = fee_minor(max(0, payable), lender.fee_basis_points)
+    fee = fee_minor(max(0, payable), terms.fee_basis_points)
     amounts = {"merchant_fee": fee, "net_payout": payable - fee}
     # Amounts on the wire are above zero; what a merchant owes is taken from the next batch by the lender.
-    return {name: {"minor": m, "currency": lender.currency} if m > 0 else None for name, m in amounts.items()}
+    return {name: {"minor": m, "currency": terms.currency} if m > 0 else None for name, m in amounts.items()}
 
 
 def _payout_date(now_s: int) -> str:

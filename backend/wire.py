@@ -11,7 +11,7 @@ import json
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from agent.core.money import MINOR_MAX
 from agent.core.settlement import NAMES
@@ -50,6 +50,7 @@ Count = Annotated[int, Field(ge=0, le=COUNT_MAX)]
 Positive = Annotated[int, Field(ge=1, le=COUNT_MAX)]
 Minor = Annotated[int, Field(ge=1, le=MINOR_MAX)]
 Binary = Annotated[str, AfterValidator(_binary)]
+WalletCode = Annotated[str, StringConstraints(pattern=r"^[0-9]{16,24}$")]
 Said = Annotated[str, StringConstraints(max_length=64)]
 
 
@@ -68,6 +69,8 @@ class LeaseDebit(Body):
 
 
 class AuthorizationRequest(Body):
+    """Of ``pass`` and ``wallet_code`` exactly one; with the latter, ``lender`` is a rail."""
+
     lender: LenderId
     sale_id: SaleId
     attempt: Positive
@@ -75,11 +78,18 @@ class AuthorizationRequest(Body):
     intent_number: Positive
     amount: Amount
     # `pass` is a keyword of Python
-    pass_code: Annotated[str, Field(alias="pass", max_length=4096)]
+    pass_code: Annotated[str | None, Field(alias="pass", max_length=4096)] = None
+    wallet_code: WalletCode | None = None
     scanned_at: Annotated[str, Field(max_length=40)]
     category: Category
     capture: Literal["at_once", "later"]
     lease: LeaseDebit | None = None
+
+    @model_validator(mode="after")
+    def _shows_one_code(self) -> AuthorizationRequest:
+        if (self.pass_code is None) is (self.wallet_code is None):
+            raise ValueError("exactly one of pass and wallet_code")
+        return self
 
 
 class Enrollment(Body):

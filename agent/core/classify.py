@@ -6,9 +6,12 @@ The one rule: classification looks at the shape alone. It trusts nothing, refuse
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 Kind = Literal["credit_pass", "wallet_alipay", "wallet_wechat", "wallet_unionpay", "item", "slip", "other"]
+
+WALLETS: Final = ("wallet_alipay", "wallet_wechat", "wallet_unionpay")
+"""The kinds that a wallet pays, online only. Each is the id of its rail, and stands where a lender stands."""
 
 
 @dataclass(frozen=True, slots=True)

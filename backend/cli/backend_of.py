@@ -20,6 +20,7 @@ from backend.cli.output import ProgressLine
 from backend.compose import Backend, compose
 from backend.database import open_database
 from backend.identity import Authority
+from backend.rails.sandbox import all_sandboxes
 from backend.snapshots import Plan
 
 
@@ -53,8 +54,13 @@ def opened(args: argparse.Namespace) -> Iterator[Backend]:
     with closing(open_database(where)) as database:
         yield compose(
             database,
-            clock=lambda: int(time.time()),
+            clock=_now_s,
             randomness=secrets.token_bytes,
             authority=authority,
             plan=Plan(getattr(args, "allowance_minor", 0)),
+            rails=all_sandboxes(database, _now_s) if getattr(args, "wallets", None) else None,
         )
+
+
+def _now_s() -> int:
+    return int(time.time())

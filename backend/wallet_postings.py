@@ -1,0 +1,76 @@
+"""What the journal entries of a wallet's sale do: to the sale's hold and to the payment at its rail, to no account.
+
+The one rule: the lane's journaled outcome wins. What it declined or reversed is given back at the rail, whatever the
+rail had said; what it approved without the rail's word is the merchant's to bear.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from agent.core.authorization import HoldEvent, HoldRefused, HoldState, event_of, next_state
+from agent.core.journal import Entry, Kind
+from agent.core.money import MINOR_MAX
+from backend import holds, payments
+from backend.holds import Attempt
+from backend.postings import Result, attempt_of
+from backend.schema import Hold
+
+_OF_A_SALE: Final = frozenset(
+    {Kind.ONLINE_INTENT, Kind.ONLINE_OUTCOME, Kind.AUTHORIZATION, Kind.DECLINE, Kind.CAPTURE, Kind.REVERSAL}
+)
+_STORED: Final = frozenset({Kind.PRINT, Kind.SETTLEMENT})
+
+
+def post(entry: Entry, now_s: int) -> Result:
+    """The effect of an entry whose lender is a rail. To be called inside a transaction."""
+    if entry.kind not in _OF_A_SALE:
+        return Result() if entry.kind in _STORED else Result("parked", "kind_unknown")
+    key, amount_minor = attempt_of(entry), entry.body.get("amount_minor")
+    if key is None or type(amount_minor) is not int or not 0 < amount_minor <= MINOR_MAX:
+        return Result("parked", "body_malformed")
+    if entry.kind == Kind.ONLINE_OUTCOME and type(entry.body.get("approved")) is not bool:
+        return Result("parked", "body_malformed", minor=amount_minor)
+    event = event_of(entry.kind, entry.body)
+    assert event is not None, "only kinds that concern a hold come here"
+    return _move(key, event, amount_minor, now_s)
+
+
+def _move(key: Attempt, event: HoldEvent, amount_minor: int, now_s: int) -> Result:
+    if event is not HoldEvent.INTEND:
+        payments.bury(key, now_s)
+    hold = holds.find(key)
+    before = HoldState(hold.state)
+    try:
+        state = next_state(before, event)
+    except HoldRefused as refused:
+        if event is HoldEvent.REVERSE and before in (HoldState.NONE, HoldState.INTENDED):
+            payments.undo(key, payments.CANCEL, now_s)
+        return Result("parked", f"hold_{refused.state}", minor=amount_minor)
+    if event is HoldEvent.CAPTURE and amount_minor != hold.amount_minor:
+        return Result("parked", "capture_differs", minor=amount_minor)
+    hold.state, hold.amount_minor = str(state), hold.amount_minor or amount_minor
+    result = _effect(hold, key, event, now_s)
+    holds.save(hold)
+    return result
+
+
+def _effect(hold: Hold, key: Attempt, event: HoldEvent, now_s: int) -> Result:
+    if event is HoldEvent.APPROVE:
+        return _approved(hold, key)
+    if event is HoldEvent.CAPTURE:
+        hold.captured_minor = hold.amount_minor
+    elif event is HoldEvent.DECLINE:
+        payments.undo(key, payments.CANCEL, now_s)
+    elif event is HoldEvent.REVERSE:
+        payments.undo(key, payments.REFUND, now_s)
+    return Result()
+
+
+def _approved(hold: Hold, key: Attempt) -> Result:
+    payment = payments.find(key)
+    if payment is None or payment.state != payments.PAID or payment.amount_minor != hold.amount_minor:
+        return Result("disputed", "wallet_not_paid", None, hold.amount_minor, "merchant")
+    if holds.is_sold_otherwise(key):
+        return Result("disputed", "sale_approved_twice", None, hold.amount_minor, "merchant")
+    return Result()
