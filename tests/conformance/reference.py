@@ -25,7 +25,7 @@ from agent.conformance import kit, report, suite
 from backend.conformance_kit import LEASE_MINOR
 from tests.backend import postgres_server
 
-START_WAIT_S = 30.0
+START_WAIT_S = 60.0
 REFRESH_S = "0.5"
 
 
