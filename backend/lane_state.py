@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping
+from functools import lru_cache
+from typing import Any
 
 from peewee import fn
 
 from backend import lanes as known_lanes
 from backend import recalls
-from backend.database import rows
+from backend.database import Statement, compiled, fetch
 from backend.events import Fact, Recalled, State
 from backend.lenders import Lender
 from backend.schema import Dispute, Journal, Lane, SnapshotLayer
@@ -22,16 +24,15 @@ def look(lanes: Collection[str], lenders: Mapping[str, Lender]) -> dict[str, Sta
     """Lanes that are not enrolled are absent."""
     asked, facts = list(lanes), defaultdict[str, list[Fact]](list)
     recalled = defaultdict[str, list[Recalled]](list)
-    states = dict(rows(_states(asked)))
-    for row in recalls.open_at(asked):
-        account = None if row.account is None else bytes(row.account)
-        recalled[row.lane].append(Recalled(row.lender, row.number, account, row.reason))
+    states: dict[str, Any] = dict(fetch(_states(len(asked)), *asked))
+    for lane, lender, number, account, reason in recalls.open_at(asked):
+        recalled[lane].append(Recalled(lender, number, account, reason))
     for lane in states:
         facts[lane] += [fact for lender in lenders.values() for fact in _documents(lender)]
-    for lane, lender, sequence in rows(_snapshots(asked)):
+    for lane, lender, sequence in fetch(_snapshots(len(asked)), *asked):
         data = {"lender": lender, "sequence": sequence}
         facts[lane].append(Fact(f"snapshot/{lender}", sequence, "snapshot", data))
-    for lane, sequence in rows(_disputes(asked)):
+    for lane, sequence in fetch(_disputes(len(asked)), *asked):
         facts[lane].append(Fact("exceptions", sequence, "exceptions", {"cursor": str(sequence)}))
     for lane, state in states.items():
         if state != known_lanes.OPEN:
@@ -47,20 +48,25 @@ def _documents(lender: Lender) -> list[Fact]:
     ]
 
 
-def _states(lanes: list[str]) -> object:
+# Compiled for as many lanes as usually ask: each look is taken every second, and at every change.
+
+
+@lru_cache(8)
+def _states(count: int) -> Statement:
     current = (Journal.lane == Lane.lane) & (Journal.epoch == Lane.epoch)
-    return Lane.select(Lane.lane, Journal.state).join(Journal, on=current).where(Lane.lane.in_(lanes))
+    query = Lane.select(Lane.lane, Journal.state).join(Journal, on=current)
+    return compiled(query.where(Lane.lane.in_([""] * count)))
 
 
-def _snapshots(lanes: list[str]) -> object:
+@lru_cache(8)
+def _snapshots(count: int) -> Statement:
     current = (SnapshotLayer.lane == Lane.lane) & (SnapshotLayer.epoch == Lane.epoch)
     chosen = SnapshotLayer.select(SnapshotLayer.lane, SnapshotLayer.lender, fn.MAX(SnapshotLayer.sequence))
-    return (
-        chosen.join(Lane, on=current)
-        .where(SnapshotLayer.lane.in_(lanes))
-        .group_by(SnapshotLayer.lane, SnapshotLayer.lender)
-    )
+    query = chosen.join(Lane, on=current).where(SnapshotLayer.lane.in_([""] * count))
+    return compiled(query.group_by(SnapshotLayer.lane, SnapshotLayer.lender))
 
 
-def _disputes(lanes: list[str]) -> object:
-    return Dispute.select(Dispute.lane, fn.MAX(Dispute.sequence)).where(Dispute.lane.in_(lanes)).group_by(Dispute.lane)
+@lru_cache(8)
+def _disputes(count: int) -> Statement:
+    newest = Dispute.select(Dispute.lane, fn.MAX(Dispute.sequence)).where(Dispute.lane.in_([""] * count))
+    return compiled(newest.group_by(Dispute.lane))

@@ -16,7 +16,7 @@ from agent.core.cose import PublicKey, SigningKey
 from agent.core.default_policy import default_policy
 from agent.core.policy import Policy, parse_policy, sign_policy, verify_policy
 from agent.core.trust import KeyEntry, KeyList, Role
-from backend.database import rows
+from backend.database import compiled, fetch, rows
 from backend.schema import Lender as LenderRow
 from backend.schema import LenderKey
 
@@ -26,6 +26,11 @@ DOCUMENT_LIFE_S: Final = 365 * 24 * 3600
 CLOCK_SKEW_S: Final = 24 * 3600  # keys count from a day before, for lanes whose clock is behind
 
 Randomness = Callable[[int], bytes]
+
+# Compiled once: looked at before nearly every answer.
+_DOCUMENTS: Final = compiled(
+    LenderRow.select(LenderRow.lender, LenderRow.key_list, LenderRow.policy).order_by(LenderRow.lender)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +124,7 @@ class InForce(Mapping[str, Lender]):
 
 
 def _documents() -> list[tuple[Any, ...]]:
-    columns = (LenderRow.lender, LenderRow.key_list, LenderRow.policy)
-    return [tuple(map(_plain, row)) for row in rows(LenderRow.select(*columns).order_by(LenderRow.lender))]
+    return [tuple(map(_plain, row)) for row in fetch(_DOCUMENTS)]
 
 
 def _plain(value: Any) -> Any:

@@ -10,13 +10,13 @@ the pass that is shown to it. So it gets a base that grants nothing, whose ``sna
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Final
 
 from peewee import Database, fn
 
 from backend import accounts, allowances
-from backend.database import rows, transact
+from backend.database import Statement, compiled, fetch, rows, transact
 from backend.schema import Account, Installed, Recall, SnapshotLayer
 
 LIMIT_CUT: Final = "limit_cut"
@@ -42,10 +42,17 @@ def request(
     return [_open(name, lender, **asked) for name in missing]
 
 
-def open_at(lanes: Collection[str]) -> Iterator[Recall]:
-    """The open recalls of these lanes, in the order in which each lane was asked."""
-    query = Recall.select().where(Recall.lane.in_(list(lanes)), Recall.ended_at.is_null())
-    return iter(query.order_by(Recall.lane, Recall.lender, Recall.number))
+def open_at(lanes: Collection[str]) -> Iterator[tuple[str, str, int, bytes | None, str]]:
+    """The open recalls (lane, lender, number, account, reason) of these lanes, in the order in which each was asked."""
+    for lane, lender, number, account, reason in fetch(_open_of(len(lanes)), *lanes):
+        yield lane, lender, number, None if account is None else bytes(account), reason
+
+
+@lru_cache(8)
+def _open_of(count: int) -> Statement:
+    columns = (Recall.lane, Recall.lender, Recall.number, Recall.account, Recall.reason)
+    query = Recall.select(*columns).where(Recall.lane.in_([""] * count), Recall.ended_at.is_null())
+    return compiled(query.order_by(Recall.lane, Recall.lender, Recall.number))
 
 
 def withheld(lane: str, lender: str) -> Withheld:
