@@ -12,6 +12,7 @@ import os
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import asdict
+from importlib.metadata import version
 from typing import Any, Final
 
 from agent import devices
@@ -26,8 +27,10 @@ from agent.local.server import make_server
 from agent.machine import MachineClock, as_owner_of, machine_digest, stop_on_signals
 from agent.overview import clock_facts, lane_status, ledger_facts, lender_facts
 from agent.ports import PrintResult
+from agent.services import forwarding
 from agent.services.lenders import EnrolledLender, Lenders
 from agent.services.timekeeping import LaneClock
+from agent.services.wallets import Patience
 from agent.store.ledger import SqliteLedger
 from agent.store.reserve import Reserve
 from agent.store.snapshot_files import SnapshotFiles
@@ -120,6 +123,9 @@ def lane_settings(config: Config, enrolled: Enrolled) -> LaneSettings:
         print_job_ttl_s=config.limits.print_job_ttl_s,
         queue_entries_max=config.limits.queue_entries_max,
         free_bytes_min=config.limits.free_space_min_mb * 10**6,
+        rails={row.rail: row.name for row in enrolled.rails},
+        patience=Patience(config.backend.wallet_poll_s, config.backend.wallet_wait_max_s),
+        version=version("counterfoil"),
     )
 
 
@@ -205,6 +211,7 @@ async def _served_api(
             check_devices=check_devices,
             print_test=print_test,
             claim=backend.claim,
+            rails=tuple(lane.settings.rails),
         )
     )
     server, bound = make_server(app, config.agent_socket)
@@ -271,12 +278,11 @@ def open_offline(config: Config) -> Iterator[SqliteLedger]:
 
 
 def unsent(config: Config) -> int | None:
-    """Entries that the backend has not acknowledged; None without a ledger. Raises ledger faults."""
+    """Entries of all epochs that the backend has not acknowledged; None without a ledger. Raises ledger faults."""
     if not config.lane.ledger_file.exists():
         return None
     with as_owner_of(config.lane.state_dir), open_offline(config) as ledger:
-        head = ledger.head
-        return head.number - ledger.cursor(head.epoch).acknowledged_through
+        return sum(count for _, count in forwarding.unsent(ledger))
 
 
 def offline_status(config: Config, ledger: SqliteLedger) -> dict[str, Any]:

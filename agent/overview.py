@@ -8,10 +8,11 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any, Final
 
-from agent.core.journal import JournalError
+from agent.core.journal import JournalError, Position
 from agent.core.trusted_time import ClockReading
 from agent.lane import Lane, LaneDesk
 from agent.ports import Ledger
+from agent.services.forwarding import unsent
 from agent.services.lenders import Lender
 
 SALES_SHOWN: Final = 10
@@ -41,8 +42,9 @@ def clock_facts(reading: ClockReading) -> dict[str, Any]:
 
 
 def ledger_facts(ledger: Ledger) -> dict[str, Any]:
-    """Where the journal ends and what of it the backend has not acknowledged; ``oldest_at`` None: all is."""
-    head = ledger.head
+    """Where the journal ends and what of it, older epochs too, the backend has not acknowledged; ``oldest_at`` None:
+    all is. ``sent_through`` and ``acknowledged_through`` are of the open epoch."""
+    head, waiting = ledger.head, list(unsent(ledger))
     cursor = ledger.cursor(head.epoch)
     return {
         "journal": {
@@ -52,8 +54,8 @@ def ledger_facts(ledger: Ledger) -> dict[str, Any]:
             "lease_horizon": head.lease_horizon,
         },
         "queue": {
-            "depth": head.number - cursor.acknowledged_through,
-            "oldest_at": _recorded_at(ledger, head.epoch, cursor.acknowledged_through + 1),
+            "depth": sum(count for _, count in waiting),
+            "oldest_at": min(filter(None, (_recorded_at(ledger, first) for first, _ in waiting)), default=None),
             "sent_through": cursor.sent_through,
             "acknowledged_through": cursor.acknowledged_through,
             "exceptions": [
@@ -64,10 +66,10 @@ def ledger_facts(ledger: Ledger) -> dict[str, Any]:
     }
 
 
-def _recorded_at(ledger: Ledger, epoch: int, number: int) -> int | None:
+def _recorded_at(ledger: Ledger, position: Position) -> int | None:
     """When an entry was recorded; None if there is none, or none that can be read: the status must be told anyway."""
     try:
-        found = ledger.entries_after(epoch, number - 1, 1)
+        found = ledger.entries_after(position.epoch, position.number - 1, 1)
     except JournalError:
         return None
     return found[0].entry.recorded_at if found else None

@@ -21,8 +21,8 @@ from agent.services.timekeeping import LaneClock
 
 LOG: Final = logging.getLogger(__name__)
 FORKED: Final = "forked"
-"""State of the exception that keeps a fork: the first number that the backend has otherwise, 0 if it did not say; the
-reason is the hash of the backend's head in hexadecimal, or nothing."""
+"""State of the exception that keeps a fork, at number 0, where no entry's own exception can take its place. The reason:
+the first number that the backend has otherwise, 0 if it did not say, and the hash of its head in hexadecimal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class Forwarding:
     @property
     def depth(self) -> int:
         """Entries that the backend has not acknowledged, of all epochs."""
-        return sum(end.number - self._ledger.cursor(end.epoch).acknowledged_through for end in self._ledger.ends())
+        return sum(count for _, count in unsent(self._ledger))
 
     @property
     def exceptions(self) -> int:
@@ -110,10 +110,11 @@ class Forwarding:
     def acknowledged(self, epoch: int, through: int, results: Iterable[tuple[int, str, str | None]]) -> None:
         """The backend has these durably. What it could not simply accept becomes a visible exception.
 
-        A backend that has more than this lane ever recorded shows that the ledger is an old one (lease rule 11).
+        A backend that has more than this lane ever recorded shows that the ledger is an old one (lease rule 11). Of an
+        epoch that was left behind that is no news: people have decided about it.
         """
         end = next((end for end in self._ledger.ends() if end.epoch == epoch), None)
-        if end is None or through > end.number:
+        if end is None or (through > end.number and epoch == self._ledger.head.epoch):
             self.forked(epoch, end.number + 1 if end else None)
             return
         cursor = self._ledger.cursor(epoch)
@@ -152,13 +153,12 @@ class Forwarding:
         """A fork outlives the process: a lane that was restored from a backup must not stand in after a restart."""
         today = self._ledger.head.epoch
         known = (item for item in self._ledger.queue_exceptions() if item.state == FORKED)
-        forks = (Fork(item.position.epoch, item.position.number or None, item.reason) for item in known)
-        return {fork.epoch: fork for fork in forks if fork.epoch == today}
+        return {item.position.epoch: _fork(item) for item in known if item.position.epoch == today}
 
     def forked(self, epoch: int, expected: int | None, head: bytes | None = None) -> None:
-        found = QueueException(Position(epoch, expected or 0), FORKED, head.hex() if head else "")
+        found = QueueException(Position(epoch, 0), FORKED, f"{expected or 0}:{head.hex() if head else ''}")
         self._ledger.move_cursor(epoch, self._ledger.cursor(epoch), [found])
-        self._forks[epoch] = Fork(epoch, expected, found.reason)
+        self._forks[epoch] = _fork(found)
         LOG.error("the backend has other entries than this lane", extra={"epoch": epoch, "number": expected})
         self._changed()
 
@@ -178,6 +178,19 @@ class Forwarding:
         if accepted:
             self._lenders.reload(lender_id)
         return accepted
+
+
+def unsent(ledger: Ledger) -> Iterable[tuple[Position, int]]:
+    """Of each epoch of which the backend has not acknowledged all: the first such entry, and how many there are."""
+    for end in ledger.ends():
+        after = ledger.cursor(end.epoch).acknowledged_through
+        if after < end.number:
+            yield Position(end.epoch, after + 1), end.number - after
+
+
+def _fork(kept: QueueException) -> Fork:
+    expected, _, head = kept.reason.partition(":")
+    return Fork(kept.position.epoch, int(expected) or None, head)
 
 
 def _within(found: Sequence[bytes], bytes_max: int) -> Sequence[bytes]:

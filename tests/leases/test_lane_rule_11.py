@@ -13,6 +13,7 @@ import pytest
 from agent.core.journal import Kind, Position, open_entry
 from agent.core.witness import Doubt
 from agent.errors import NothingToRecover, UplinkUnavailable
+from agent.ports import QueueException
 from agent.services.forwarding import Forwarding, SignedUpload
 from tests.services.lanes import CUSTOMER, LENDER, PaperWitness, Till, order
 from tests.uplink.world import run
@@ -196,6 +197,26 @@ def test_a_new_epoch_begins_with_how_the_old_one_ended_and_the_old_one_is_still_
     till.lane.forwarding.acknowledged(1, old.number, [(old.number, "quarantined", "forked")])
     assert upload(till, older=True) is None
     assert ("quarantined", "forked") in {(item.state, item.reason) for item in till.ledger.queue_exceptions()}
+
+
+def test_of_an_old_epoch_all_is_sent_though_the_backend_has_more_of_it(till: Till) -> None:
+    """It had more when the lane was recovered; that nobody has to be told twice."""
+    forked(till)
+    ahead = till.ledger.head.number + 5
+    run(till.lane.restoration.begin_again(LENDER))
+    acknowledge(till.lane.forwarding, upload(till, older=True), through=ahead)
+    acknowledge(till.lane.forwarding, upload(till))
+    assert (till.lane.forwarding.depth, till.lane.forwarding.fork) == (0, None)
+
+
+def test_what_the_backend_says_of_an_entry_that_was_forgotten_does_not_hide_the_fork(till: Till) -> None:
+    till.witness = None
+    number = put_back_after_a_sale(till)
+    acknowledge(till.lane.forwarding, upload(till), through=number)
+    next_one = Position(1, till.ledger.head.number + 1)
+    till.lane.forwarding.found_later([QueueException(next_one, "disputed", "account_blocked")], "1")
+    till.restart()
+    assert sell(till) == "journal_fork"
 
 
 def test_the_leases_of_the_old_epoch_are_not_spent_again_and_those_of_the_new_one_are(till: Till) -> None:
