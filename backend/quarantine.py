@@ -31,7 +31,7 @@ def take(upload: Upload, row: Journal, *, now_s: int) -> dict[str, Any]:
     Raises Problem: journal_gap, journal_malformed, upload_signature.
     """
     ingest.check_signature(upload, row)
-    expected = _last(row) + 1
+    expected = last_number(row) + 1
     if upload.first > expected:
         raise Problem("journal_gap", f"expected number {expected}, not {upload.first}", expected=expected)
     stored = _stored(upload)
@@ -48,7 +48,8 @@ def why(row: Journal) -> str:
     return FORKED if is_same_device and has_gone_on else COMPROMISED
 
 
-def _last(row: Journal) -> int:
+def last_number(row: Journal) -> int:
+    """How far the lane has told its journal, with what was set aside of it."""
     mine = (QuarantinedEntry.lane == row.lane) & (QuarantinedEntry.epoch == row.epoch)
     return max(row.number, QuarantinedEntry.select(fn.MAX(QuarantinedEntry.number)).where(mine).scalar() or 0)
 

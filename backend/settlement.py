@@ -16,7 +16,7 @@ from peewee import fn
 from agent.core.journal import Entry, JournalError, open_entry
 from agent.core.money import MINOR_MAX
 from agent.core.settlement import NAMES, Totals
-from backend import ingest, lanes
+from backend import ingest, lanes, quarantine
 from backend.database import rows
 from backend.postings import REFUND
 from backend.problems import Problem
@@ -62,9 +62,11 @@ def fee_minor(captured_minor: int, basis_points: int) -> int:
 
 
 def _check_received(request: SettlementRequest, lane: str) -> None:
-    """A batch is matched by what its entries did, so all of them must be posted."""
+    """A batch is matched by what its entries did, so all of them must be posted; or set aside, and they never will be
+    (lease rule 11)."""
     row = lanes.journal(lane, request.epoch)
-    if request.last_number > row.posted_number:
+    final_number = quarantine.last_number(row) if row.posted_number == row.number else row.posted_number
+    if request.last_number > final_number:
         detail = f"received through {row.number}, posted through {row.posted_number}"
         raise Problem("journal_behind", detail, acknowledged_through=row.number)
 
@@ -141,5 +143,9 @@ def _has_amount(amount: object, approved: object) -> bool:
 
 
 def _hash_of(lane: str, epoch: int, number: int) -> bytes:
+    """Where the backend's half of a batch ends: at the entry, or where the journal was left before it."""
+    journal = lanes.journal(lane, epoch)
+    if number > journal.number:
+        return bytes(journal.hash)
     row = JournalEntry.get(JournalEntry.lane == lane, JournalEntry.epoch == epoch, JournalEntry.number == number)
     return hashlib.sha256(bytes(row.data)).digest()

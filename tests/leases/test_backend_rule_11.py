@@ -1,13 +1,15 @@
 """Rule 11 at the backend: a ledger that was restored from an old copy forks; what it wrote beside the journal is kept
 apart, and the lane goes on in a new epoch."""
 
+import json
 from collections.abc import Iterator
 
 import pytest
 
 from backend.problems import Problem
 from backend.schema import Dispute, QuarantinedEntry
-from tests.backend.lanes import PaperLane, Shop
+from backend.wire import SettlementRequest, b64url, read
+from tests.backend.lanes import LENDER, PaperLane, Shop
 from tests.leases.devices import begin, confirm_restored, restore
 
 
@@ -94,3 +96,24 @@ def test_a_quarantined_journal_is_still_one_that_its_lane_must_sign_and_send_in_
     forked.key = shop.lanes["B"].key
     with pytest.raises(Problem, match="upload_signature"):
         shop.backend.ingest(forked.signed_upload(first=1))
+
+
+def test_a_batch_of_the_journal_that_was_left_is_answered_and_names_what_was_set_aside(
+    shop: Shop, forked: PaperLane
+) -> None:
+    """It must not stay pending for ever; and the merchant is paid what the backend's own half says."""
+    confirm_restored(shop, forked)
+    forked.decline(9, "sale-declined")
+    total = {"approved": {"count": 1, "minor": 50}, "stand_in": {"count": 1, "minor": 50}}
+    body = {"lender": LENDER, "epoch": 1, "batch": 1, "first_number": 1, "last_number": 3}
+    body |= {"chain_head": b64url(forked.head.hash), "totals": total | {"declined": {"count": 1, "minor": 9}}}
+    asked = read(SettlementRequest, json.dumps(body).encode())
+    with pytest.raises(Problem, match="journal_behind"):
+        shop.backend.settle(asked, "A")
+    forked.sent = 0
+    forked.upload()
+    answer = json.loads(shop.backend.settle(asked, "A"))
+    assert answer["matched"] is False
+    named = {(row["what"], row.get("name", row.get("number"))) for row in answer["differences"]}
+    assert {("total", "approved"), ("entry", 2), ("entry", 3), ("chain_head", 3)} <= named
+    assert answer["totals"]["approved"] == {"count": 1, "minor": 60}
