@@ -87,6 +87,13 @@ class NothingToRecover(CounterfoilError):
     hint = "Look at `counterfoil status`: a lane that needs recovery says so there, once it has reached the backend."
 
 
+class LeftBefore(CounterfoilError):
+    """The backend has begun another epoch after this one before: this ledger is an even older copy."""
+
+    code = "left_before"
+    hint = "Enroll this computer anew, `counterfoil enroll --replace`: it keeps this ledger beside the new one."
+
+
 class UplinkError(CounterfoilError):
     """The backend cannot be used."""
 
@@ -102,10 +109,11 @@ class UplinkUnavailable(UplinkError):
 
 
 class UplinkRefused(UplinkError):
-    """The backend refused this lane or its request."""
+    """The backend refused this lane or its request; ``problem`` is the id of its problem document, if it sent one."""
 
     code = "uplink_refused"
     hint = "Check that the lane is enrolled and its certificate valid; `counterfoil doctor` names the reason."
+    problem: str | None = None
 
 
 class NotEnrolled(CounterfoilError):

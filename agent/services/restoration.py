@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from agent.core.journal import Draft, Head, Kind
-from agent.errors import NothingToRecover, UplinkUnavailable
+from agent.errors import LeftBefore, NothingToRecover, UplinkRefused, UplinkUnavailable
 from agent.ports import EPOCH_REQUEST, Backend, Ledger
 from agent.services.checkout import Checkout
 from agent.services.forwarding import Forwarding
@@ -22,6 +22,8 @@ from agent.services.timekeeping import LaneClock
 
 LOG: Final = logging.getLogger(__name__)
 RESTORED: Final = "restored"
+EPOCH_TAKEN: Final = "idempotency_conflict"
+"""The backend's word for an epoch that was left with another request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +62,13 @@ class Restoration:
         return Heads(head.epoch, head.number, head.hash.hex(), backend_number, fork.head)
 
     async def begin_again(self, lender: str) -> Head:
-        """A new epoch, agreed with the backend; returns its head. Raises NothingToRecover and the faults of the uplink
-        and the ledger; whatever is raised, it may be called again."""
+        """A new epoch, agreed with the backend; returns its head. Raises NothingToRecover, LeftBefore and the faults of
+        the uplink and the ledger; whatever is raised, it may be called again."""
         await self._checkout.resolve_interrupted()  # an intent and its outcome belong into one epoch
         async with self._checkout.between_sales():
             self.heads()
             request = self._request()
-            epoch, previous = _granted(await self._backend.open_epoch(request), request["epoch"])
+            epoch, previous = _granted(await self._asked(request), request["epoch"])
             body = {**self._binding, "reason": RESTORED, "previous": previous}
             head = self._ledger.head
             self._ledger.start_epoch(head.lane, epoch, Draft(Kind.EPOCH_START, body), self._clock.read(lender))
@@ -75,6 +77,14 @@ class Restoration:
         self._backend.poke()
         LOG.warning("a new epoch has begun", extra={"epoch": epoch})
         return self._ledger.head
+
+    async def _asked(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        try:
+            return await self._backend.open_epoch(request)
+        except UplinkRefused as refused:
+            if refused.problem == EPOCH_TAKEN:
+                raise LeftBefore from refused
+            raise
 
     def _request(self) -> dict[str, Any]:
         """The request as it was made first: the lane may have recorded declines since."""

@@ -18,6 +18,8 @@ from agent.errors import UplinkRefused, UplinkUnavailable
 from agent.ports import Backend, ClosedBatch, Ledger, OpenBatch
 from agent.services.timekeeping import LaneClock
 
+CONFLICT: Final = "settlement_conflict"
+SETTLED_BEFORE: Final = "batch: settled before, with other figures"
 QUEUE_WAIT_S: Final = 20.0
 QUEUE_LOOK_S: Final = 0.1
 """The backend can match only what it has: a close waits so long for its own entries to be sent."""
@@ -94,16 +96,10 @@ class Settlement:
             "chain_head": chain_head,
             "totals": batch.totals,
         }
-        try:
-            answer: Mapping[str, Any] | None = await self._backend.settle(request)
-        except (UplinkUnavailable, UplinkRefused):
-            answer = None
-        found = _differences(request, answer) if answer else ()
-        if answer is None:
-            state = self._ledger.match_of(batch.lender, batch.batch) or "pending"
-        else:
-            state = "different" if found or not answer["matched"] else "matched"
-            self._ledger.record_match(batch.lender, batch.batch, state)
+        said, found = await self._compared(request)
+        if said is not None:
+            self._ledger.record_match(batch.lender, batch.batch, said)
+        state = said or self._ledger.match_of(batch.lender, batch.batch) or "pending"
         return BatchReport(
             lender=batch.lender,
             batch=batch.batch,
@@ -115,6 +111,18 @@ class Settlement:
             differences=found,
             exceptions=len(self._ledger.queue_exceptions()),
         )
+
+    async def _compared(self, request: Mapping[str, Any]) -> tuple[str | None, tuple[str, ...]]:
+        """What the backend made of it, for good, and where the halves differ; None: it could not say yet."""
+        try:
+            answer = await self._backend.settle(request)
+        except UplinkUnavailable:
+            return None, ()
+        except UplinkRefused as refused:
+            # A ledger that was put back has forgotten how it closed this batch; asking again would change nothing.
+            return ("different", (SETTLED_BEFORE,)) if refused.problem == CONFLICT else (None, ())
+        found = _differences(request, answer)
+        return "different" if found or not answer["matched"] else "matched", found
 
 
 def _is_empty(batch: OpenBatch) -> bool:

@@ -12,9 +12,10 @@ import pytest
 
 from agent.core.journal import Kind, Position, open_entry
 from agent.core.witness import Doubt
-from agent.errors import NothingToRecover, UplinkUnavailable
+from agent.errors import LeftBefore, NothingToRecover, UplinkUnavailable
 from agent.ports import QueueException
 from agent.services.forwarding import Forwarding, SignedUpload
+from agent.uplink.remote import BackendRefused
 from tests.services.lanes import CUSTOMER, LENDER, PaperWitness, Till, order
 from tests.uplink.world import run
 
@@ -260,6 +261,18 @@ def test_a_recovery_that_is_interrupted_is_repeated_with_the_same_request(till: 
     run(till.lane.restoration.begin_again(LENDER))
     assert till.ledger.head.epoch == 2
     assert till.backend.epochs_asked[0] == till.backend.epochs_asked[-1]
+
+
+def test_an_even_older_copy_of_a_lane_that_was_recovered_is_told_to_enroll_anew(till: Till) -> None:
+    forked(till)
+
+    async def refused(_: Mapping[str, Any]) -> Mapping[str, Any]:
+        raise BackendRefused("idempotency_conflict", "epoch 1 was left with another request", {})
+
+    till.backend.open_epoch = refused  # type: ignore[method-assign]
+    with pytest.raises(LeftBefore) as told:
+        run(till.lane.restoration.begin_again(LENDER))
+    assert "enroll --replace" in told.value.hint
 
 
 def test_a_batch_that_was_open_ends_with_its_epoch(till: Till) -> None:

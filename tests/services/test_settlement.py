@@ -7,6 +7,7 @@ import pytest
 
 from agent.core.journal import Kind
 from agent.errors import UplinkRefused
+from agent.uplink.remote import BackendRefused
 from tests.services.lanes import LENDER, Till, order
 from tests.uplink.world import run
 
@@ -115,6 +116,19 @@ def test_a_backend_that_is_behind_leaves_the_batch_pending(till: Till) -> None:
     till.backend.available, backend.settle = True, behind
     assert close(till).state == "pending"
     assert len(till.ledger.unmatched_batches()) == 1
+
+
+def test_a_batch_that_was_settled_with_other_figures_differs_for_good(till: Till) -> None:
+    """A ledger that was put back closes a batch again; its answer will never be another one."""
+    backend: Any = till.backend
+
+    async def settled_before(_: Any) -> Any:
+        raise BackendRefused("settlement_conflict", "batch 1", {})
+
+    till.backend.available, backend.settle = True, settled_before
+    report = close(till)
+    assert (report.state, len(report.differences)) == ("different", 1)
+    assert till.ledger.unmatched_batches() == ()
 
 
 def test_a_close_that_is_asked_for_again_is_the_same_batch(till: Till) -> None:
