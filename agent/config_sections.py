@@ -150,6 +150,12 @@ class Backend(Section):
     connect_timeout_ms: int = _whole(
         700, 50, 5_000, "milliseconds", "How long to wait for a connection; not more than online_budget_ms."
     )
+    wallet_poll_s: int = _whole(
+        2, 1, 30, "seconds", "How often a wallet payment is asked about while its customer confirms it."
+    )
+    wallet_wait_max_s: int = _whole(
+        60, 10, 300, "seconds", "How long the customer may take; then the sale is declined, and payment goes back."
+    )
     transfer_timeout_s: int = _whole(30, 5, 600, "seconds", "How long an upload or a part of a download may take.")
 
     @model_validator(mode="after")

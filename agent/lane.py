@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from agent.core import cbor, cose
@@ -31,6 +31,7 @@ from agent.services.restoration import Restoration
 from agent.services.settlement import Settlement
 from agent.services.standing import Standing
 from agent.services.timekeeping import LaneClock
+from agent.services.wallets import Patience
 from agent.services.witness import HeadWitness
 from agent.texts import Language
 from agent.uplink.lane_side import (
@@ -53,6 +54,7 @@ class LaneSettings:
     """Who this lane is and what bounds it. Times in seconds; ``certificate_sha256`` binds the chain's first entry.
 
     ``epoch_reason``: enrolled or replaced; ``previous``: how the epoch before ended at the backend, as journaled.
+    ``rails`` are the wallets that the backend serves, their names by id.
     """
 
     lane: str
@@ -71,6 +73,8 @@ class LaneSettings:
     epoch_reason: str = "enrolled"
     previous: Mapping[str, Any] | None = None
     version: str = ""
+    rails: Mapping[str, str] = field(default_factory=dict)
+    patience: Patience = field(default_factory=Patience)
 
 
 class Lane:
@@ -95,7 +99,10 @@ class Lane:
         self.settings, self.ledger, self.backend, self.snapshots = settings, ledger, backend, snapshots
         self._free_bytes, self._journal_key = free_bytes, journal_key
         self._certificate_expires_at = certificate_expires_at
-        self.clock = LaneClock(clock, ledger, random_bytes, holdover_max_s=settings.clock_holdover_max_s)
+        self.clock = LaneClock(
+            clock, ledger, random_bytes,
+            holdover_max_s=settings.clock_holdover_max_s, of_rails=enrolled[0].lender,
+        )  # fmt: skip
         self.witness = HeadWitness(ledger, witness, is_new=self._begin_chain(enrolled[0].lender))
         self.link = LinkState.DOWN
         self.lenders = Lenders(settings.lane, enrolled, ledger, snapshots, self.clock)
@@ -111,7 +118,7 @@ class Lane:
         self.settlement = Settlement(ledger, backend, self.clock)
         self.leases = LeaseDesk(settings.lane, ledger, self.lenders, self.clock, backend)
         self.checkout = Checkout(
-            Settings(settings.lane, settings.online_budget_s),
+            Settings(settings.lane, settings.online_budget_s, frozenset(settings.rails), settings.patience),
             ledger,
             self.lenders,
             self.clock,
@@ -152,14 +159,15 @@ class Lane:
 
     async def start(self) -> None:
         """Close what the last end of the process left open."""
-        await self.checkout.resolve_interrupted()
+        while await self.checkout.look_after_interrupted():  # noqa: ASYNC110  the question itself is what is repeated
+            await asyncio.sleep(self.settings.patience.poll_s)
 
     async def maintain(self) -> None:
         """What a lane does when nobody waits: tidy the ledger, ask again about closed batches."""
         # Proofs are forgotten by recorded time only: a wall clock far ahead must not open the door to a replay.
         self.ledger.maintain(min(self._lane_clock().now_s, self.ledger.head.lease_horizon))
         self.witness.look()
-        await self.checkout.resolve_interrupted()
+        await self.checkout.look_after_interrupted()
         await self.settlement.match_pending()
 
     async def verify_chain(self) -> Head:
@@ -235,7 +243,7 @@ class Lane:
         receipt = receipt_of(
             hold,
             seller=self.settings.seller,
-            lender=lender.name if lender else hold.lender,
+            lender=lender.name if lender else self.settings.rails.get(hold.lender, hold.lender),
             local_time=slips.local_time(reading.now_s, self.settings.timezone),
             entry=Position(head.epoch, head.number + 1),
         )

@@ -37,6 +37,11 @@ DECLINES = [
     "backend_declined",
     "limit_exceeded",
     "wallet_online_only",
+    "wallet_not_served",
+    "wallet_declined",
+    "wallet_unreachable",
+    "wallet_unanswered",
+    "wallet_abandoned",
     "not_a_pass",
     "interrupted",
     "approved",
@@ -146,7 +151,7 @@ def test_only_what_a_lease_pays_is_called_guaranteed(language: texts.Language) -
 def test_every_label_stands_on_some_slip(language: texts.Language) -> None:
     printed = "".join(
         to_text(sale_slip(replace(receipt("m", "s", "l"), **mode), language), 48)
-        for mode in ({"is_online": True}, {"is_guaranteed": True}, {"is_guaranteed": False})
+        for mode in ({"is_online": True}, {"is_guaranteed": True}, {"is_guaranteed": False}, {"account": ""})
     )
     labels = texts.catalogue(language)["slip"].values()
     assert [label for label in labels if label not in printed] == []

@@ -29,6 +29,7 @@ class Seller:
 class Receipt:
     """One approved sale. ``local_time`` is the store's, with its offset; ``entry`` its place in the lane's journal.
 
+    ``account`` is empty for a sale that a wallet paid, and ``lender`` then the wallet.
     ``is_guaranteed``: paid by the lane's lease, so that the backend never declines it afterwards; an approval under the
     pass's own cap is the lender's risk instead, and the slip must not say more.
     """
@@ -65,7 +66,7 @@ def receipt_of(hold: Hold, *, seller: Seller, lender: str, local_time: str, entr
         sale_id=hold.sale_id,
         amount=Money(hold.amount_minor, hold.currency),
         local_time=local_time,
-        account=masked(hold.account),
+        account=masked(hold.account) if hold.account else "",
         authorization_code=hold.authorization_code or "",
         response_code=hold.response_code or "",
         is_online=hold.mode == "online",

@@ -21,7 +21,15 @@ from starlette.types import ASGIApp
 
 from agent.core.authorization import Hold, HoldState
 from agent.core.money import Money, MoneyError
-from agent.errors import CounterfoilError, IdempotencyConflict, LedgerError, UplinkRefused, UplinkUnavailable
+from agent.errors import (
+    CounterfoilError,
+    IdempotencyConflict,
+    LedgerError,
+    LeftBefore,
+    NothingToRecover,
+    UplinkRefused,
+    UplinkUnavailable,
+)
 from agent.local.limits import Paced
 from agent.local.requests import (
     BadRequest,
@@ -65,6 +73,7 @@ class LocalServices:
     check_devices: Callable[[], Awaitable[list[dict[str, Any]]]]
     print_test: Callable[[], Awaitable[PrintResult | None]]
     claim: Callable[[str], Awaitable[dict[str, Any]]]
+    rails: Sequence[str] = ()
 
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -79,6 +88,7 @@ def create_app(services: LocalServices) -> ASGIApp:
         ("GET", "/v1/sales/{sale_id}", calls.show_sale),
         ("POST", "/v1/sales/{sale_id}/capture", calls.capture),
         ("POST", "/v1/sales/{sale_id}/reversal", calls.reverse),
+        ("POST", "/v1/sales/{sale_id}/abandonment", calls.abandon),
         ("POST", "/v1/settlements", calls.settle),
         ("GET", "/v1/leases/{account}", calls.show_lease),
         ("POST", "/v1/leases/{account}/return", calls.return_lease),
@@ -132,6 +142,13 @@ class _Calls:
         reverse = self._services.checkout.reverse
         return await self._changed(request, lambda sale_id: reverse(sale_id, body.reason), HoldState.REVERSED)
 
+    async def abandon(self, request: Request) -> Response:
+        """Wait no longer for a wallet's customer: the sale is declined within one question."""
+        sale_id = request.path_params["sale_id"]
+        if not self._services.checkout.wallets.abandon(sale_id):
+            return _problem(409, "sale_not_waiting", f"Sale {sale_id} does not wait for a wallet.")
+        return JSONResponse(self._services.counter.view(sale_id), 202)
+
     async def _changed(self, request: Request, change: Change, wanted: HoldState) -> Response:
         sale_id = request.path_params["sale_id"]
         hold = await change(sale_id)
@@ -143,7 +160,8 @@ class _Calls:
 
     async def settle(self, request: Request) -> Response:
         body = await read(request, CloseDay)
-        lender = self._lender(body.lender)
+        lender = body.lender if body.lender in (self._services.rails or ()) else self._lender(body.lender)
+        assert lender is not None
         report = await self._services.settlement.close_day(lender, body.batch)
         if report is None:
             return _problem(409, "batch_unknown", f"There is no batch {body.batch} of {lender} to close.")
@@ -215,11 +233,9 @@ def _guarded(handler: Handler) -> Handler:
             return _problem(400, "caller_gone", "The caller hung up.")  # nobody reads it
         except MoneyError as error:
             return _problem(422, "amount", str(error))
-        except IdempotencyConflict as error:
-            return _problem(409, error.code, error.message, error.hint)
         except (LedgerError, UplinkUnavailable) as error:
             return _problem(503, error.code, error.message, error.hint)
-        except UplinkRefused as error:
+        except (IdempotencyConflict, LeftBefore, NothingToRecover, UplinkRefused) as error:
             return _problem(409, error.code, error.message, error.hint)
         except CounterfoilError as error:
             return _problem(500, error.code, error.message, error.hint)

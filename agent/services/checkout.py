@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any, Final
+from dataclasses import dataclass, field, replace
+from typing import Final
 
 from agent.core.authorization import Hold, HoldState
+from agent.core.classify import WALLETS, classify
 from agent.core.decision import RESPONSE_CODES
 from agent.core.journal import Draft
 from agent.core.money import Money
@@ -28,10 +28,12 @@ from agent.services import entries
 from agent.services.entries import Refusal
 from agent.services.lenders import Lenders
 from agent.services.outcomes import Outcomes, SlipMaker
+from agent.services.question import authorization_request
 from agent.services.reading import Case, Reader
 from agent.services.recovery import Recovery
 from agent.services.stakes import Stakes
 from agent.services.timekeeping import LaneClock
+from agent.services.wallets import Patience, WalletDesk
 
 LOG: Final = logging.getLogger(__name__)
 CLOCK_UNTRUSTED: Final = Refusal("clock_untrusted", RESPONSE_CODES["clock_untrusted"])
@@ -51,10 +53,13 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """``online_budget_s`` is the configured bound; the policy may only shorten it."""
+    """``online_budget_s`` is the configured bound; the policy may only shorten it. ``rails``: whose codes the backend
+    serves."""
 
     lane: str
     online_budget_s: float
+    rails: frozenset[str] = frozenset()
+    patience: Patience = field(default_factory=Patience)
 
 
 class Checkout:
@@ -78,6 +83,10 @@ class Checkout:
         self._reader, self._stakes = Reader(ledger, lenders, clock), Stakes(settings.lane, ledger)
         self._outcomes = Outcomes(ledger, backend, make_slip, announce)
         self._recovery = Recovery(backend, clock, self._outcomes)
+        self.wallets = WalletDesk(
+            settings.patience, ledger, clock, backend,
+            outcomes=self._outcomes, recovery=self._recovery, budget_s=settings.online_budget_s,
+        )  # fmt: skip
         self._turn = asyncio.Lock()
 
     async def sell(self, order: Order, code: str) -> Hold:
@@ -87,7 +96,7 @@ class Checkout:
         async with self._turn:
             for interrupted in self._ledger.attempts(order.sale_id):
                 if interrupted.state is HoldState.INTENDED:
-                    await self._recovery.resolve(interrupted)
+                    await self._resolve(interrupted, may_wait=True)
             known = self._known(order, code)
             if known is not None:
                 return known
@@ -95,6 +104,9 @@ class Checkout:
                 raise DiskFull
             sale = Sale(order.sale_id, order.amount, order.merchant_category)
             case = self._reader.open_case(sale, order.capture, sight)
+            kind = classify(code.encode()).kind
+            if kind in self._settings.rails:
+                return await self.wallets.pay(replace(case.attempt, lender=kind), code, case.reading)
             refusal = self._reader.refused_at_sight(case)
             if refusal is not None:
                 source = case.reading.source
@@ -102,13 +114,27 @@ class Checkout:
                 return self._conclude(case, draft)
             return await self._decide(case)
 
-    async def resolve_interrupted(self) -> int:
-        """After a restart: ask what became of every open intent, and close it. Returns how many there were."""
+    async def resolve_interrupted(self) -> None:
+        """After a restart: ask what became of every open intent, and close it."""
         async with self._turn:
-            holds = self._ledger.open_intents()
-            for hold in holds:
-                await self._recovery.resolve(hold)
-            return len(holds)
+            for hold in self._ledger.open_intents():
+                await self._resolve(hold, may_wait=False)
+
+    async def look_after_interrupted(self) -> int:
+        """The same, but a wallet whose customer still confirms is left open; returns how many are. Ask again later."""
+        async with self._turn:
+            left = 0
+            for hold in self._ledger.open_intents():
+                if hold.lender in WALLETS:
+                    left += not await self.wallets.look(hold)
+                else:
+                    await self._recovery.resolve(hold)
+            return left
+
+    async def _resolve(self, hold: Hold, *, may_wait: bool) -> Hold:
+        if hold.lender in WALLETS:
+            return await self.wallets.resolve(hold, may_wait=may_wait)
+        return await self._recovery.resolve(hold)
 
     @asynccontextmanager
     async def between_sales(self) -> AsyncIterator[None]:
@@ -162,7 +188,8 @@ class Checkout:
         self._ledger.record([entries.intent(case.attempt, lease)], case.reading)
         debit_minor = lease["debit_minor"] if lease else 0
         try:
-            answer = await self._backend.authorize(self._request(case, lease), self._budget_s(case))
+            request = authorization_request(case.attempt, self._ledger.head, {"pass": case.code}, lease)
+            answer = await self._backend.authorize(request, self._budget_s(case))
         except UplinkUnavailable:
             return self._stand_in(case, debit_minor=debit_minor, online_unknown=False)
         except UplinkRefused as refused:
@@ -219,19 +246,3 @@ class Checkout:
         policy = case.lender.policy
         by_policy = policy.limits.online_budget_ms / 1000 if policy else self._settings.online_budget_s
         return min(by_policy, self._settings.online_budget_s)
-
-    def _request(self, case: Case, lease: Mapping[str, int] | None) -> dict[str, Any]:
-        attempt, head = case.attempt, self._ledger.head
-        return {
-            "lender": attempt.lender,
-            "sale_id": attempt.sale.sale_id,
-            "attempt": attempt.number,
-            "epoch": head.epoch,
-            "intent_number": head.number,
-            "amount": attempt.sale.amount.to_wire(),
-            "pass": case.code,
-            "scanned_at": datetime.fromtimestamp(attempt.scanned_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            "category": attempt.sale.merchant_category,
-            "capture": attempt.capture,
-            "lease": dict(lease) if lease else None,
-        }

@@ -193,7 +193,8 @@ class Counter:
         if order is not None:
             view |= {"amount": order.amount.to_wire(), "waiting_for_code": asked is None}
         if asked is not None:
-            view |= {"state": "asking"} | self._texts("asking")
+            is_pending = self._checkout.wallets.is_waiting(sale_id)
+            view |= {"state": "asking"} | self._texts("wallet_pending" if is_pending else "asking")
         elif waiting is not None and waiting.fault is not None:
             view |= {"state": "unknown", "reason": waiting.fault.code} | self._texts(waiting.fault.code)
         return view
@@ -205,7 +206,7 @@ class Counter:
             "hold": str(hold.state),
             "attempt": hold.attempt,
             "lender": hold.lender,
-            "account": masked(hold.account),
+            "account": masked(hold.account) if hold.account else None,
             "mode": hold.mode,
             "response_code": hold.response_code,
             "reason": hold.reason,

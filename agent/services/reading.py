@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from agent.core import credit_pass
-from agent.core.classify import classify
+from agent.core.classify import WALLETS, classify
 from agent.core.credit_pass import CreditPass, ParsedPass, PassRejected
 from agent.core.decision import RESPONSE_CODES
 from agent.core.policy import Policy
@@ -25,7 +25,7 @@ from agent.services.lenders import Lender, Lenders
 from agent.services.timekeeping import LaneClock
 
 NOT_A_PASS: Final = Refusal("not_a_pass", "12")
-WALLET: Final = Refusal("wallet_online_only", "57")
+WALLET_NOT_SERVED: Final = Refusal("wallet_not_served", "57")
 REPLAYED: Final = Refusal("proof_replayed", "94")
 SNAPSHOT_MISSING: Final = Refusal("snapshot_missing", RESPONSE_CODES["snapshot_missing"])
 DATED: Final = ("54", "91")
@@ -111,10 +111,10 @@ class Reader:
             return _refusal_of(rejected)
 
     def refused_at_sight(self, case: Case) -> Refusal | None:
-        """Refusals that need neither the backend nor a rule."""
+        """Refusals that need neither the backend nor a rule; a wallet that is served does not come here."""
         kind = classify(case.code.encode()).kind
-        if kind.startswith("wallet_"):
-            return WALLET
+        if kind in WALLETS:
+            return WALLET_NOT_SERVED
         if kind != "credit_pass":
             return NOT_A_PASS
         if isinstance(case.verified, Refusal):

@@ -32,7 +32,7 @@ class Recovery:
 
     async def resolve(self, hold: Hold) -> Hold:
         """Close an intent that was open at a restart: inquire first, then record the answer or the decline."""
-        answer = await self._inquire(hold)
+        answer = await self.inquire(hold)
         attempt, reading = Attempt.of(hold), self._clock.read(hold.lender)
         if isinstance(answer, Mapping) and attempt.is_answered_by(answer, hold.open_debit_minor):
             draft = entries.online_outcome(attempt, answer, hold.lease_epoch)
@@ -40,7 +40,7 @@ class Recovery:
             draft = entries.decline(attempt, INTERRUPTED, clock_source=reading.source, online_unknown=True)
         return self._outcomes.record(hold, draft, reading)
 
-    async def _inquire(self, hold: Hold) -> Mapping[str, Any] | AttemptUnknown | None:
+    async def inquire(self, hold: Hold) -> Mapping[str, Any] | AttemptUnknown | None:
         """What the backend knows of an attempt. After a restart the line needs a moment: it is given one."""
         for _ in range(int(LINK_WAIT_S / LINK_LOOK_S)):
             if self._backend.available:

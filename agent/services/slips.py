@@ -5,6 +5,7 @@ The one rule: the amount and whether the sale went through can be read at arm's 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
@@ -36,8 +37,7 @@ def sale_slip(receipt: Receipt, language: Language) -> Document:
             Text(str(receipt.amount), align="center", bold=True, size="double"),
             Text(mode, align="center"),
             Rule(),
-            Pair(label("lender"), receipt.lender),
-            Pair(label("account"), receipt.account),
+            *_payer(receipt, label),
             Pair(label("authorization_code"), receipt.authorization_code),
             Pair(label("response_code"), receipt.response_code),
             Pair(label("time"), receipt.local_time),
@@ -53,6 +53,12 @@ def sale_slip(receipt: Receipt, language: Language) -> Document:
         ),
         language,
     )
+
+
+def _payer(receipt: Receipt, label: Callable[[str], str]) -> tuple[Pair, ...]:
+    if not receipt.account:
+        return (Pair(label("wallet"), receipt.lender),)
+    return (Pair(label("lender"), receipt.lender), Pair(label("account"), receipt.account))
 
 
 def local_time(at_s: int, zone: str) -> str:

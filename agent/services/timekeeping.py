@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from agent.core import cbor, cose, trust
+from agent.core.classify import WALLETS
 from agent.core.trusted_time import Anchor, ClockReading, accept_signed, raise_floor, read
 from agent.ports import Clock, Ledger, Randomness
 
@@ -18,17 +19,21 @@ FORWARD_JUMP_MAX_S: Final = 7 * 86_400
 
 
 class LaneClock:
-    """Readings per lender; floors survive restarts in the ledger."""
+    """Readings per lender; floors survive restarts in the ledger. A wallet's rail signs no time: ``of_rails`` names the
+    lender whose time its sales are recorded by."""
 
-    def __init__(self, clock: Clock, ledger: Ledger, random_bytes: Randomness, *, holdover_max_s: int) -> None:
+    def __init__(
+        self, clock: Clock, ledger: Ledger, random_bytes: Randomness, *, holdover_max_s: int, of_rails: str = ""
+    ) -> None:
         self._clock, self._ledger, self._random_bytes = clock, ledger, random_bytes
-        self._holdover_max_s = holdover_max_s
+        self._holdover_max_s, self._of_rails = holdover_max_s, of_rails
         self._started = Anchor(clock.wall_s(), clock.monotonic_s())
         self._recorded_s = ledger.head.lease_horizon
         self._anchors: dict[str, Anchor] = {}
         self._asked: dict[tuple[str, bytes], float] = {}
 
     def read(self, lender: str) -> ClockReading:
+        lender = self._of_rails if lender in WALLETS else lender
         floor_s, last_signed_s = self._ledger.time_floor(lender)
         return read(
             self._clock.wall_s(),

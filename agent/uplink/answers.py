@@ -140,6 +140,7 @@ AUTHORIZATION: Final[Shape] = {
     "amount": _optional(_is_amount),
     "lease_used_minor": _is_count,
     "decided_at": _is_text,
+    "pending": _optional(_is_bool),
 }
 JOURNAL: Final[Shape] = {
     "acknowledged_through": _is_count,
@@ -203,6 +204,7 @@ ENROLLMENT: Final[Shape] = {
     "certificate": _is_pem,
     "ca": _is_pem,
     "lenders": _list_of(_object({"lender": _is_text, "name": _is_text, "root": _is_base64url, "keys": _is_base64url})),
+    "rails": _optional(_list_of(_object({"rail": _is_text, "name": _is_text}))),
     "reason": _optional(lambda value: isinstance(value, str) and value in EPOCH_REASONS),
     "previous": _optional(_object({"epoch": _is_count, "number": _is_count, "hash": _is_hash})),
 }
@@ -216,10 +218,13 @@ CLAIM: Final[Shape] = {
 
 
 def authorization(value: object) -> dict[str, Any]:
-    """An answer to an authorization. Raises Shapeless, also for an approval that names no amount."""
+    """An answer to an authorization. Raises Shapeless, also for an approval that names no amount or is pending."""
     answer = shaped(value, AUTHORIZATION)
     if answer["approved"] and answer["amount"] is None:
         raise Shapeless("it approves no amount")
+    answer["pending"] = bool(answer["pending"])
+    if answer["approved"] and answer["pending"]:
+        raise Shapeless("it approves what is pending")
     return answer
 
 

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import NameOID
 
 from agent.core import cbor, cose, trust
+from agent.core.classify import WALLETS
 from agent.errors import CounterfoilError, NotEnrolled, UntrustedDocument, UplinkRefused, UplinkUnavailable
 from agent.uplink.answers import decode_base64url, encode_base64url
 from agent.uplink.client import BackendClient
@@ -29,6 +30,7 @@ from agent.uplink.identity import (
     IDENTITY_FILE,
     Enrolled,
     EnrolledLender,
+    EnrolledRail,
     epoch_end,
     load_identity,
     save_identity,
@@ -140,7 +142,8 @@ def _checked(fields: Mapping[str, Any], ca: x509.Certificate, keys: LaneKeys, co
     told = {name: fields[name] for name in TOLD_OF_LANE}
     previous = epoch_end(fields["previous"]) if fields["previous"] else None
     reason = fields["reason"] or "enrolled"
-    return Enrolled(**told, lenders=lenders, code_sha256=code.sha256, reason=reason, previous=previous)
+    rails = tuple(EnrolledRail(row["rail"], row["name"]) for row in fields["rails"] or () if row["rail"] in WALLETS)
+    return Enrolled(**told, lenders=lenders, code_sha256=code.sha256, reason=reason, previous=previous, rails=rails)
 
 
 def _lender(row: Mapping[str, Any]) -> EnrolledLender:

@@ -40,6 +40,14 @@ class EnrolledLender:
 
 
 @dataclass(frozen=True, slots=True)
+class EnrolledRail:
+    """A wallet's rail that the backend serves, and the wallet's name."""
+
+    rail: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class EpochEnd:
     """Where the backend has the end of the journal before this one: 32 bytes of hash, zero for an empty journal."""
 
@@ -63,6 +71,7 @@ class Enrolled:
     code_sha256: str  # of the one-time code: the same code may be repeated, another one must not replace the lane
     reason: str = "enrolled"
     previous: EpochEnd | None = None
+    rails: tuple[EnrolledRail, ...] = ()
 
 
 def load_identity(directory: Path) -> Enrolled:
@@ -71,7 +80,8 @@ def load_identity(directory: Path) -> Enrolled:
         fields = json.loads((directory / IDENTITY_FILE).read_bytes())
         lenders = tuple(_lender(row) for row in fields.pop("lenders"))
         end = fields.pop("previous", None)
-        return Enrolled(**fields, lenders=lenders, previous=epoch_end(end) if end else None)
+        rails = tuple(EnrolledRail(**row) for row in fields.pop("rails", ()))
+        return Enrolled(**fields, lenders=lenders, previous=epoch_end(end) if end else None, rails=rails)
     except FileNotFoundError:
         raise NotEnrolled() from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

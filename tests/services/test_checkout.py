@@ -290,7 +290,7 @@ def test_a_pass_without_a_record_is_bounded_by_its_own_cap(till: Till) -> None:
 
 CODES = {
     "4006381333931": ("not_a_pass", "12"),
-    "281234567890123456": ("wallet_online_only", "57"),
+    "281234567890123456": ("wallet_not_served", "57"),
     "hQVDUFYwMWETTwegAAAAVVVVUAhQcm9kdWN0MWETTwegAAAAZmZmUAhQcm9kdWN0MmJJWggSNFZ4kBI0WF8gDkNBUkRIT0xERVIvRU1WXy0IcnVl"
     "c2RlZW5kIZ8QBwYBCgMAAACfJghYT9OF+iNLzJ82AgABnzcEbVjvEw==": ("pass.not_our_application", "12"),
     "": ("not_a_pass", "12"),

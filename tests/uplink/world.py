@@ -126,6 +126,7 @@ APPROVAL = {
     "amount": {"minor": 12800, "currency": "CNY"},
     "lease_used_minor": 0,
     "decided_at": "2027-01-15T08:00:00Z",
+    "pending": False,
 }
 REQUEST = {"lender": LENDER, "sale_id": "sale-0001", "attempt": 1, "amount": {"minor": 12800, "currency": "CNY"}}
 
