@@ -21,6 +21,7 @@ from backend.demo_data import Phone
 from backend.enrollment import CODE_LIFE_S, NewLane
 from backend.identity import CERTIFICATE_LIFE, LaneName, private_pem
 from backend.lenders import Lender
+from backend.rails import sandbox
 
 LANES: Final = 60
 PHONES: Final = 70
@@ -59,6 +60,7 @@ def make_kit(
         "blocked_phone": _blocked(backend, known),
         "unknown_phone": _to_json(_stranger(backend, known), known, 0),
         "expired_lane": _expired_lane(backend, f"{prefix}-expired"),
+        "wallet": _wallet() if backend.rails else None,
         "hooks": dict(hooks or {}),
     }
 
@@ -109,6 +111,12 @@ def _to_json(phone: Phone, lender: Lender, limit_minor: int) -> dict[str, Any]:
         "credential": base64.b64encode(phone.credential).decode(),
         "key": phone.key.to_pem().decode(),
     }
+
+
+def _wallet() -> dict[str, str]:
+    """Codes of the sandbox: the last digit says what becomes of them."""
+    ends = {"pays": "0", "pends": sandbox.FOR_EVER, "declines": sandbox.REFUSED}
+    return {"rail": "wallet_alipay"} | {name: f"28{0:015}{end}" for name, end in ends.items()}
 
 
 def _expired_lane(backend: Backend, lane: str) -> dict[str, Any]:

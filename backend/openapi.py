@@ -64,7 +64,7 @@ class Call:
 CALLS: Final = (
     Call("GET", "/v1/openapi.json", "This description", "T-13", JSON, is_public=True),
     Call("GET", "/v1/ca", "The CA's certificate", "E-01", answers.Authority, is_public=True),
-    Call("POST", "/v1/enroll", "A one-time code becomes a lane", "E-02 … E-10", answers.Enrolled, wire.Enrollment,
+    Call("POST", "/v1/enroll", "A one-time code becomes a lane", "E-02 … E-10, W-10", answers.Enrolled, wire.Enrollment,
          ("code_refused", "code_used", *WRITES), is_public=True),
     Call("POST", "/v1/certificates", "The next certificate of this device", "C-01 … C-04", answers.Renewed,
          wire.Renewal, WRITES),
@@ -81,7 +81,8 @@ CALLS: Final = (
          (*READS, "layer_conflict", "layer_untrusted", *WRITES), status="204"),
     Call("POST", "/v1/heartbeat", "Signed time, and what is wanted of the lane", "H-01 … H-05", answers.Beat,
          wire.Heartbeat, (*READS, *WRITES)),
-    Call("POST", "/v1/authorizations", "Authorize one attempt of a sale, once", "A-01 … A-23, L-03, L-05, L-10",
+    Call("POST", "/v1/authorizations", "Authorize one attempt of a sale, once",
+         "A-01 … A-23, L-03, L-05, L-10, W-01 … W-09",
          answers.Authorization, wire.AuthorizationRequest,
          (*READS, "key_mismatch", "idempotency_conflict", "epoch_unknown", "recovering", *WRITES),
          headers=("Idempotency-Key",)),

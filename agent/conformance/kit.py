@@ -66,6 +66,16 @@ class ExpiredLane:
 
 
 @dataclass(frozen=True, slots=True)
+class Wallet:
+    """A wallet for tests: its rail, and codes that pay at once, stay pending, and are declined, however often shown."""
+
+    rail: str
+    pays: str
+    pends: str
+    declines: str
+
+
+@dataclass(frozen=True, slots=True)
 class Kit:
     """The whole kit. Codes and phones are used up, one after the other; a second run needs a fresh kit."""
 
@@ -77,6 +87,7 @@ class Kit:
     blocked_phone: Phone | None = None
     unknown_phone: Phone | None = None
     expired_lane: ExpiredLane | None = None
+    wallet: Wallet | None = None
     hooks: Mapping[str, Hook] = field(default_factory=dict)
     snapshot_wait_s: int = SNAPSHOT_WAIT_S
 
@@ -104,6 +115,7 @@ def _kit(fields: dict[str, Any]) -> Kit:
         blocked_phone=_optional(_phone, fields.get("blocked_phone")),
         unknown_phone=_optional(_phone, fields.get("unknown_phone")),
         expired_lane=_optional(_expired_lane, fields.get("expired_lane")),
+        wallet=_optional(lambda row: Wallet(**row), fields.get("wallet")),
         hooks=hooks,
         snapshot_wait_s=int(fields.get("snapshot_wait_s", SNAPSHOT_WAIT_S)),
     )

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from backend.cli.backend_of import ask
 from backend.cli.files import write_private
-from backend.cli.options import add_lender, add_verb
+from backend.cli.options import add_lender, add_verb, add_wallets
 from backend.cli.output import show
 
 _HOOKS: Final = {
@@ -35,6 +35,7 @@ def add_parser(verbs: Any) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="FILE")
     parser.add_argument("--prefix", help="how the names of its lanes begin (default: random)")
     add_lender(parser)
+    add_wallets(parser)
 
 
 def run(args: argparse.Namespace) -> int:

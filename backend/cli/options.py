@@ -52,3 +52,9 @@ def token(text: str) -> str:
     if len(found) != 16:
         raise argparse.ArgumentTypeError("a token is 16 bytes: 32 hexadecimal digits")
     return found.hex()
+
+
+def add_wallets(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--wallets", choices=["sandbox"], help="serve wallet codes by rails that move nobody's money (default: none)"
+    )

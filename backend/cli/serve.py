@@ -11,7 +11,7 @@ import logging
 from typing import Any
 
 from backend.cli.backend_of import opened
-from backend.cli.options import add_verb
+from backend.cli.options import add_verb, add_wallets
 from backend.compose import Backend
 
 DEFAULT_ALLOWANCE_MINOR = 20_000
@@ -23,9 +23,7 @@ def add_parser(verbs: Any) -> None:
     parser.add_argument("--port", type=int, default=8443)
     parser.add_argument("--admin-port", type=int, help="show the operators' page on this port of 127.0.0.1")
     parser.add_argument("--refresh-s", type=float, default=60.0, help="how often snapshots are looked after")
-    parser.add_argument(
-        "--wallets", choices=["sandbox"], help="serve wallet codes by rails that move nobody's money (default: none)"
-    )
+    add_wallets(parser)
     add_allowance(parser)
 
 

@@ -71,8 +71,10 @@ def _backend(directory: Path, database: str | None) -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
-    _ask("conformance-kit", *where, "--out", str(directory / "kit.json"))
-    serve = _command("serve", *where, "--port", str(port), "--allowance-minor", str(LEASE_MINOR))
+    _ask("conformance-kit", *where, "--out", str(directory / "kit.json"), "--wallets", "sandbox")
+    serve = _command(
+        "serve", *where, "--port", str(port), "--allowance-minor", str(LEASE_MINOR), "--wallets", "sandbox"
+    )
     ending = threading.Event()
     keeper = threading.Thread(target=_keep, args=([*serve, "--refresh-s", REFRESH_S], directory, ending))
     keeper.start()

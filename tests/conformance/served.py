@@ -31,6 +31,7 @@ from backend.conformance_kit import LEASE_MINOR, make_kit
 from backend.database import open_database, transaction
 from backend.demo_data import DEMO_LENDER, DEMO_NAME
 from backend.identity import Authority
+from backend.rails.sandbox import all_sandboxes
 from backend.snapshots import Plan
 
 REFRESH_S = 0.3
@@ -61,6 +62,10 @@ class _InThread(SERVER):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+
+def _now_s() -> int:
+    return int(time.time())
 
 
 class Served:
@@ -146,7 +151,8 @@ class Served:
         database = open_database(str(self._directory / "backend.db"))
         return compose(
             database,
-            clock=lambda: int(time.time()),
+            clock=_now_s,
+            rails=all_sandboxes(database, _now_s),
             randomness=secrets.token_bytes,
             authority=authority,
             plan=Plan(LEASE_MINOR),

@@ -17,12 +17,14 @@ from agent.conformance.cases import (
     recovery,
     settlement,
     transport,
+    wallets,
 )
 
 GROUPS: Final = tuple(
     module.GROUP
     for module in (
-        identity, transport, documents, authorization, leases, journal, entries, settlement, claims, events, recovery,
+        identity, transport, documents, authorization, leases, wallets, journal, entries, settlement, claims, events,
+        recovery,
     )
 )  # fmt: skip
 CASES: Final[tuple[Case, ...]] = tuple(case for group in GROUPS for case in group.cases)
