@@ -62,6 +62,7 @@ def create_app(backend: Backend, *, rate: RequestRate | None = None) -> Starlett
         exception_handlers={HTTPException: gate.refuse},
     )
     app.state.hub = calls.hub
+    app.state.pace = calls.pace
     return app
 
 
@@ -82,6 +83,8 @@ class _Gate:
                     lane = lane_of(request)
                     self.rate.take(lane.lane)
                     self.backend.admit(lane, call)
+                if "\0" in request.scope["path"]:
+                    raise Problem("not_found")  # a name that PostgreSQL could not even look for
                 return await endpoint(request)
             except Exception as error:
                 return await self.refuse(request, error)

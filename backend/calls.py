@@ -17,6 +17,7 @@ from backend.compose import Backend
 from backend.holds import Attempt
 from backend.identity import LaneName
 from backend.ingest import Upload
+from backend.pace import Pace
 from backend.problems import Problem
 from backend.schema import SnapshotLayer
 from backend.wire import (
@@ -40,6 +41,7 @@ COSE: Final = "application/cose"
 class Calls:
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
+        self.pace = Pace()
         self.hub = events.Hub(lambda lanes: lane_state.look(lanes, backend.lenders))
 
     async def ca(self, _request: Request) -> Response:
@@ -114,9 +116,10 @@ class Calls:
         lane = lane_of(request).lane
         upload = read(JournalUpload, decompressed(await body(request), request.headers.get("content-encoding")))
         _check_lane(upload.lane, lane)
-        entries = [from_b64url(entry) for entry in upload.entries]
-        sent = Upload(lane, upload.epoch, upload.first, entries, from_b64url(upload.signature))
-        return json_answer(self._backend.ingest(sent))
+        sent = Upload(lane, upload.epoch, upload.first, upload.entries, from_b64url(upload.signature))
+        answer = self._backend.ingest(sent)
+        self.pace.uploaded()
+        return json_answer(answer)
 
     async def exceptions(self, request: Request) -> Response:
         return json_answer(self._backend.exceptions(lane_of(request).lane, request.query_params.get("after", "")))

@@ -25,6 +25,7 @@ from backend.compose import Backend
 from backend.database import FAULTS, Contended
 from backend.events import Hub
 from backend.line import LaneProtocol
+from backend.pace import Pace
 
 IDLE_S: Final = 75
 POST_ENTRIES: Final = 20
@@ -95,6 +96,7 @@ async def serve(backend: Backend, directory: Path, host: str, port: int, *, refr
     """Answer until told to stop; snapshots are looked after every ``refresh_s`` seconds."""
     app = create_app(backend)
     hub: Hub = app.state.hub
+    pace: Pace = app.state.pace
     config = uvicorn.Config(
         app,
         host=host,
@@ -110,7 +112,7 @@ async def serve(backend: Backend, directory: Path, host: str, port: int, *, refr
         timeout_keep_alive=IDLE_S,
         ssl_context_factory=lambda _config, _default: tls_context(directory),
     )
-    upkeep = asyncio.gather(_refresh(backend, hub, refresh_s), _post(backend, hub), _give_back(backend))
+    upkeep = asyncio.gather(_refresh(backend, hub, refresh_s), _post(backend, hub, pace), _give_back(backend))
     try:
         await _Server(config, hub).serve()
     finally:
@@ -129,14 +131,18 @@ async def _refresh(backend: Backend, hub: Hub, refresh_s: float) -> None:
         await asyncio.sleep(refresh_s)
 
 
-async def _post(backend: Backend, hub: Hub) -> None:
+async def _post(backend: Backend, hub: Hub, pace: Pace) -> None:
     """Bring into effect what uploads have left behind, a little at a time: a request waits for one turn at most."""
     while True:
+        if wait_s := pace.wait_s():
+            await asyncio.sleep(wait_s)
+            continue
         posted = 0
         try:
             posted = backend.post_pending(POST_ENTRIES)
         except (*FAULTS, Contended) as error:
             log.error("entries were not posted: %s", type(error).__name__)
+        pace.posted(posted)
         if posted:
             hub.wake()
         await asyncio.sleep(0 if posted else POST_IDLE_S)
