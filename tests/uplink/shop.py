@@ -21,6 +21,7 @@ from agent.core.receipt import Seller
 from agent.lane import Lane, LaneDesk, LaneSettings
 from agent.machine import MachineClock
 from agent.services.checkout import Order
+from agent.services.wallets import Patience
 from agent.store.ledger import SqliteLedger
 from agent.store.snapshot_files import SnapshotFiles
 from agent.uplink import enrollment
@@ -144,7 +145,15 @@ class Till:
         self.backend = RemoteBackend(desk)
         self.ledger = SqliteLedger.open(str(self.directory / "ledger.db"))
         self.lane = Lane(
-            LaneSettings(self.enrolled.lane, self.enrolled.store, 1, Seller("示例超市", "人民路店", "1"), bytes(32)),
+            LaneSettings(
+                self.enrolled.lane,
+                self.enrolled.store,
+                1,
+                Seller("示例超市", "人民路店", "1"),
+                bytes(32),
+                rails={row.rail: row.name for row in self.enrolled.rails},
+                patience=Patience(poll_s=0.2, wait_max_s=3),
+            ),
             enrolled_lenders(self.enrolled),
             load_journal_key(self.directory),
             ledger=self.ledger,
