@@ -6,9 +6,9 @@ from typing import Any, Final
 
 from agent.cli.options import add_config, add_json, client, show
 
-HEADS: Final = """The backend has other entries than this lane. An old copy of the ledger was put back, or copied.
+HEADS: Final = """This ledger is an old copy, or the other of two: entries that this lane recorded are not in it.
   here:     epoch {epoch}, entry {number}, {head:.16}
-  backend:  epoch {epoch}, entry {theirs}, {backend_head:.16}
+  backend:  {theirs}
 A new epoch keeps everything that is recorded here and sends it; the backend sets aside what it has otherwise, for
 people to look at. Leases of the old epoch are not spent any more. The lane stands in again with the next snapshot.
 """
@@ -27,8 +27,7 @@ def run(args: argparse.Namespace) -> int:
     agent = client(args)
     heads = agent.get("/v1/recovery")
     if not args.json:
-        theirs = "unknown" if heads["backend_number"] is None else heads["backend_number"]
-        print(HEADS.format(**heads, theirs=theirs))
+        print(HEADS.format(**heads, theirs=_theirs(heads)))
     if not args.yes and not _agreed():
         print("Nothing was changed. Run it again with --yes, or answer yes.", file=sys.stderr)
         return 3
@@ -36,8 +35,14 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         show({"before": heads, "begun": begun})
     else:
-        print(f"Epoch {begun['epoch']} has begun.")
+        print(f"Epoch {begun['epoch']} has begun. The lane stands in again with the next snapshot: counterfoil status")
     return 0
+
+
+def _theirs(heads: dict[str, Any]) -> str:
+    if heads["backend_number"] is None:
+        return "not asked; the lane saw by itself that entries are missing"
+    return f"epoch {heads['epoch']}, at least entry {heads['backend_number']} {heads['backend_head']:.16}".rstrip()
 
 
 def _agreed() -> bool:

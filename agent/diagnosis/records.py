@@ -17,6 +17,7 @@ from agent.store.ledger import SqliteLedger
 STEP_ENTRIES: Final = 500
 QUEUE_OLD_S: Final = 3600
 KEEP: Final = "Stop the lane, copy the state directory as it is, and call support: unsent sales can be saved from it."
+RECOVER: Final = "Nothing is sent until a person has looked at both ends and begun a new epoch: counterfoil recover"
 LINE: Final = "Mend the line to the backend (see below); if it is up: systemctl restart counterfoil-uplink"
 HOUR_S: Final = 3600
 DAY_S: Final = 86_400
@@ -96,9 +97,11 @@ def queue(case: Case) -> Iterator[Finding]:
 
 def exceptions(case: Case) -> Iterator[Finding]:
     found = case.facts["queue"]["exceptions"]
-    if any(item["state"] == "forked" for item in found):
+    forks = [item["epoch"] for item in found if item["state"] == "forked"]
+    found = [item for item in found if item["state"] != "forked"]
+    if case.facts["journal"]["epoch"] in forks:
         cause = "The backend has other entries than this lane: an old backup was restored, or the disk was copied."
-        yield failed("this journal has a double", cause, f"Nothing is sent. {KEEP}")
+        yield failed("this journal has a double", cause, RECOVER)
     elif found:
         first = found[0]
         cause = f"The first: entry {first['epoch']}-{first['number']} is {first['state']} ({first['why']})."

@@ -5,7 +5,7 @@ The one rule: totals are read as the fold of the journal has them; nothing is co
 
 from __future__ import annotations
 
-from peewee import JOIN, Expression
+from peewee import JOIN, Expression, fn
 
 from agent.core.settlement import NAMES
 from agent.ports import ClosedBatch, OpenBatch
@@ -48,7 +48,11 @@ class Batches(LedgerConnection):
         )
 
     def differing_batches(self) -> int:
-        return len(self._query(BatchMatch.select(BatchMatch.batch).where(BatchMatch.state != "matched")))
+        """Of the open epoch: what an epoch that was left behind comes to is settled by people at the backend."""
+        mine = (BatchMatch.lender == Batch.lender) & (BatchMatch.batch == Batch.batch)
+        today = JournalEntry.select(fn.MAX(JournalEntry.epoch))
+        differing = (Batch.epoch == today) & (BatchMatch.state != "matched")
+        return len(self._query(Batch.select(Batch.batch).join(BatchMatch, on=mine).where(differing)))
 
     def match_of(self, lender: str, batch: int) -> str | None:
         """What came of the comparison with the backend's half; None: nothing yet."""

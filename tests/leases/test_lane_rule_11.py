@@ -162,11 +162,12 @@ def test_without_a_witness_too_a_ledger_that_is_behind_is_found(till: Till) -> N
     assert sell(till) == "journal_fork"
 
 
-def forked(till: Till) -> None:
-    """A put back ledger that has recorded a decline since, and whose backend has said so."""
+def forked(till: Till, *, number: int | None = None) -> None:
+    """A put back ledger that has recorded a decline since, and whose backend, which ends at ``number``, has said so."""
     till.witness = None
-    number = put_back_after_a_sale(till)
-    sell(till)
+    if number is None:
+        number = put_back_after_a_sale(till)
+        sell(till)
     till.lane.forwarding.forked(1, number + 1, b"h" * 32)
     till.backend.available = True
     digest = urlsafe_b64encode(b"h" * 32).rstrip(b"=").decode()
@@ -261,6 +262,16 @@ def test_a_recovery_that_is_interrupted_is_repeated_with_the_same_request(till: 
     run(till.lane.restoration.begin_again(LENDER))
     assert till.ledger.head.epoch == 2
     assert till.backend.epochs_asked[0] == till.backend.epochs_asked[-1]
+
+
+def test_a_batch_of_the_old_epoch_that_differs_is_no_error_of_the_lane_any_more(till: Till) -> None:
+    sell(till)
+    run(till.lane.settlement.close_day(LENDER))
+    till.ledger.record_match(LENDER, 1, "different")
+    assert till.ledger.differing_batches() == 1
+    forked(till, number=till.ledger.head.number)
+    run(till.lane.restoration.begin_again(LENDER))
+    assert till.ledger.differing_batches() == 0
 
 
 def test_an_even_older_copy_of_a_lane_that_was_recovered_is_told_to_enroll_anew(till: Till) -> None:
