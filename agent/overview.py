@@ -31,6 +31,10 @@ def lane_status(lane: Lane, desk: LaneDesk) -> dict[str, Any]:
             {**lender_facts(lender), "batch": asdict(lane.ledger.open_batch(lender.lender))}
             for lender in lane.lenders.all()
         ],
+        "wallets": [
+            {"rail": rail, "name": name, "batch": asdict(lane.ledger.open_batch(rail))}
+            for rail, name in lane.settings.rails.items()
+        ],
         "print_jobs_waiting": len(lane.ledger.print_jobs()),
         "recent_sales": [lane.counter.view(hold.sale_id) for hold in lane.ledger.recent_sales(SALES_SHOWN)],
     }

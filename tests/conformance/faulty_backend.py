@@ -222,7 +222,7 @@ def _loses_the_last(path: Path) -> None:
 FAULTS: dict[str, Fault] = {
     "encodes entries anew": Fault(
         "hashes its own encoding of an entry",
-        frozenset({"J-21.bytes-kept", "B-01.matched", "B-04.head-differs", "B-07.range-"}),
+        frozenset({"J-21.bytes-kept", "B-01.matched", "B-04.head-differs", "B-07.range-", "W-08.batch"}),
         patch=_reencodes,
     ),
     "acknowledges before storing": Fault(
@@ -230,7 +230,7 @@ FAULTS: dict[str, Fault] = {
     ),
     "answers duplicates anew": Fault(
         "a repeated request gets a fresh answer",
-        frozenset({"A-02.repeated", "A-03.conflict", "A-05.inquiry", "A-22.at-once"}),
+        frozenset({"A-02.repeated", "A-03.conflict", "A-05.inquiry", "A-22.at-once", "W-02.pays"}),
         answer=_answers_anew,
     ),
     "ignores the idempotency key": Fault(
@@ -329,6 +329,7 @@ FAULTS: dict[str, Fault] = {
                 "A-21.other-lender",
                 "B-08.other-lender",
                 "F-02.no-sale",
+                "W-09.not-served",
             }
         ),
         answer=_plain_text,

@@ -3,7 +3,9 @@
 import asyncio
 import http.client
 import socket
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import fields
 from typing import Any
 
@@ -11,7 +13,7 @@ from agent.core.journal import JournalError
 from agent.errors import LedgerCorrupt
 from agent.lane import LaneDesk
 from agent.local.api import LocalServices, create_app
-from agent.local.client import LocalClient
+from agent.local.client import LocalClient, RequestRefused
 from agent.local.server import make_server
 from agent.overview import lane_status
 from tests.services.lanes import LENDER, Till
@@ -70,6 +72,15 @@ class ServedLane:
 
     def scan(self, code: str) -> None:
         self.loop.call_soon_threadsafe(self.till.counter.scanned, code.encode(), "counter")
+
+    def given_up(self, client: LocalClient, sale_id: str) -> None:
+        """Give up waiting for a wallet as soon as somebody waits."""
+        for _ in range(200):
+            with suppress(RequestRefused):
+                client.post(f"/v1/sales/{sale_id}/abandonment")
+                return
+            time.sleep(0.02)
+        raise AssertionError(f"sale {sale_id} never waits for a wallet")
 
     def raw(self, method: str, path: str, body: bytes | None = None) -> tuple[int, str, bytes]:
         """A request as no client of ours would make it: status, media type, body."""

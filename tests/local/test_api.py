@@ -15,8 +15,9 @@ import pytest
 from agent.errors import AgentNotRunning, LedgerUnavailable
 from agent.local.client import LocalClient, RequestRefused
 from agent.local.requests import BODY_BYTES_MAX
+from agent.services.wallets import Patience
 from tests.local.served import ServedLane
-from tests.services.lanes import LENDER, Till, approved
+from tests.services.lanes import LENDER, Till, approved, declined
 
 AMOUNT = {"minor": 3_000, "currency": "CNY"}
 
@@ -77,6 +78,28 @@ def test_a_wait_ends_at_once_when_the_ledger_cannot_record(pos: ServedLane) -> N
         assert problem(lambda: client.post("/v1/sales", body)) == (503, "ledger_unavailable")
 
     pos.tell(story)
+
+
+def test_a_wallets_sale_is_given_up_and_its_day_closed_by_the_rails_name(pos: ServedLane) -> None:
+    pos.till.settings |= {"rails": {"wallet_alipay": "Alipay"}, "patience": Patience(poll_s=0.05, wait_max_s=4)}
+    pos.till.restart()
+    pos.till.backend.available = True
+    pos.till.backend.answer = pos.till.backend.known = declined("09", reason="wallet_pending", pending=True)
+
+    def story(client: LocalClient) -> None:
+        assert problem(lambda: client.post("/v1/sales/sale-0001/abandonment")) == (409, "sale_not_waiting")
+        client.post("/v1/sales", {"sale_id": "sale-0001", "amount": AMOUNT})
+        pos.scan("281234567890123456")
+        pos.given_up(client, "sale-0001")
+        assert client.get("/v1/sales/sale-0001?wait_s=3")["reason"] == "wallet_abandoned"
+        pos.till.backend.available = False  # or the close would wait for an upload that nobody makes here
+        report = client.post("/v1/settlements", {"lender": "wallet_alipay"})
+        assert (report["state"], report["totals"]["declined"]["count"]) == ("pending", 1)
+        assert problem(lambda: client.post("/v1/settlements", {"lender": "wallet_wechat"})) == (404, "lender_unknown")
+        (wallet,) = client.get("/v1/status")["wallets"]
+        assert (wallet["name"], wallet["batch"]["batch"]) == ("Alipay", 2)
+
+    pos.tell(story, rails=("wallet_alipay",))
 
 
 def test_a_capture_or_a_reversal_that_did_not_happen_is_never_answered_as_if_it_had(pos: ServedLane) -> None:

@@ -171,6 +171,14 @@ def test_a_decline_is_an_answer() -> None:
     assert outcome(answering(httpx.Response(200, json=declined))) == declined
 
 
+def test_a_wallet_payment_may_be_pending_and_never_approved_as_well() -> None:
+    pending = {"approved": False, "pending": True, "response_code": "09", "reason": "wallet_pending", "amount": None}
+    assert outcome(answering(with_field(**pending))) == {**APPROVAL, **pending}
+    assert type(outcome(answering(with_field(pending=True)))) is NoAnswer
+    silent = {name: value for name, value in APPROVAL.items() if name != "pending"}
+    assert outcome(answering(httpx.Response(200, json=silent))) == APPROVAL
+
+
 def test_a_refusal_says_why_and_brings_its_figures() -> None:
     refused = outcome(answering(problem(409, "journal_gap", expected=17, detail="entries are missing")))
     assert (refused.problem, refused.message, refused.fields) == (
