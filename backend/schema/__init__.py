@@ -1,0 +1,67 @@
+"""The tables of the backend.
+
+The one rule: every key begins with lane or account, so that the tables shard by one of them, and no row is counted
+from a sequence that all lanes share. ``lender`` is in every key that concerns money. Amounts, numbers and times are
+64 bits wide everywhere.
+
+Opening a database binds these tables to it: a process works on one database at a time.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from backend.schema.accounts import Account, Posting, Visit
+from backend.schema.journals import Dispute, Journal, JournalEntry, QuarantinedEntry, Resolution
+from backend.schema.lanes import Certificate, EnrollmentCode, EpochChange, Lane
+from backend.schema.leases import Cutting, Installed, LeaseGrant, Recall, SnapshotLayer
+from backend.schema.lenders import Lender, LenderKey
+from backend.schema.reports import LaneReport, LayerReport, Recovery
+from backend.schema.sales import CapUse, Claim, Hold, OnlineAnswer, Settlement, UsedProof
+from backend.schema.wallets import RailDuty, SandboxPayment, WalletPayment
+
+__all__ = [
+    "TABLES",
+    "VERSION",
+    "Account",
+    "CapUse",
+    "Certificate",
+    "Claim",
+    "Cutting",
+    "Dispute",
+    "EnrollmentCode",
+    "EpochChange",
+    "Hold",
+    "Installed",
+    "Journal",
+    "JournalEntry",
+    "Lane",
+    "LaneReport",
+    "LayerReport",
+    "LeaseGrant",
+    "Lender",
+    "LenderKey",
+    "OnlineAnswer",
+    "Posting",
+    "QuarantinedEntry",
+    "RailDuty",
+    "Recall",
+    "Recovery",
+    "Resolution",
+    "SandboxPayment",
+    "Settlement",
+    "SnapshotLayer",
+    "UsedProof",
+    "Visit",
+    "WalletPayment",
+]
+
+VERSION = 3
+"""The version of this schema, kept in the database."""
+
+TABLES: tuple[Any, ...] = (
+    Lender, LenderKey, Account, Posting, Lane, Journal, Installed, LeaseGrant, Recall, SnapshotLayer, Cutting,
+    JournalEntry, Hold, OnlineAnswer, UsedProof, CapUse, Dispute, Resolution, Visit, Settlement, EnrollmentCode,
+    Certificate, EpochChange, QuarantinedEntry, Claim, WalletPayment, RailDuty, SandboxPayment, Recovery,
+    LaneReport, LayerReport,
+)  # fmt: skip

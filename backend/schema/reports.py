@@ -1,0 +1,37 @@
+"""What lanes say of themselves, and when this backend was found to have forgotten something."""
+
+from __future__ import annotations
+
+from peewee import BigIntegerField, CompositeKey, TextField
+
+from backend.schema.row import Row
+
+
+class LaneReport(Row):
+    """What a lane last said of itself in a heartbeat: how far it believes its journal of ``epoch`` acknowledged."""
+
+    lane = TextField(primary_key=True)
+    epoch = BigIntegerField()
+    number = BigIntegerField()
+    acknowledged_number = BigIntegerField()
+    heard_at = BigIntegerField()
+    said = TextField()
+
+
+class LayerReport(Row):
+    """The newest layer of a lender that a lane says it has: new ones lie above it, whatever is stored here."""
+
+    lane = TextField()
+    lender = TextField()
+    sequence = BigIntegerField()
+
+    class Meta:
+        primary_key = CompositeKey("lane", "lender")
+
+
+class Recovery(Row):
+    """One row for each time that this backend was found to have forgotten something (lease rule 13)."""
+
+    started_at = BigIntegerField(primary_key=True)
+    reason = TextField()
+    ended_at = BigIntegerField(null=True)

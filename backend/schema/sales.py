@@ -1,0 +1,109 @@
+"""Sales: what became of each attempt, and the batches that close the day."""
+
+from __future__ import annotations
+
+from peewee import BigIntegerField, BlobField, CompositeKey, TextField
+
+from backend.schema.row import Row
+
+
+class Hold(Row):
+    """An attempt of a sale. ``state`` is the fold of its journal entries (``core.authorization``).
+
+    ``held_minor``: its part of the account's held. ``online_minor``: the part of that which an online answer holds and
+    the lane has not confirmed yet; ``online_use_minor``: how much of it comes from the lane's lease (lease rule 5).
+    ``lease_minor`` was spent of the lease of ``lease_epoch``. ``captured_minor`` became debt, ``refunded_minor`` of
+    that is no debt any more.
+    """
+
+    lane = TextField()
+    lender = TextField()
+    sale_id = TextField()
+    attempt = BigIntegerField()
+    state = TextField()
+    account = BlobField(null=True)
+    amount_minor = BigIntegerField(default=0)
+    held_minor = BigIntegerField(default=0)
+    online_minor = BigIntegerField(default=0)
+    online_use_minor = BigIntegerField(default=0)
+    lease_minor = BigIntegerField(default=0)
+    lease_epoch = BigIntegerField(default=0)
+    captured_minor = BigIntegerField(default=0)
+    refunded_minor = BigIntegerField(default=0)
+
+    class Meta:
+        primary_key = CompositeKey("lane", "lender", "sale_id", "attempt")
+        indexes = ((("account", "lender", "lane"), False),)
+
+
+class OnlineAnswer(Row):
+    """What was answered to an attempt, byte for byte. An empty ``request_hash`` is a tombstone (lease rule 6)."""
+
+    lane = TextField()
+    lender = TextField()
+    sale_id = TextField()
+    attempt = BigIntegerField()
+    request_hash = BlobField()
+    answer = BlobField()
+
+    class Meta:
+        primary_key = CompositeKey("lane", "lender", "sale_id", "attempt")
+
+
+class UsedProof(Row):
+    """A phone's proof and the sale that consumed it."""
+
+    account = BlobField()
+    lender = TextField()
+    cti = BlobField()
+    lane = TextField()
+    sale_id = TextField()
+
+    class Meta:
+        primary_key = CompositeKey("account", "lender", "cti")
+
+
+class CapUse(Row):
+    """Stand-in sales under the pass's own cap: the lender's risk, never part of used or held."""
+
+    account = BlobField()
+    lender = TextField()
+    lane = TextField()
+    sale_id = TextField()
+    attempt = BigIntegerField()
+    amount_minor = BigIntegerField()
+
+    class Meta:
+        primary_key = CompositeKey("account", "lender", "lane", "sale_id", "attempt")
+
+
+class Claim(Row):
+    """A sale that a slip told of before its journal did (lease rule 17); ``reason`` and ``excess_minor`` say what of
+    it nothing covered."""
+
+    lane = TextField()
+    lender = TextField()
+    sale_id = TextField()
+    attempt = BigIntegerField()
+    epoch = BigIntegerField()
+    claimed_at = BigIntegerField()
+    text = TextField()
+    reason = TextField(null=True)
+    excess_minor = BigIntegerField(default=0)
+
+    class Meta:
+        primary_key = CompositeKey("lane", "lender", "sale_id", "attempt")
+
+
+class Settlement(Row):
+    """A closed batch: what the lane said, and what was answered, byte for byte."""
+
+    lane = TextField()
+    lender = TextField()
+    epoch = BigIntegerField()
+    batch = BigIntegerField()
+    request_hash = BlobField()
+    answer = BlobField()
+
+    class Meta:
+        primary_key = CompositeKey("lane", "lender", "epoch", "batch")
