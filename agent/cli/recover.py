@@ -11,6 +11,7 @@ HEADS: Final = """This ledger is an old copy, or the other of two: entries that 
   backend:  {theirs}
 A new epoch keeps everything that is recorded here and sends it; the backend sets aside what it has otherwise, for
 people to look at. Leases of the old epoch are not spent any more. The lane stands in again with the next snapshot.
+The batch that is open now ends with the epoch; where it differs from the backend's half, people settle it there.
 """
 
 
