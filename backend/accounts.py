@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from enum import StrEnum
 from typing import Final, NamedTuple
 
+from backend import page as pages
 from backend.database import Contended, change, compiled, inserting, load, put, selecting
 from backend.schema import Account, Posting
 
@@ -34,7 +35,7 @@ class Movement(NamedTuple):
 
 
 # Compiled once: these two are on the path of every sale and every entry.
-_FIND = selecting(Account, Account.token == b"", Account.lender == "")
+FIND = selecting(Account, Account.token == b"", Account.lender == "")
 _MOVE = compiled(
     Account.update(used_minor=0, held_minor=0, revision=0, edition=Account.edition + 1).where(
         Account.token == b"", Account.lender == "", Account.revision == 0
@@ -54,7 +55,7 @@ class AccountRefused(Exception):
 
 def find(lender: str, token: bytes) -> Account | None:
     """The account as it is now; None if the lender has none by this token (16 bytes)."""
-    return load(Account, _FIND, token, lender)
+    return load(Account, FIND, token, lender)
 
 
 def every(lender: str) -> Iterator[Account]:
@@ -107,14 +108,26 @@ def post(account: Account, *movements: Movement, cause: str) -> None:
     used = account.used_minor + _change_of(Side.USED, movements)
     assert held >= 0 and used >= 0, f"account {account.token.hex()} would hold {held} and use {used}"
     seen = account.revision
-    if change(_MOVE, used, held, seen + 1, 1, account.token, account.lender, seen) != 1:
-        raise AccountContended(account.token.hex())
-    account.used_minor, account.held_minor, account.revision = used, held, seen + 1
-    account.edition += 1
+    _move(account, used, held)
     for debit, credit, minor in movements:
         if minor:
             row = {"account": account.token, "lender": account.lender, "revision": seen + 1, "minor": minor}
             put(Posting, _POST, row | {"debit": str(debit), "credit": str(credit), "cause": cause})
+
+
+def _move(account: Account, used_minor: int, held_minor: int) -> None:
+    """Compare and set; on a page once for all that happens to the account there."""
+    page, revision, edition = pages.current(), account.revision, account.edition
+    if page is None:
+        if change(_MOVE, used_minor, held_minor, revision + 1, 1, account.token, account.lender, revision) != 1:
+            raise AccountContended(account.token.hex())
+    else:
+        page.update((Account, account.lender, account.token), _MOVE, lambda: (
+            account.used_minor, account.held_minor, account.revision, account.edition - edition, account.token,
+            account.lender, revision,
+        ), exactly=1)  # fmt: skip
+    account.used_minor, account.held_minor = used_minor, held_minor
+    account.revision, account.edition = revision + 1, edition + 1
 
 
 def _change_of(side: Side, movements: tuple[Movement, ...]) -> int:

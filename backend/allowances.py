@@ -7,15 +7,17 @@ The one rule: a grant counts from the moment it is written, before it is signed,
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final
 
-from peewee import JOIN, fn
+from peewee import JOIN, SQL, fn
 
 from agent.core import leases
 from agent.core.journal import Position
 from backend import accounts
-from backend.database import change, compiled, fetch, inserting, put
-from backend.lanes import WRITTEN_OFF
+from backend import page as pages
+from backend.database import Statement, change, compiled, fetch, inserting, put
+from backend.lanes import GIVEN_UP
 from backend.schema import Account, Hold, Installed, Journal, LeaseGrant
 
 # On the path of every sale and every entry, so compiled once; peewee builds a query in the time that SQLite runs ten.
@@ -32,16 +34,16 @@ _GRANTS: Final = compiled(
         & (Installed.epoch == LeaseGrant.epoch)
         & (Installed.lender == LeaseGrant.lender),
     )
-    .where(LeaseGrant.account == b"", LeaseGrant.lender == "", Journal.state != WRITTEN_OFF)
+    .where(LeaseGrant.account == b"", LeaseGrant.lender == "", Journal.state.not_in(GIVEN_UP))
 )  # fmt: skip
 
 Life = tuple[str, int]
 """Lane and epoch: what a lease belongs to."""
 
 _ONLINE_USE: Final = compiled(
-    Hold.select(Hold.lane, Hold.lease_epoch, fn.SUM(Hold.online_use_minor))
-    .where(Hold.account == b"", Hold.lender == "", Hold.online_use_minor > 0)
-    .group_by(Hold.lane, Hold.lease_epoch)
+    Hold.select(Hold.lane, Hold.sale_id, Hold.attempt, Hold.lease_epoch, Hold.online_use_minor).where(
+        Hold.account == b"", Hold.lender == "", Hold.online_use_minor > SQL("0")
+    )
 )
 
 
@@ -61,9 +63,7 @@ def outstanding_by_journal(lender: str, token: bytes) -> dict[Life, int]:
     """
     grants: dict[Life, list[leases.Counted]] = defaultdict(list)
     ends: dict[Life, tuple[int, int]] = {}
-    for lane, epoch, sequence, granted, number, valid_until_s, spent, installed, horizon_s in fetch(
-        _GRANTS, token, lender, WRITTEN_OFF
-    ):
+    for lane, epoch, sequence, granted, number, valid_until_s, spent, installed, horizon_s in _grants(lender, token):
         grant = leases.Grant(sequence, granted, Position(epoch, number), valid_until_s)
         grants[lane, epoch].append(leases.Counted(grant, spent))
         ends[lane, epoch] = (installed or 0, horizon_s)
@@ -98,8 +98,14 @@ def available(account: Account) -> int:
 
 def spend(lane: str, epoch: int, lender: str, token: bytes, delta_minor: int) -> None:
     """Count a spend (or with a minus a restored one) against every kept grant of the account in this epoch."""
-    if delta_minor:
+    if not delta_minor:
+        return
+    page, name = pages.current(), (LeaseGrant, token, lender, lane, epoch)
+    if page is None:
         change(_SPEND, delta_minor, token, lender, lane, epoch)
+    else:
+        page.notes[name] = page.notes.get(name, 0) + delta_minor
+        page.update(name, _SPEND, lambda: (page.notes[name], token, lender, lane, epoch))
 
 
 def has_record(lane: str, epoch: int, lender: str, token: bytes) -> bool:
@@ -172,5 +178,27 @@ def _forget(account: Account, lane: str, epoch: int) -> None:
         LeaseGrant.delete().where(mine, LeaseGrant.sequence < in_use).execute()
 
 
+def questions(lender: str, token: bytes) -> Sequence[tuple[Statement, tuple[Any, ...]]]:
+    """What ``outstanding_by_journal`` asks, to be asked ahead (``database.on_page``)."""
+    return (_GRANTS, (token, lender, *GIVEN_UP)), (_ONLINE_USE, (token, lender))
+
+
+def _grants(lender: str, token: bytes) -> list[tuple[Any, ...]]:
+    """Read once for a page: what is spent there is added to what was read."""
+    page = pages.current()
+    if page is None:
+        return fetch(_GRANTS, token, lender, *GIVEN_UP)
+    read = page.notes.get((LeaseGrant, token, lender))
+    if read is None:
+        read = page.notes[LeaseGrant, token, lender] = fetch(_GRANTS, token, lender, *GIVEN_UP)
+    spent = ((row, page.notes.get((LeaseGrant, token, lender, row[0], row[1]), 0)) for row in read)
+    return [(*row[:6], row[6] + more, *row[7:]) for row, more in spent]
+
+
 def _online_use(lender: str, token: bytes) -> dict[Life, int]:
-    return {(lane, epoch): int(used) for lane, epoch, used in fetch(_ONLINE_USE, token, lender, 0)}
+    page = pages.current()
+    used: dict[Life, int] = defaultdict(int)
+    for lane, sale_id, attempt, epoch, minor in fetch(_ONLINE_USE, token, lender):
+        hold = page.rows.get((Hold, (lane, lender, sale_id, attempt))) if page is not None else None
+        used[lane, epoch] += minor if hold is None else hold.online_use_minor
+    return used

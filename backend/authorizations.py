@@ -42,7 +42,7 @@ _FIND_ANSWER = selecting(
     OnlineAnswer.attempt == 0,
 )  # fmt: skip
 _ANSWER = inserting(OnlineAnswer)
-_FIND_PROOF = selecting(UsedProof, UsedProof.account == b"", UsedProof.lender == "", UsedProof.cti == b"")
+FIND_PROOF = selecting(UsedProof, UsedProof.account == b"", UsedProof.lender == "", UsedProof.cti == b"")
 _USE_PROOF = inserting(UsedProof)
 
 
@@ -163,7 +163,7 @@ def _verified(request: AuthorizationRequest, lender: Lender, now_s: int) -> Cred
 
 def consume_proof(account: bytes, cti: bytes, key: Attempt) -> bool:
     """Whether the proof is this sale's: never seen before, or bound to the same sale at the same lane."""
-    row = load(UsedProof, _FIND_PROOF, account, key.lender, cti)
+    row = load(UsedProof, FIND_PROOF, account, key.lender, cti)
     if row is not None:
         return (row.lane, row.sale_id) == (key.lane, key.sale_id)
     proof = {"account": account, "lender": key.lender, "cti": cti, "lane": key.lane, "sale_id": key.sale_id}

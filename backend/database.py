@@ -6,8 +6,8 @@ times; nothing else is ever repeated.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Final, TypeVar
 
 import apsw
@@ -16,7 +16,9 @@ from peewee import EXCLUDED, Database, Model, PeeweeException
 from playhouse.apsw_ext import APSWDatabase
 from playhouse.postgres_ext import Psycopg3Database
 
+from backend import page as pages
 from backend import postgres, sqlite_file
+from backend.page import Page
 from backend.schema import TABLES, VERSION
 
 Row = TypeVar("Row", bound=Model)
@@ -120,10 +122,12 @@ class Statement:
     """A query whose values are placeholders. Its text is made once for each dialect that it meets: peewee builds a
     query in the time that a database runs ten."""
 
-    __slots__ = ("_query", "_texts")
+    __slots__ = ("_query", "_texts", "keeps_first", "key")
 
-    def __init__(self, query: Any) -> None:
+    def __init__(self, query: Any, *, key: tuple[int, ...] = (), keeps_first: bool = False) -> None:
         self._query = query
+        self.key = key  # of an insert: which columns are the primary key
+        self.keeps_first = keeps_first
         self._texts: dict[str, str] = {}
 
     def text(self, database: Database) -> str:
@@ -153,11 +157,23 @@ def inserting(model: Any, on_conflict: str | None = None) -> Statement:
         query = query.on_conflict(conflict_target=key, update=update)
     elif on_conflict == "IGNORE":
         query = query.on_conflict_ignore()
-    return Statement(query)
+    names = model._meta.sorted_field_names
+    places = tuple(names.index(field.name) for field in model._meta.get_primary_keys())
+    return Statement(query, key=places, keeps_first=on_conflict == "IGNORE")
 
 
 def load(model: type[Row], statement: Statement, *values: Any) -> Row | None:
-    """The row that a select of whole rows finds by a unique key, or None."""
+    """The row that a select of whole rows finds by its primary key (in the schema's order), or None."""
+    page = pages.current()
+    if page is None:
+        return _loaded(model, statement, values)
+    if (model, values) not in page.rows:
+        page.rows[model, values] = _loaded(model, statement, values)
+    row: Row | None = page.rows[model, values]
+    return row
+
+
+def _loaded(model: type[Row], statement: Statement, values: tuple[Any, ...]) -> Row | None:
     found = fetch(statement, *values)
     if not found:
         return None
@@ -167,6 +183,10 @@ def load(model: type[Row], statement: Statement, *values: Any) -> Row | None:
 
 def put(model: Any, statement: Statement, values: Mapping[str, Any]) -> None:
     """Run an insert; columns that ``values`` does not name are null."""
+    page = pages.current()
+    if page is not None:
+        page.put(model, statement, values)
+        return
     _execute(statement, tuple(values.get(name) for name in model._meta.sorted_field_names))
 
 
@@ -186,8 +206,74 @@ def change(statement: Statement, *values: Any) -> int:
 
 def fetch(statement: Statement, *values: Any) -> list[tuple[Any, ...]]:
     """The rows of a query on the database that the tables are bound to."""
+    page = pages.current()
+    if page is not None and (statement, values) in page.ahead:
+        return page.ahead[statement, values]
     found: list[tuple[Any, ...]] = _execute(statement, values).fetchall()
     return found
+
+
+def fetch_all(questions: Sequence[tuple[Statement, tuple[Any, ...]]]) -> list[list[tuple[Any, ...]]]:
+    """The rows of several queries; on a server they cost one way there and back."""
+    database = _bound()
+    if not is_shared(database):
+        return [_execute(statement, values).fetchall() for statement, values in questions]
+    with postgres.pipelined(database):
+        cursors = [_execute(statement, values) for statement, values in questions]
+    return [cursor.fetchall() for cursor in cursors]
+
+
+@contextmanager
+def on_page(questions: Iterable[tuple[Statement, tuple[Any, ...]]] = ()) -> Iterator[Page]:
+    """What is written inside is written down at the end, each changed row once. To be used inside a transaction.
+
+    ``questions`` will probably be asked: on a server, all at once now. Raises Contended, and writes nothing more, if
+    an update did not find the rows that it was worked out from.
+    """
+    page = Page()
+    if is_shared(_bound()):
+        wanted = list(dict.fromkeys(questions))
+        page.ahead.update(zip(wanted, fetch_all(wanted), strict=True))
+    token = pages.OPEN.set(page)
+    try:
+        yield page
+        _write_down(page)
+    finally:
+        pages.OPEN.reset(token)
+
+
+@contextmanager
+def off_page() -> Iterator[None]:
+    """Write down what the open page has, and do without one inside."""
+    page = pages.current()
+    if page is not None:
+        _write_down(page)
+        page.clear()
+    token = pages.OPEN.set(None)
+    try:
+        yield
+    finally:
+        pages.OPEN.reset(token)
+
+
+def _write_down(page: Page) -> None:
+    database = _bound()
+    if is_shared(database):
+        with postgres.pipelined(database):
+            cursors = list(_run(database, page))
+        counts = [database.rows_affected(cursor) for cursor in cursors]
+    else:
+        counts = [database.rows_affected(cursor) for cursor in _run(database, page)]
+    for update, changed in zip(page.updates.values(), counts, strict=True):
+        if update.exactly not in (None, changed):
+            raise Contended(f"{changed} rows are as they were, not {update.exactly}")
+
+
+def _run(database: Database, page: Page) -> Iterator[Any]:
+    for update in page.updates.values():
+        yield _execute(update.statement, update.values())
+    for statement, (_model, rows) in page.inserts.items():
+        database.cursor().executemany(statement.text(database), list(rows.values()))
 
 
 def rows(query: Any) -> list[tuple[Any, ...]]:

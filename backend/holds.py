@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from agent.core import leases
 from agent.core.authorization import APPROVED, HoldState
 from backend import accounts, allowances
+from backend import page as pages
 from backend.database import compiled, fetch, inserting, load, put, selecting
 from backend.schema import Account, Hold, OnlineAnswer
 
@@ -19,11 +20,13 @@ TOMBSTONE = b""
 
 
 # Compiled once: these are on the path of every sale and every entry.
-_FIND = selecting(Hold, Hold.lane == "", Hold.lender == "", Hold.sale_id == "", Hold.attempt == 0)
+FIND = selecting(Hold, Hold.lane == "", Hold.lender == "", Hold.sale_id == "", Hold.attempt == 0)
 _SAVE = inserting(Hold, "REPLACE")
 _BURY = inserting(OnlineAnswer, "IGNORE")
-_OTHERS = compiled(
-    Hold.select(Hold.state).where(Hold.lane == "", Hold.lender == "", Hold.sale_id == "", Hold.attempt != 0)
+OTHERS = compiled(
+    Hold.select(Hold.attempt, Hold.state).where(
+        Hold.lane == "", Hold.lender == "", Hold.sale_id == "", Hold.attempt != 0
+    )
 )
 
 
@@ -42,9 +45,14 @@ class Attempt:
 
 def find(key: Attempt) -> Hold:
     """The hold of the attempt; a new one in state none, not stored yet, if there is none."""
-    return load(Hold, _FIND, key.lane, key.lender, key.sale_id, key.attempt) or Hold(
+    hold = load(Hold, FIND, key.lane, key.lender, key.sale_id, key.attempt) or Hold(
         lane=key.lane, lender=key.lender, sale_id=key.sale_id, attempt=key.attempt, state=HoldState.NONE
     )
+    page = pages.current()
+    if page is not None:
+        page.rows[Hold, (key.lane, key.lender, key.sale_id, key.attempt)] = hold
+        page.notes.setdefault((Hold, key.lane, key.lender, key.sale_id), {})[key.attempt] = hold
+    return hold
 
 
 def save(hold: Hold) -> None:
@@ -53,8 +61,12 @@ def save(hold: Hold) -> None:
 
 def is_sold_otherwise(key: Attempt) -> bool:
     """Lease rule 7: whether another attempt of the same sale stands approved in the lane's journal."""
-    others = fetch(_OTHERS, key.lane, key.lender, key.sale_id, key.attempt)
-    return any(state in APPROVED for (state,) in others)
+    states = dict(fetch(OTHERS, key.lane, key.lender, key.sale_id, key.attempt))
+    page = pages.current()
+    if page is not None:
+        here = page.notes.get((Hold, key.lane, key.lender, key.sale_id), {})
+        states |= {attempt: hold.state for attempt, hold in here.items() if attempt != key.attempt}
+    return any(state in APPROVED for state in states.values())
 
 
 def hold_online(
@@ -62,6 +74,7 @@ def hold_online(
 ) -> leases.OnlineFunding:
     """Lease rule 5: hold the amount of an online sale if what is available and the lane's debit, of its lease of
     ``epoch``, pay for it."""
+    assert pages.current() is None, "what is reserved here would not be looked for on a page"
     outstanding = allowances.outstanding_at(hold.lane, epoch, account.lender, account.token)
     funding = leases.fund_online(
         amount_minor,
@@ -101,7 +114,7 @@ def approve(
     """
     outstanding = allowances.outstanding_at(hold.lane, epoch, account.lender, account.token)
     posted = leases.post_spend(delta_minor, outstanding).posted_minor
-    free = min(answered_minor, max(0, allowances.available(account)))
+    free = min(answered_minor, max(0, allowances.available(account))) if answered_minor else 0
     held = posted + min(amount_minor - posted, free)
     spent = min(delta_minor, held)
     allowances.spend(hold.lane, epoch, account.lender, account.token, spent)

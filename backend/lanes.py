@@ -25,10 +25,14 @@ CLOSED: Final = "closed"
 """Ended: nothing comes any more."""
 WRITTEN_OFF: Final = "written_off"
 """Given up: its leases are counted no more, what still surfaces is the lender's risk (lease rule 1)."""
+QUARANTINED_WRITTEN_OFF: Final = "quarantined_written_off"
+"""Both: its leases are counted no more, and what still comes moves no money all the same."""
+DISBELIEVED: Final = frozenset({QUARANTINED, QUARANTINED_WRITTEN_OFF})
+GIVEN_UP: Final = (WRITTEN_OFF, QUARANTINED_WRITTEN_OFF)
 
 # Compiled once: they are on the path of every request.
 _FIND: Final = selecting(Lane, Lane.lane == "")
-_JOURNAL: Final = selecting(Journal, Journal.lane == "", Journal.epoch == 0)
+JOURNAL: Final = selecting(Journal, Journal.lane == "", Journal.epoch == 0)
 
 
 def find(lane: str) -> Lane:
@@ -49,7 +53,7 @@ def of_epoch(lane: str, epoch: int) -> Lane:
 
 def journal(lane: str, epoch: int) -> Journal:
     """The journal of that epoch, current or not. Raises Problem: lane_unknown, epoch_unknown."""
-    row = load(Journal, _JOURNAL, lane, epoch)
+    row = load(Journal, JOURNAL, lane, epoch)
     if row is None:
         current = find(lane).epoch
         raise Problem("epoch_unknown", f"epoch {epoch}, this lane writes epoch {current}", epoch=current)

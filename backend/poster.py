@@ -7,7 +7,8 @@ going on gives the same books.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -15,20 +16,28 @@ from typing import Any, Final
 from peewee import Database
 
 from agent.core.classify import WALLETS
-from agent.core.journal import Entry, JournalError, open_entry
-from backend import holds, lanes, postings, recovery, wallet_postings
-from backend.database import change, compiled, fetch, grouped, rows, transact
+from agent.core.journal import Entry, JournalError, Kind, open_entry
+from backend import accounts, allowances, authorizations, holds, lanes, postings, recovery, wallet_postings
+from backend.database import Statement, compiled, fetch, fetch_all, grouped, off_page, on_page, rows, transact
 from backend.holds import Attempt
 from backend.postings import Books, Result
-from backend.schema import Dispute, Journal, JournalEntry
+from backend.schema import Dispute, Hold, Journal, JournalEntry
 
 CHUNK_ENTRIES: Final = 100
 """How many entries are read at once; on SQLite, how many share a commit."""
+
+_ALONE: Final = frozenset({Kind.EPOCH_START, Kind.LEASE_RETURN, Kind.SNAPSHOT_INSTALLED})
+"""Rare kinds, whose effects are read and written as they come."""
 
 _PENDING: Final = compiled(
     JournalEntry.select(JournalEntry.number, JournalEntry.data)
     .where(JournalEntry.lane == "", JournalEntry.epoch == 0, JournalEntry.number.between(0, 0))
     .order_by(JournalEntry.number)
+)
+_MONEY: Final = compiled(
+    Hold.select(Hold.account, Hold.online_minor).where(
+        Hold.lane == "", Hold.lender == "", Hold.sale_id == "", Hold.attempt == 0
+    )
 )
 _POSTED: Final = compiled(
     Journal.update(posted_number=0, lease_horizon=0).where(
@@ -47,17 +56,24 @@ _SET_ASIDE: Final = compiled(
 )
 
 
+_Money = Mapping[Attempt, tuple[bytes | None, bool]]
+"""Of sales: whose money it is, and whether an online answer holds some."""
+
+
 class _Overtaken(Exception):
     """Another process has posted these entries meanwhile. It never leaves this module."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Pending:
-    """A stored entry; ``entry`` is None if its bytes cannot be read, ``account`` if it concerns none."""
+    """A stored entry; ``entry`` is None if its bytes cannot be read, ``account`` if it concerns none. ``elsewhere``:
+    an online answer holds money for its sale, of another account than the lane now names (another pass was shown)."""
 
     number: int
     entry: Entry | None
-    account: bytes | None
+    key: Attempt | None = None
+    account: bytes | None = None
+    elsewhere: bool = False
 
 
 def post_pending(database: Database, books: Books, *, entries_max: int) -> int:
@@ -93,35 +109,47 @@ def post_journal(database: Database, lane: str, epoch: int, books: Books, *, ent
 
 def _post(database: Database, row: Journal, found: Iterable[tuple[int, bytes]], books: Books) -> None:
     for run in _runs(_opened(found)):
-        for held in _held_elsewhere(run):
-            transact(database, partial(_release, held), redoable=True)
+        for each in run:
+            if each.elsewhere and each.key is not None:
+                transact(database, partial(_release, each.key), redoable=True)
         transact(database, partial(_post_run, row.lane, row.epoch, run, books), redoable=True)
 
 
 def _opened(found: Iterable[tuple[int, bytes]]) -> Iterator[_Pending]:
-    of_sale: dict[Attempt, bytes | None] = {}
-    for number, data in found:
-        try:
-            entry = open_entry(bytes(data)).entry
-        except JournalError:
-            yield _Pending(number, None, None)
-            continue
-        yield _Pending(number, entry, _account(entry, of_sale))
+    entries = [(number, _entry(data)) for number, data in found]
+    known = _known({key for _, entry in entries if entry and (key := postings.attempt_of(entry))})
+    of_sale = {key: account for key, (account, _) in known.items()}
+    for number, entry in entries:
+        yield _pending(number, entry, known, of_sale) if entry else _Pending(number, None)
 
 
-def _account(entry: Entry, of_sale: dict[Attempt, bytes | None]) -> bytes | None:
+def _entry(data: bytes) -> Entry | None:
+    try:
+        return open_entry(bytes(data)).entry
+    except JournalError:
+        return None
+
+
+def _known(keys: Iterable[Attempt]) -> _Money:
+    asked = list(keys)
+    found = fetch_all([(_MONEY, (key.lane, key.lender, key.sale_id, key.attempt)) for key in asked])
+    return {
+        key: (None if rows[0][0] is None else bytes(rows[0][0]), rows[0][1] > 0)
+        for key, rows in zip(asked, found, strict=True)
+        if rows
+    }
+
+
+def _pending(number: int, entry: Entry, known: _Money, of_sale: dict[Attempt, bytes | None]) -> _Pending:
     """The account of an entry: its own, or that of the sale which it goes on with."""
-    key = postings.attempt_of(entry)
-    account = postings.account_of(entry)
+    key, account = postings.attempt_of(entry), postings.account_of(entry)
     if key is None:
-        return account
+        return _Pending(number, entry, None, account)
     if account is None:
-        if key not in of_sale:
-            held = holds.find(key).account
-            of_sale[key] = None if held is None else bytes(held)
-        return of_sale[key]
+        return _Pending(number, entry, key, of_sale.get(key))
     of_sale[key] = account
-    return account
+    held, is_online = known.get(key, (None, False))
+    return _Pending(number, entry, key, account, is_online and held != account and postings.decides(entry))
 
 
 def _runs(pending: Iterable[_Pending]) -> Iterator[list[_Pending]]:
@@ -138,40 +166,50 @@ def _runs(pending: Iterable[_Pending]) -> Iterator[list[_Pending]]:
         yield run
 
 
-def _held_elsewhere(run: list[_Pending]) -> Iterator[Attempt]:
-    """Sales whose online answer holds money of another account than the lane now names (another pass was shown)."""
-    for each in run:
-        key = postings.attempt_of(each.entry) if each.entry else None
-        if key is not None and each.account is not None and each.entry and postings.decides(each.entry):
-            hold = holds.find(key)
-            if hold.online_minor and bytes(hold.account or b"") != each.account:
-                yield key
-
-
 def _release(key: Attempt) -> None:
     holds.undo_online(holds.find(key))
 
 
 def _post_run(lane: str, epoch: int, run: list[_Pending], books: Books) -> None:
     first, last = run[0].number, run[-1].number
-    horizon_s = max((each.entry.lease_horizon for each in run if each.entry), default=0)
-    row = lanes.journal(lane, epoch)
-    if row.posted_number != first - 1:
-        raise _Overtaken
-    results = [(each, _effect(each.entry, books) if each.entry else postings.MALFORMED) for each in run]
-    change(_ACCEPTED, "accepted", lane, epoch, first, last)
-    for each, result in results:
-        if result.reason is not None:
-            change(_SET_ASIDE, result.result, result.reason, lane, epoch, each.number)
-            _dispute(lane, epoch, each, result)
-    if change(_POSTED, last, max(row.lease_horizon, horizon_s), lane, epoch, first - 1) != 1:
-        raise _Overtaken
+    with on_page(_questions(lane, epoch, run)) as page:
+        row = lanes.journal(lane, epoch)
+        if row.posted_number != first - 1:
+            raise _Overtaken
+        results = [(each, _effect(each.entry, books) if each.entry else postings.MALFORMED) for each in run]
+        page.update(_ACCEPTED, _ACCEPTED, lambda: ("accepted", lane, epoch, first, last))
+        for each, result in results:
+            if result.reason is not None:
+                aside = (result.result, result.reason, lane, epoch, each.number)
+                page.update((_SET_ASIDE, each.number), _SET_ASIDE, partial(tuple, aside))
+                _dispute(lane, epoch, each, result)
+        horizon_s = max([row.lease_horizon, *(each.entry.lease_horizon for each in run if each.entry)])
+        page.update(_POSTED, _POSTED, lambda: (last, horizon_s, lane, epoch, first - 1), exactly=1)
+
+
+def _questions(lane: str, epoch: int, run: list[_Pending]) -> Iterator[tuple[Statement, tuple[Any, ...]]]:
+    """What the effects of a run will ask, as far as it can be told before."""
+    yield lanes.JOURNAL, (lane, epoch)
+    for each in run:
+        key, entry = each.key, each.entry
+        if key is None or entry is None or key.lender in WALLETS:
+            continue
+        yield holds.FIND, (key.lane, key.lender, key.sale_id, key.attempt)
+        if each.account is not None:
+            yield accounts.FIND, (each.account, key.lender)
+        if postings.decides(entry) and each.account is not None:
+            yield holds.OTHERS, (key.lane, key.lender, key.sale_id, key.attempt)
+            yield from allowances.questions(key.lender, each.account)
+            if cti := postings.proof_of(entry):
+                yield authorizations.FIND_PROOF, (each.account, key.lender, cti)
 
 
 def _effect(entry: Entry, books: Books) -> Result:
     if entry.lender in WALLETS:
-        return wallet_postings.post(entry, books.now_s)
-    return postings.post(entry, books)
+        with off_page():
+            return wallet_postings.post(entry, books.now_s)
+    with off_page() if entry.kind in _ALONE else nullcontext():
+        return postings.post(entry, books)
 
 
 def _dispute(lane: str, epoch: int, each: _Pending, result: Result) -> None:
@@ -184,12 +222,8 @@ def _dispute(lane: str, epoch: int, each: _Pending, result: Result) -> None:
         result=result.result,
         reason=result.reason,
         bearer=result.bearer,
-        lender=_shown(entry.lender) if entry else None,
-        sale_id=_shown(entry.sale_id) if entry else None,
+        lender=postings.shown(entry.lender) if entry else None,
+        sale_id=postings.shown(entry.sale_id) if entry else None,
         account=result.account,
         amount_minor=result.minor,
     )
-
-
-def _shown(text: str | None) -> str | None:
-    return text.replace("\0", "?") if text else text

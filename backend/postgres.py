@@ -9,6 +9,7 @@ by the account's revision, which every such transaction changes; so SERIALIZABLE
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import Any, Final
 
 import psycopg
@@ -42,6 +43,12 @@ def reconnect(database: Psycopg3Database) -> None:
     """A new connection for this thread, if the server has dropped the one it had."""
     if not database.is_closed() and database.connection().closed:
         database.close()
+
+
+def pipelined(database: Psycopg3Database) -> AbstractContextManager[Any]:
+    """Statements inside go out together, and their answers come back together: one way there and back for all."""
+    pipeline: AbstractContextManager[Any] = database.connection().pipeline()
+    return pipeline
 
 
 def lock_schema(database: Psycopg3Database) -> None:

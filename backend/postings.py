@@ -281,7 +281,6 @@ def _facts(entry: Entry, books: Books) -> _Facts:
         raise _Parked("body_malformed")
     if body.get("currency") != lender.currency:
         raise _Parked("currency_mismatch")
-    cti = body.get("cti")
     return _Facts(
         key=_key(entry, books),
         epoch=entry.epoch,
@@ -290,7 +289,7 @@ def _facts(entry: Entry, books: Books) -> _Facts:
         amount_minor=amount,
         delta_minor=0 if event is HoldEvent.INTEND else _delta(entry),
         account=account_of(entry),
-        cti=cti if isinstance(cti, bytes) and len(cti) == 8 else None,
+        cti=proof_of(entry),
         is_online=entry.kind == Kind.ONLINE_OUTCOME,
         is_cap=body.get("funding") == "cap",
     )
@@ -338,10 +337,21 @@ def decides(entry: Entry) -> bool:
     return entry.kind in (Kind.ONLINE_OUTCOME, Kind.AUTHORIZATION, Kind.DECLINE, Kind.REVERSAL)
 
 
+def shown(text: str | None) -> str | None:
+    """A text of an entry as tables can keep it: PostgreSQL takes no NUL."""
+    return text.replace("\0", "?") if text else text
+
+
 def account_of(entry: Entry) -> bytes | None:
     """The account that an entry names, if it is one."""
     account: Any = entry.body.get("account")
     return account if isinstance(account, bytes) and len(account) == 16 else None
+
+
+def proof_of(entry: Entry) -> bytes | None:
+    """The phone's proof that an entry says was shown, if it is one."""
+    cti: Any = entry.body.get("cti")
+    return cti if isinstance(cti, bytes) and len(cti) == 8 else None
 
 
 def _amount_of(entry: Entry) -> int:

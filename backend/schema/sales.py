@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from peewee import BigIntegerField, BlobField, CompositeKey, TextField
+from peewee import SQL, BigIntegerField, BlobField, CompositeKey, TextField
 
 from backend.schema.row import Row
 
@@ -34,6 +34,10 @@ class Hold(Row):
     class Meta:
         primary_key = CompositeKey("lane", "lender", "sale_id", "attempt")
         indexes = ((("account", "lender", "lane"), False),)
+
+
+# An account has thousands of holds, and hardly ever one that is open online.
+Hold.add_index(Hold.index(Hold.account, Hold.lender, where=Hold.online_use_minor > SQL("0"), name="hold_open_online"))
 
 
 class OnlineAnswer(Row):
