@@ -54,6 +54,9 @@ def load(path: Path) -> Config:
         if len(data) > FILE_BYTES_MAX:
             raise ConfigError(f"{path}: larger than 1 MiB", ())
         text = data.decode()
+    except FileNotFoundError:
+        wrong = f"{path}: No such file; `--config` names another, `counterfoil config init {path}` writes it"
+        raise ConfigError(wrong, ()) from None
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror or 'cannot be read'}", ()) from None
     except UnicodeDecodeError as error:

@@ -56,7 +56,7 @@ class LedgerInUse(LedgerError):
     """Another process holds the ledger."""
 
     code = "ledger_in_use"
-    hint = "Use the command while the agent runs (it asks the agent), or stop the agent first."
+    hint = "For this command, stop the agent first (`systemctl stop counterfoil`), and start it again afterwards."
 
 
 class LedgerCorrupt(LedgerError):

@@ -11,6 +11,7 @@ SAID: Final = {
     "duplicate": "This slip was claimed before; sale {sale_id} of lane {lane} is posted once.",
     "known": "Nothing to do: lane {lane} has sent sale {sale_id} itself.",
 }
+REFUSED: Final = "Scan the whole code of the slip again; if that is refused too, keep it and ask the backend team."
 
 
 def add_parser(subparsers: Any) -> None:
@@ -23,7 +24,14 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     text = sys.stdin.readline() if args.code == "-" else args.code
-    answer = client(args).post("/v1/claims", {"claim": text.strip()})
+    from agent.local.client import RequestRefused
+
+    try:
+        answer = client(args).post("/v1/claims", {"claim": text.strip()})
+    except RequestRefused as refused:
+        if refused.problem.get("title") == "uplink_refused":  # by the backend, and for the slip
+            refused.hint = REFUSED  # type: ignore[misc]
+        raise
     if args.json:
         show(answer)
     else:

@@ -26,6 +26,8 @@ def run(args: argparse.Namespace) -> int:
         for name, total in report["totals"].items():
             print(f"  {name:<9} {total['count']:>6}  {total['minor']:>14}")
         print(f"Both halves: {report['state']}")
+        if report["state"] == "pending":
+            print("Entries are still to be sent, or the backend did not answer: run `counterfoil settle` again later.")
         for difference in report["differences"]:
             print(f"  {difference}")
     return {"matched": 0, "pending": 3, "different": 4}[report["state"]]

@@ -59,3 +59,4 @@ def test_a_refusal_and_a_dead_line_are_sentences(
     assert claim(served, config, Desk(fault), CODE) == 1
     said = capsys.readouterr().err
     assert said.startswith("counterfoil: ") and "Traceback" not in said
+    assert ("Scan the whole code" in said) == isinstance(fault, UplinkRefused)

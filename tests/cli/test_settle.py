@@ -30,6 +30,7 @@ def test_the_exit_code_says_whether_both_halves_match(
     told = capsys.readouterr().out
     assert told.startswith(f"Batch 1 of {LENDER}")
     assert {0: "matched", 3: "pending", 4: "different"}[code] in told
+    assert ("run `counterfoil settle` again" in told) == (code == 3)
 
 
 def test_the_report_is_one_json_value_for_scripts(
