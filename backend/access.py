@@ -86,7 +86,7 @@ def of(name: LaneName, *, now_s: int) -> Access:
     # A certificate that these books have forgotten, or a peer that never showed one, is taken for the present device's:
     # it cannot sign another one's journal anyway.
     is_present = key is None or bytes(key) == bytes(present_key)
-    if (present_state if is_present else state) == lanes.QUARANTINED:
+    if (present_state if is_present else state) in lanes.DISBELIEVED:
         return Access.COMPROMISED
     if not is_present:
         return Access.REPLACED

@@ -48,7 +48,7 @@ def post(claim: SlipClaim, text: str, books: Books) -> bytes:
 
 
 def _is_compromised(row: Journal) -> bool:
-    return row.state == lanes.QUARANTINED and quarantine.why(row) == quarantine.COMPROMISED
+    return row.state in lanes.DISBELIEVED and quarantine.why(row) == quarantine.COMPROMISED
 
 
 def _known(key: Attempt) -> str | None:

@@ -125,7 +125,7 @@ class Backend:
 
     def _take(self, upload: Upload) -> bytes | Stored:
         row = lanes.journal(upload.lane, upload.epoch)
-        if row.state == lanes.QUARANTINED:
+        if row.state in lanes.DISBELIEVED:
             return write(quarantine.take(upload, row, now_s=self.clock()))
         return ingest.store(upload)
 

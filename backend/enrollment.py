@@ -15,11 +15,12 @@ from typing import Any, Final
 from agent.core import cbor
 from agent.core.cose import CoseError, PublicKey
 from backend import access, certificates, lanes
+from backend.database import rows
 from backend.identity import SECRET_BYTES, Authority, IdentityError, LaneName, code_text, secret_hash
 from backend.lenders import Lender, Randomness
 from backend.problems import Problem
 from backend.rails.rail import Rail
-from backend.schema import EnrollmentCode, Lane
+from backend.schema import EnrollmentCode, Journal, Lane
 from backend.wire import Enrollment, b64url, from_b64url, write
 
 CODE_LIFE_S: Final = 24 * 3600
@@ -83,6 +84,8 @@ def enroll(
     if now_s >= row.expires_at or not _is_place_free(row):
         raise Problem("code_refused")
     journal_key = _journal_key(request.journal_key)
+    if _is_disbelieved(row, journal_key):
+        raise Problem("malformed", "journal_key: a device that is not believed any more has signed with it")
     name = LaneName(row.lane, row.merchant, row.store)
     epoch = (row.replaces or 0) + 1
     certificate = certificates.issue(request.csr, name, epoch, authority, now_s=now_s)
@@ -143,6 +146,13 @@ def _journal_key(text: str) -> PublicKey:
         return PublicKey.from_cose_key(cbor.decode(from_b64url(text), deterministic=False))
     except (CoseError, cbor.CborError) as error:
         raise Problem("malformed", f"journal_key: {error}") from None
+
+
+def _is_disbelieved(row: EnrollmentCode, key: PublicKey) -> bool:
+    """Whether the key is one of the lane's own from before, and compromised: who holds it would be the new device."""
+    same = (Journal.lane == row.lane) & (Journal.journal_key == cbor.encode(key.to_cose_key()))
+    states = [state for (state,) in rows(Journal.select(Journal.state).where(same))]
+    return bool(states) and (row.compromised or not lanes.DISBELIEVED.isdisjoint(states))
 
 
 def _described(row: EnrollmentCode) -> dict[str, Any]:

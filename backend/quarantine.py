@@ -14,7 +14,7 @@ from peewee import fn
 from agent.core import journal
 from agent.core.journal import Entry, JournalError, Sealed
 from agent.core.money import MINOR_MAX
-from backend import ingest, lanes
+from backend import ingest, lanes, postings
 from backend.database import rows
 from backend.ingest import Upload
 from backend.problems import Problem
@@ -44,7 +44,7 @@ def why(row: Journal) -> str:
     """Why a journal is quarantined: its own device has begun another one, or nobody trusts the device any more."""
     current = lanes.journal(row.lane, lanes.find(row.lane).epoch)
     is_same_device = bytes(current.journal_key) == bytes(row.journal_key)
-    has_gone_on = current.epoch > row.epoch and current.state != lanes.QUARANTINED
+    has_gone_on = current.epoch > row.epoch and current.state not in lanes.DISBELIEVED
     return FORKED if is_same_device and has_gone_on else COMPROMISED
 
 
@@ -100,8 +100,8 @@ def _show(entry: Entry, reason: str) -> None:
         result=RESULT,
         reason=reason,
         bearer="operator",
-        lender=entry.lender,
-        sale_id=entry.sale_id,
+        lender=postings.shown(entry.lender),
+        sale_id=postings.shown(entry.sale_id),
         account=account if isinstance(account, bytes) and len(account) == 16 else None,
         amount_minor=amount if type(amount) is int and 0 < amount <= MINOR_MAX else 0,
     )

@@ -106,10 +106,11 @@ def end_if_complete(*, now_s: int) -> bool:
 
 def write_off(lane: str, epoch: int | None = None) -> int:
     """Give up a lane's journal (default: the current one): its leases count no more, and it is not waited for. What
-    surfaces later is the lender's risk. The epoch; raises Problem: lane_unknown, epoch_unknown."""
+    surfaces later is the lender's risk, or stays in quarantine. The epoch; raises Problem: lane_unknown, epoch_unknown.
+    """
     given_up = lanes.find(lane).epoch if epoch is None else epoch
-    lanes.journal(lane, given_up)
-    lanes.set_state(lane, given_up, lanes.WRITTEN_OFF)
+    is_disbelieved = lanes.journal(lane, given_up).state in lanes.DISBELIEVED
+    lanes.set_state(lane, given_up, lanes.QUARANTINED_WRITTEN_OFF if is_disbelieved else lanes.WRITTEN_OFF)
     return given_up
 
 

@@ -103,7 +103,7 @@ def _read(signed: cose.Signed) -> SlipClaim:
 
 
 def _is_text(value: object) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= 64
+    return isinstance(value, str) and 0 < len(value) <= 64 and "\0" not in value
 
 
 def _is_count(value: object) -> bool:

@@ -85,7 +85,7 @@ def write_off(backend: Backend, *, lane: str, epoch: int | None = None) -> Answe
     if chosen.state == books.OPEN:
         raise Refused(f"{lane} still sells in epoch {chosen.epoch}; end its right to with: lane revoke {lane}")
     transact(backend.database, lambda: recovery.write_off(lane, chosen.epoch))
-    return {"lane": lane, "epoch": chosen.epoch, "state": books.WRITTEN_OFF}
+    return {"lane": lane, "epoch": chosen.epoch, "state": books.journal(lane, chosen.epoch).state}
 
 
 def _code(backend: Backend, lane: NewLane, **how: bool) -> Answer:

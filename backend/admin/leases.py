@@ -65,7 +65,7 @@ def of_account(lender: str, token: bytes, *, now_s: int) -> Iterator[dict[str, A
         alive = leases.live(counted, installed_sequence=end.installed_sequence, horizon_s=end.horizon_s)
         use = _online_use(lender, token, end)
         left = leases.outstanding(alive, use)
-        if end.state != lanes.WRITTEN_OFF and left:
+        if end.state not in lanes.GIVEN_UP and left:
             most = max(alive, key=lambda grant: grant.left_minor)
             amounts = {"outstanding_minor": left, "online_minor": use}
             yield {"account": token.hex()} | amounts | _to_json(end, most, now_s)

@@ -28,6 +28,7 @@ _STATE_CLASS: Final = {
     states.DRAINING: "warn",
     states.QUARANTINED: "bad",
     states.WRITTEN_OFF: "bad",
+    states.QUARANTINED_WRITTEN_OFF: "bad",
 }
 _BOOKS: Final = ("limit", "used", "held", "outstanding", "available")
 

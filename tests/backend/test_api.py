@@ -348,6 +348,10 @@ REFUSED: list[tuple[str, Any, dict[str, str], tuple[int, str]]] = [
     ("POST /v1/journal", b"no zstd", {"content_encoding": "zstd"}, (400, "malformed")),
     ("POST /v1/journal", b"{}", {"content_encoding": "br"}, (400, "malformed")),
     ("POST /v1/journal", zstandard.compress(bytes(64 << 20)), {"content_encoding": "zstd"}, (413, "too_large")),
+    ("POST /v1/heartbeat", {"lender": LENDER, "nonce": "A" * 22, "more": [{}] * 20_000}, {}, (400, "malformed")),
+    (f"GET /v1/authorizations/{LENDER}/sale%00-0001/1", None, {}, (404, "not_found")),
+    (f"GET /v1/sales/A%00/sale-0001/refundable?lender={LENDER}", None, {}, (404, "not_found")),
+    (f"GET /v1/snapshot/{LENDER}%00/1", None, {}, (404, "not_found")),
     ("POST /v1/enroll", {"code": "AAAA", "csr": "x", "journal_key": "AA"}, {}, (403, "code_refused")),
     ("POST /v1/enroll", {"code": "ÄÖÜ-%", "csr": "x", "journal_key": "AA"}, {}, (403, "code_refused")),
 ]

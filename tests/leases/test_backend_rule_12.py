@@ -119,6 +119,36 @@ def test_a_lease_that_was_written_off_is_free_and_what_surfaces_later_is_the_len
     assert shop.account().held_minor == 0
 
 
+@pytest.mark.parametrize("compromised", [False, True], ids=["forked", "compromised"])
+def test_what_is_written_off_stays_in_quarantine(shop: Shop, lane: PaperLane, compromised: bool) -> None:
+    """The thief sold 60 before the device was missed. Its leases are given up; then it gives the goods back on paper,
+    to see its debt gone."""
+    sale = "sale-A-0001"
+    lane.capture(60, sale)
+    assert lane.upload() == ["accepted", "accepted"]
+    if compromised:
+        with transaction(shop.backend.database):
+            access.revoke("A", compromised=True)
+    else:
+        confirm_restored(shop, lane)
+    reason = "device_compromised" if compromised else "journal_forked"
+    lane.stand_in(10)
+    assert lane.upload() == [f"quarantined:{reason}"]
+    with transaction(shop.backend.database):
+        recovery.write_off("A", 1)
+        recovery.write_off("A", 1)
+    lane.write("refund", {"amount_minor": 60, "currency": "CNY"}, sale)
+    assert lane.upload() == [f"quarantined:{reason}"]
+    assert (shop.account().used_minor, shop.account().outstanding_minor) == (60, 0)
+
+
+def test_a_text_that_postgresql_cannot_keep_is_quarantined_like_any_other(shop: Shop, lane: PaperLane) -> None:
+    replace(shop, lane, compromised=True)
+    lane.stand_in(10, "sale\0-0002")
+    assert lane.upload() == ["quarantined:device_compromised"] * 2
+    assert {row.sale_id for row in Dispute.select()} == {"sale-A-0001", "sale?-0002"}
+
+
 # --- who may make which call ----------------------------------------------------------------------------------------
 ENDS_AT = 1_800_000_000 + 365 * DAY_S
 
@@ -163,6 +193,21 @@ def test_a_replaced_device_may_only_drain_and_learns_why(shop: Shop, lane: Paper
     assert refusal(shop, old) == ("lane_revoked" if compromised else "lane_replaced")
     new = named(Certificate.get(Certificate.epoch == 2).serial)
     assert may(shop, new) == set(Call)
+
+
+@pytest.mark.parametrize("revoked_first", [False, True])
+def test_nobody_replaces_a_compromised_device_with_its_own_journal_key(
+    shop: Shop, lane: PaperLane, revoked_first: bool
+) -> None:
+    """Enrolled from a copy of the stolen disk; its certificate would be the present device's again."""
+    old = first_certificate(shop)
+    if revoked_first:
+        with transaction(shop.backend.database):
+            access.revoke("A", compromised=True)
+    with pytest.raises(Problem, match="malformed"):
+        replace(shop, lane, compromised=not revoked_first, key=lane.key)
+    replace(shop, lane, compromised=True)
+    assert may(shop, old) == {Call.DRAIN}
 
 
 @pytest.mark.parametrize("compromised", [False, True])

@@ -8,7 +8,7 @@ import pytest
 
 from agent.core.cose import SigningKey
 from agent.core.slip_claim import SlipClaim, make_claim
-from backend import access
+from backend import access, recovery
 from backend.database import transaction
 from backend.problems import Problem
 from backend.schema import Claim, Dispute
@@ -106,6 +106,10 @@ def test_what_a_compromised_device_signed_is_not_believed(shop: Shop, lane: Pape
         access.revoke("A", compromised=True)
     with pytest.raises(Problem, match="lane_revoked"):
         told(shop, slip)
+    with transaction(shop.backend.database):
+        recovery.write_off("A", 1)
+    with pytest.raises(Problem, match="lane_revoked"):
+        told(shop, slip)
 
 
 @pytest.mark.parametrize(
@@ -115,6 +119,7 @@ def test_what_a_compromised_device_signed_is_not_believed(shop: Shop, lane: Pape
         ({"lane": "Z"}, "lane_unknown"),
         ({"epoch": 9}, "epoch_unknown"),
         ({"lender": "nobody"}, "lender_unknown"),
+        ({"lane": "A\0"}, "claim_signature"),
     ],
 )
 def test_a_slip_that_cannot_be_this_lanes_is_refused(
@@ -122,6 +127,11 @@ def test_a_slip_that_cannot_be_this_lanes_is_refused(
 ) -> None:
     with pytest.raises(Problem, match=problem):
         told(shop, slip_of(lane, "sale-00001", 60, **other))
+
+
+def test_a_slip_with_a_text_that_books_cannot_keep_is_refused(shop: Shop, lane: PaperLane) -> None:
+    with pytest.raises(Problem, match="claim_signature"):
+        told(shop, slip_of(lane, "sale\0-0001", 60))
 
 
 def test_a_slip_that_somebody_else_signed_is_refused(shop: Shop, lane: PaperLane) -> None:
