@@ -1,8 +1,8 @@
 """The backend as a server: TLS 1.3, and how it begins and ends.
 
 The one rule: a client certificate is verified by TLS against the backend's own CA before any request is read; only
-``/v1/ca`` and ``/v1/enroll`` answer to a peer without one. Its time alone is left to ``backend.access``: a lane whose
-certificate has expired still has sales to send.
+``/v1/ca``, ``/v1/enroll`` and ``/v1/openapi.json`` answer to a peer without one. Its time alone is left to
+``backend.access``: a lane whose certificate has expired still has sales to send.
 """
 
 from __future__ import annotations

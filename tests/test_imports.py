@@ -95,7 +95,7 @@ TABLE = (
     Row("agent.simulation", "it plays every part", project=PROJECT, libraries=(ANY,)),
     Row(
         "agent.app",
-        "the only composition root; the product must run without its simulator and without a backend beside it",
+        "the composition root of the lane; the product must run without its simulator and without a backend beside it",
         project=("agent", "drivers"),
         libraries=(ANY,),
         never=("agent.simulation", "agent.cli"),

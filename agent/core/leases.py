@@ -19,7 +19,8 @@ The rules, by the numbers that the code uses; a test named after a rule shows th
 |  6 | of two outcomes the lane's journaled one wins; a request after it is declined   | backend/postings, checkout   |
 |  7 | an attempt's key: (lender, lane, sale_id, attempt); a sale is approved once     | checkout, backend/holds      |
 |  8 | only signed layers grant; what is given back is an entry, ingested like a spend | services/lease_desk          |
-|    | a lane gives back by itself                                                     | not built yet                |
+|    | a recall frees nothing by itself, the entries of the lane that follows it do    | backend/recalls, lease_desk  |
+|    | a lane gives back unasked                                                       | not built yet                |
 |  9 | a reversal restores the lease of a still open epoch, never available credit     | checkout, backend/holds      |
 | 10 | no more is posted than the lease has left; people see the excess                | `post_spend`, backend/holds  |
 | 11 | a ledger that may be an old copy stands in for none until people or backend say | core/witness, restoration    |
