@@ -11,7 +11,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from agent.core import cbor, trust
+from agent.core import trust
 from agent.core.authorization import Hold
 from agent.core.cose import SigningKey
 from agent.core.credit_pass import Credential, Proof, assemble, issue_credential, issue_proof
@@ -388,7 +388,3 @@ def order(sale_id: str = "sale-0001", minor: int = 3_000, **fields: Any) -> Orde
 
 def codes(holds: Sequence[Hold]) -> list[str | None]:
     return [hold.response_code for hold in holds]
-
-
-def payload_of(document: bytes) -> Any:
-    return cbor.decode(document)
