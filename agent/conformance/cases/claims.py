@@ -62,11 +62,11 @@ def forged_claim(world: World) -> None:
     _bring(lane, _claim(lane, phone, lane.new_sale(), 100, thief)).problem(422, "claim_signature")
 
 
-@GROUP.case("Q-04", "a claim of a lane that nobody enrolled is not found")
+@GROUP.case("Q-04", "a claim of a lane that nobody enrolled is refused")
 def foreign_claim(world: World) -> None:
     lane, phone = world.lane(), world.bystander()
     exchange = _bring(lane, _claim(lane, phone, lane.new_sale(), 100, lane="never-enrolled"))
-    exchange.problem(exchange.status, "lane_unknown")
+    exchange.problem(403, "lane_unknown")
 
 
 @GROUP.case("Q-05", "the journal entry of a sale that was claimed before is disputed, and its money moves once")
