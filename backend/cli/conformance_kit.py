@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
+from backend.admin.operation import Refused
 from backend.cli.backend_of import ask
 from backend.cli.files import write_private
 from backend.cli.options import add_lender, add_verb, add_wallets
@@ -39,6 +40,8 @@ def add_parser(verbs: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    if not args.out.absolute().parent.is_dir():
+        raise Refused(f"{args.out} cannot be written: there is no such folder")
     prefix = args.prefix or f"kit-{secrets.token_hex(3)}"
     kit = ask(args, "conformance.kit", prefix=prefix, lender=args.lender, hooks=hooks(args))["kit"]
     write_private(args.out, json.dumps(kit, ensure_ascii=False, indent=1).encode())

@@ -38,5 +38,7 @@ def run_resolve(args: argparse.Namespace) -> int:
 
 
 def _entry(text: str) -> tuple[int, int]:
-    epoch, number = text.split("/")
+    epoch, slash, number = text.partition("/")
+    if not (slash and epoch.isdecimal() and number.isdecimal()):
+        raise argparse.ArgumentTypeError("an entry is its epoch and its number, as in 1/17")
     return int(epoch), int(number)

@@ -19,17 +19,20 @@ DEFAULT_ALLOWANCE_MINOR = 20_000
 
 def add_parser(verbs: Any) -> None:
     parser = add_verb(verbs, "serve", run, "answer lanes over mutual TLS, and the other verbs beside them")
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=8443)
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen at (default: 127.0.0.1)")
+    parser.add_argument("--port", type=int, default=8443, help="of the lanes (default: 8443)")
     parser.add_argument("--admin-port", type=int, help="show the operators' page on this port of 127.0.0.1")
-    parser.add_argument("--refresh-s", type=float, default=60.0, help="how often snapshots are looked after")
+    parser.add_argument("--refresh-s", type=float, default=60.0, help="how often leases are looked after (default: 60)")
     add_wallets(parser)
     add_allowance(parser)
 
 
 def add_allowance(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--allowance-minor", type=int, default=DEFAULT_ALLOWANCE_MINOR, help="lease per account and lane"
+        "--allowance-minor",
+        type=int,
+        default=DEFAULT_ALLOWANCE_MINOR,
+        help=f"lease per account and lane (default: {DEFAULT_ALLOWANCE_MINOR})",
     )
 
 

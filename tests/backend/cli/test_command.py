@@ -184,6 +184,15 @@ def test_wrong_usage_is_exit_code_2(directory: Path, words: list[str]) -> None:
     assert ended.value.code == 2
 
 
+@pytest.mark.parametrize("entry", ["1", "1/", "one/2", "1/2/3", "-1/2"])
+def test_an_entry_that_cannot_be_read_is_told_how_it_is_written(
+    say: Callable[..., str], capsys: Any, entry: str
+) -> None:
+    with pytest.raises(SystemExit):
+        say("exceptions", "resolve", "--note", "seen", "A", "--", entry)
+    assert "an entry is its epoch and its number, as in 1/17" in capsys.readouterr().err
+
+
 def test_a_table_sets_numbers_to_the_right_and_shows_no_control_character() -> None:
     rows = [{"lane": "a\x1b[2J", "number": 5}, {"lane": "lane-02", "number": 12345}]
     assert output.table(rows) == ["lane     number", "a�[2J         5", "lane-02   12345"]
@@ -213,6 +222,12 @@ def test_a_conformance_kit_is_whole_private_and_its_hooks_are_verbs_that_run(
     kit.hooks["set_limit"](lender="demo", account=account, limit_minor=7)
     assert run("account", "show", account)["accounts"][0]["limit_minor"] == 7
     assert set(kit.hooks) <= set(HOOKS)
+
+
+def test_a_kit_that_cannot_be_written_opens_no_account_and_no_lane(tmp_path: Path, say: Callable[..., str]) -> None:
+    said = say("conformance-kit", "--out", str(tmp_path / "none" / "kit.json"), code=1)
+    assert "there is no such folder" in said
+    assert "expired" not in say("lanes")
 
 
 def test_a_restored_backend_says_whom_it_waits_for(run: Run) -> None:
