@@ -8,17 +8,18 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from agent.cli.options import add_action
+
 if TYPE_CHECKING:
     from agent.core.credit_pass import ParsedPass, PassRejected
     from agent.core.trust import KeyList
 
-Run = Callable[[argparse.Namespace], int]
 ACCEPTED, REFUSED = 0, 1
 CREDENTIAL_LIFE_S = 24 * 3600
 UNVERIFIED = "Nothing below is verified: whoever made this code can claim anything."
@@ -30,26 +31,21 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     """Add the verb `pass`."""
     parser = subparsers.add_parser("pass", help="make, explain, check or draw a credit pass (sandbox lenders only)")
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
-    _add_issue(_add(actions, "issue", issue, "print a pass of a sandbox lender, or make such a lender with --init"))
-    _add(actions, "show", show, "explain every field without verifying anything").add_argument("code", help=CODE_HELP)
-    action = _add(actions, "verify", verify, "check signatures, validity and freshness; exit code 1 if refused")
+    _add_issue(
+        add_action(actions, "issue", issue, "print a pass of a sandbox lender, or make such a lender with --init")
+    )
+    add_action(actions, "show", show, "explain every field without verifying anything").add_argument(
+        "code", help=CODE_HELP
+    )
+    action = add_action(actions, "verify", verify, "check signatures, validity and freshness; exit code 1 if refused")
     action.add_argument("code", help=CODE_HELP)
     action.add_argument("--keys", type=Path, required=True, help="directory of a sandbox lender, or a signed key list")
     action.add_argument("--root", type=Path, help="public root key (COSE_Key) for a key list that is a file")
     action.add_argument("--at", type=int, help="time of the scan, UTC seconds (default: now)")
-    action = _add(actions, "image", image, "draw the QR code in the terminal, or as a PNG with --out")
+    action = add_action(actions, "image", image, "draw the QR code in the terminal, or as a PNG with --out")
     action.add_argument("code", help=CODE_HELP)
     action.add_argument("--out", type=Path, metavar="FILE.png", help="write a PNG")
     action.add_argument("--module-px", type=int, default=6, choices=range(1, 41), metavar="1-40", help="default: 6")
-
-
-def _add(
-    actions: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, run: Run, explanation: str
-) -> argparse.ArgumentParser:
-    action = actions.add_parser(name, help=explanation, description=explanation)
-    action.add_argument("--json", action="store_true", help="print JSON")
-    action.set_defaults(run=run)
-    return action
 
 
 def _add_issue(action: argparse.ArgumentParser) -> None:

@@ -6,39 +6,29 @@ The rule: works while the agent is stopped and changes nothing; `show` says that
 import argparse
 import json
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from agent.cli.options import add_action
+
 if TYPE_CHECKING:
     from agent.core.policy import Policy
-
-Run = Callable[[argparse.Namespace], int]
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the verb `policy`."""
     parser = subparsers.add_parser("policy", help="explain or verify a lender's policy")
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
-    _add(actions, "show", show, "explain a policy file without verifying its signature").add_argument(
+    add_action(actions, "show", show, "explain a policy file without verifying its signature").add_argument(
         "file", metavar="FILE", type=Path
     )
-    action = _add(actions, "verify", verify, "check signature, role, validity and content of a policy file")
+    action = add_action(actions, "verify", verify, "check signature, role, validity and content of a policy file")
     action.add_argument("file", metavar="FILE", type=Path)
     action.add_argument("--keys", type=Path, required=True, help="the lender's signed key list")
     action.add_argument("--root", type=Path, required=True, help="the lender's public root key (COSE_Key)")
     action.add_argument("--at", type=int, help="judge validity at this time, UTC seconds (default: now)")
-    _add(actions, "variables", variables, "list the names that a rule may use, with type and meaning")
-
-
-def _add(
-    actions: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, run: Run, explanation: str
-) -> argparse.ArgumentParser:
-    action = actions.add_parser(name, help=explanation, description=explanation)
-    action.add_argument("--json", action="store_true", help="print JSON")
-    action.set_defaults(run=run)
-    return action
+    add_action(actions, "variables", variables, "list the names that a rule may use, with type and meaning")
 
 
 def show(args: argparse.Namespace) -> int:

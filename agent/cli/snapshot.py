@@ -14,6 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from agent.cli.options import add_action
+
 if TYPE_CHECKING:
     from agent.core.snapshot_layer import Record, SnapshotError
     from agent.core.snapshot_manifest import Manifest
@@ -41,10 +43,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def _add(
     actions: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, run: Run, explanation: str
 ) -> argparse.ArgumentParser:
-    action = actions.add_parser(name, help=explanation, description=explanation)
+    action = add_action(actions, name, run, explanation)
     action.add_argument("file", metavar="FILE", type=Path, help="a layer: base or delta")
-    action.add_argument("--json", action="store_true", help="print JSON")
-    action.set_defaults(run=run)
     return action
 
 
