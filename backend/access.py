@@ -25,7 +25,7 @@ class Call(Enum):
     """What a request asks for, as far as access is concerned."""
 
     ANYBODY = auto()
-    """Without a certificate: the CA and enrollment."""
+    """Without a certificate: the description of the calls, the CA, enrollment."""
     DRAIN = auto()
     RENEW = auto()
     OTHER = auto()

@@ -54,7 +54,7 @@ _TABLE: Final[tuple[tuple[str, str, Call, Callable[[Calls], Endpoint]], ...]] = 
 def create_app(backend: Backend, *, rate: RequestRate | None = None) -> Starlette:
     """The ASGI application; ``state.hub`` has everybody who listens for events.
 
-    Endpoints run on the event loop: one request is one transaction, and none interleaves.
+    Endpoints run on the event loop, and no transaction is open where one waits: so none interleaves.
     """
     calls, gate = Calls(backend), _Gate(backend, rate or RequestRate(backend.clock), Refusals(backend.clock))
     app = Starlette(

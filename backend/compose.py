@@ -1,4 +1,4 @@
-"""The backend as one object: database, clock, randomness, authority and lenders, and each call as one transaction.
+"""The backend as one object: database, clock, randomness, authority, lenders, rails; every call, in its transactions.
 
 The one rule: time and randomness come from here and nowhere else, so that a simulator can run it in its own time.
 """
