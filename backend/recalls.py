@@ -17,7 +17,7 @@ from peewee import Database, fn
 
 from backend import accounts, allowances
 from backend.database import Statement, compiled, fetch, rows, transact
-from backend.schema import Account, Installed, Recall, SnapshotLayer
+from backend.schema import Account, Cutting, Installed, Recall, SnapshotLayer
 
 LIMIT_CUT: Final = "limit_cut"
 
@@ -128,8 +128,10 @@ def _open(lane: str, lender: str, **asked: Any) -> Recall:
 
 
 def _newest_sequence(lane: str, lender: str) -> int:
+    """Of a layer that was cut or begun: one that is being cut may have granted already."""
     mine = (SnapshotLayer.lane == lane) & (SnapshotLayer.lender == lender)
-    return SnapshotLayer.select(fn.MAX(SnapshotLayer.sequence)).where(mine).scalar() or 0
+    begun = Cutting.select(Cutting.sequence).where(Cutting.lane == lane, Cutting.lender == lender).scalar()
+    return max(SnapshotLayer.select(fn.MAX(SnapshotLayer.sequence)).where(mine).scalar() or 0, begun or 0)
 
 
 def _is_outstanding(row: Recall) -> bool:

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend import lanes, recalls
+from backend import lanes, recalls, snapshots
 from backend.accounts import find, set_limit
-from backend.database import transaction
+from backend.database import transact, transaction
 from backend.events import RECALLED_MAX, Fact, Hub, Recalled, State, cursor_of, news, poll, read_cursor, stream
 from backend.lane_state import look
 from backend.schema import Recall
@@ -366,3 +366,13 @@ def test_a_cursor_outlives_the_backend(shop: Shop, call: Call) -> None:
     shop.cut("A")
     assert told_to(shop, "A", cursor) == [("snapshot", {"lender": LENDER, "sequence": 1})]
     assert json.dumps(read_cursor(cursor))
+
+
+def test_a_base_that_was_begun_before_all_leases_were_recalled_does_not_answer_the_recall(shop: Shop) -> None:
+    """The operator asks while another process is granting, account by account."""
+    lender, database, now_s = shop.backend.lenders[LENDER], shop.backend.database, shop.clock.now_s
+    cut = transact(database, lambda: snapshots.begin("A", lender, is_base=True, now_s=now_s))
+    assert cut is not None
+    (asked,) = recall(shop, lane="A")
+    assert asked.sequence == cut.sequence
+    assert recalls.base_is_due("A", LENDER, cut.sequence)
