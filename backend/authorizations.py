@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from agent.core import credit_pass
@@ -103,6 +104,7 @@ def inquire(key: Attempt) -> bytes:
     return bytes(stored.answer)
 
 
+@lru_cache(maxsize=16)
 def tombstone(policy_version: int, now_s: int) -> bytes:
     """The answer to a request that comes after the lane's own decision."""
     return write(_members(_declined("tombstoned"), policy_version, now_s, None, None))

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from backend import events, lane_state, snapshots
 from backend.bodies import LAYER_BYTES_MAX, body, count_in_path, decompressed, json_answer, ranged, versioned
-from backend.compose import Backend
+from backend.compose import AT_ONCE_ENTRIES_MAX, Backend
 from backend.holds import Attempt
 from backend.identity import LaneName
 from backend.ingest import Upload
@@ -118,7 +118,8 @@ class Calls:
         _check_lane(upload.lane, lane)
         sent = Upload(lane, upload.epoch, upload.first, upload.entries, from_b64url(upload.signature))
         answer = self._backend.ingest(sent)
-        self.pace.uploaded()
+        if len(sent.entries) > AT_ONCE_ENTRIES_MAX:
+            self.pace.uploaded()  # of a queue that is being drained: its next upload is on its way
         return json_answer(answer)
 
     async def exceptions(self, request: Request) -> Response:

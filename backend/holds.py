@@ -6,7 +6,7 @@ above the limit. What an attempt cannot be given is returned as excess, never po
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from agent.core import leases
 from agent.core.authorization import APPROVED, HoldState
@@ -150,7 +150,8 @@ def refund(hold: Hold, amount_minor: int) -> int:
 
 def bury(key: Attempt, answer: bytes) -> None:
     """Leave a tombstone: a request for this attempt that arrives from now on gets ``answer`` (lease rule 6)."""
-    put(OnlineAnswer, _BURY, asdict(key) | {"request_hash": TOMBSTONE, "answer": answer})
+    name = {"lane": key.lane, "lender": key.lender, "sale_id": key.sale_id, "attempt": key.attempt}
+    put(OnlineAnswer, _BURY, name | {"request_hash": TOMBSTONE, "answer": answer})
 
 
 def _release(hold: Hold, debt_minor: int, restored_minor: int) -> int:

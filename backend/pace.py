@@ -27,7 +27,7 @@ class Pace:
         self._waiting_since: float | None = None
 
     def uploaded(self) -> None:
-        """Entries have just been stored."""
+        """Entries have just been stored that were too many to post at once."""
         self._last_upload = self._clock()
         if self._waiting_since is None:
             self._waiting_since = self._last_upload

@@ -51,7 +51,7 @@ class Page:
 
     def clear(self) -> None:
         for each in (self.ahead, self.rows, self.notes, self.updates, self.inserts):
-            each.clear()  # type: ignore[attr-defined]
+            each.clear()
 
 
 OPEN: Final[ContextVar[Page | None]] = ContextVar("page", default=None)

@@ -18,7 +18,7 @@ from peewee import Database
 from agent.core.classify import WALLETS
 from agent.core.journal import Entry, JournalError, Kind, open_entry
 from backend import accounts, allowances, authorizations, holds, lanes, postings, recovery, wallet_postings
-from backend.database import Statement, compiled, fetch, fetch_all, grouped, off_page, on_page, rows, transact
+from backend.database import Statement, compiled, fetch, fetch_all, grouped, off_page, on_page, transact
 from backend.holds import Attempt
 from backend.postings import Books, Result
 from backend.schema import Dispute, Hold, Journal, JournalEntry
@@ -29,6 +29,11 @@ CHUNK_ENTRIES: Final = 100
 _ALONE: Final = frozenset({Kind.EPOCH_START, Kind.LEASE_RETURN, Kind.SNAPSHOT_INSTALLED})
 """Rare kinds, whose effects are read and written as they come."""
 
+_BEHIND: Final = compiled(
+    Journal.select(Journal.lane, Journal.epoch)
+    .where(Journal.posted_number < Journal.number)
+    .order_by(Journal.lane, Journal.epoch)
+)
 _PENDING: Final = compiled(
     JournalEntry.select(JournalEntry.number, JournalEntry.data)
     .where(JournalEntry.lane == "", JournalEntry.epoch == 0, JournalEntry.number.between(0, 0))
@@ -78,9 +83,8 @@ class _Pending:
 
 def post_pending(database: Database, books: Books, *, entries_max: int) -> int:
     """Post up to about ``entries_max`` entries of whatever journals have some; how many there were."""
-    behind = Journal.select(Journal.lane, Journal.epoch).where(Journal.posted_number < Journal.number)
     left = entries_max
-    for lane, epoch in rows(behind.order_by(Journal.lane, Journal.epoch)):
+    for lane, epoch in fetch(_BEHIND):
         if left > 0:
             left -= post_journal(database, lane, epoch, books, entries_max=left)
     return entries_max - left

@@ -28,7 +28,7 @@ from backend.line import LaneProtocol
 from backend.pace import Pace
 
 IDLE_S: Final = 75
-POST_ENTRIES: Final = 20
+POST_ENTRIES: Final = 40
 """How many stored entries are brought into effect in a turn: some 20 ms. Then every request that waits has its turn."""
 POST_IDLE_S: Final = 0.2
 GIVE_BACK_S: Final = 2.0
