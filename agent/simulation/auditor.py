@@ -20,17 +20,21 @@ from typing import Any, Final, NamedTuple
 
 from agent.core.authorization import APPROVED, Hold, HoldRefused, HoldState, event_of
 from agent.core.journal import Sealed
+from agent.lane import Lane
+from agent.services.settlement import BatchReport
 from agent.simulation.backend_process import LENDER, WEB, BackendProcess, Customer
 from agent.simulation.disk import Survivors
 from agent.simulation.lane_process import LaneProcess, Witness
 from agent.simulation.printer import Paper
 from agent.simulation.recovery import DiskReader
 from backend import accounts, allowances, audit
-from backend.schema import Dispute, JournalEntry
+from backend.database import rows as rows_of
+from backend.schema import Dispute, JournalEntry, QuarantinedEntry
 from backend.schema import Journal as JournalRow
 
 LAST_EVENTS: Final = 40
 OUTSIDE_THE_BOOKS: Final = "online_not_answered"
+FORGOTTEN_LAYER: Final = "snapshot_unknown"
 TERMS_OF_AN_ANSWER: Final = ("amount_minor", "response_code", "reason", "authorization_code", "mode")
 
 
@@ -75,6 +79,7 @@ class Auditor(Witness):
         self._put_back: set[str] = set()
         self._backend_was_put_back = False
         self._backend_rows: list[tuple[Any, ...]] = []
+        self._for_people: Counter[bytes] = Counter()
         self._disk = DiskReader()
         self._backend: BackendProcess | None = None
 
@@ -88,8 +93,9 @@ class Auditor(Witness):
         self._put_back.add(lane.name.lane)
 
     def put_back_backend(self) -> None:
-        """An old database is put back. An online answer that it has forgotten is for people: the lane's word alone
-        spends no available credit. Everything else must be as if nothing had been lost."""
+        """An old database is put back. Two things that it has forgotten are for people, because the lane's word alone
+        moves no money: an online answer, and what was spent from a layer that the lane has replaced since. And a debt
+        that was repaid counts again. Everything else must be as if nothing had been lost."""
         self.note("the backend is put back")
         self._backend_was_put_back = True
 
@@ -171,6 +177,13 @@ class Auditor(Witness):
         if row.number < through:
             self.violated(f"promise 2: {through} acknowledged to {lane.name.lane}, the backend has {row.number}")
 
+    def settled(self, lane: LaneProcess, report: BatchReport) -> None:
+        """A batch has been compared. One that was put back has forgotten what the backend knows: it differs."""
+        self.note(f"{lane.name.lane} batch {report.batch} is {report.state}")
+        names_entries_only = self._backend_was_put_back and not report.differences
+        if report.state == "different" and lane.name.lane not in self._put_back and not names_entries_only:
+            self.violated(f"promise 2: batch {report.batch} of {lane.name.lane} differs: {report.differences}")
+
     def repaid(self, account: bytes, minor: int) -> None:
         self.note(f"{account.hex()[:8]} repays {minor}")
         self._repaid[account] += minor
@@ -183,6 +196,11 @@ class Auditor(Witness):
         if rows is None or self._backend.backend is None:
             return
         self._backend_rows = rows
+        if self._backend_was_put_back:
+            forgotten = Dispute.select(Dispute.account, Dispute.amount_minor).where(Dispute.reason == OUTSIDE_THE_BOOKS)
+            self._for_people = Counter()
+            for account, minor in rows_of(forgotten):
+                self._for_people[bytes(account)] += minor
         for customer in self._backend.customers:
             self._check_books(customer)
             self._check_account(customer.account)
@@ -192,7 +210,8 @@ class Auditor(Witness):
         assert account is not None
         outstanding = sum(allowances.outstanding_by_lane(LENDER, customer.account).values())
         promised = account.used_minor + account.held_minor + outstanding
-        if promised > customer.limit_minor:
+        forgotten = self._repaid[customer.account] if self._backend_was_put_back else 0
+        if promised > customer.limit_minor + forgotten:
             figures = f"used {account.used_minor}, held {account.held_minor}, leases {outstanding}"
             self.violated(
                 f"promise 4: the backend promised {promised} of {customer.account.hex()[:8]} ({figures}), "
@@ -230,7 +249,7 @@ class Auditor(Witness):
         limit = next((c.limit_minor for c in self._backend.customers if c.account == account), None)
         if limit is None:
             return
-        stands = self._stands_at_lanes(account) + self._stands_at_backend(account)
+        stands = self._stands_at_lanes(account) + self._stands_at_backend(account) - self._for_people[account]
         if stands > limit + self._repaid[account]:
             self.violated(
                 f"promise 4: approvals of {stands} stand for {account.hex()[:8]}, "
@@ -251,9 +270,12 @@ class Auditor(Witness):
 
     def check_disputes(self) -> None:
         """A stand-in inside its lease is guaranteed, and nothing else here gives cause for a dispute either."""
-        forgotten = (OUTSIDE_THE_BOOKS,) if self._backend_was_put_back else ()
-        for row in Dispute.select().where(Dispute.lane.not_in(self._put_back), Dispute.reason.not_in(forgotten)):
-            self.violated(f"promise 4: {row.lane} #{row.number} is disputed: {row.reason}, {row.amount_minor}")
+        disputes = list(Dispute.select().where(Dispute.lane.not_in(self._put_back)))
+        replaced = {row.lane for row in disputes if row.reason == FORGOTTEN_LAYER}
+        for row in disputes:
+            is_forgotten = row.reason == OUTSIDE_THE_BOOKS or row.lane in replaced
+            if not (self._backend_was_put_back and is_forgotten):
+                self.violated(f"promise 4: {row.lane} #{row.number} is disputed: {row.reason}, {row.amount_minor}")
 
     def check_converged(self, lanes: Sequence[LaneProcess]) -> None:
         """Liveness, and promise 2: after healing nothing waits, and both halves are the same bytes."""
@@ -265,19 +287,32 @@ class Auditor(Witness):
                 self.violated(f"promise 2: {depth} entries of {lane.name.lane} still wait")
             if lane.lane.forwarding.fork or lane.lane.forwarding.doubt:
                 self.violated(f"{lane.name.lane} has not been recovered")
+            if pending := lane.lane.ledger.unmatched_batches():
+                self.violated(f"{len(pending)} batches of {lane.name.lane} are not matched")
+            self._check_kept(lane.lane)
             if lane.name.lane in self._put_back:
                 continue
             if jobs := lane.lane.ledger.print_jobs():
                 self.violated(f"{len(jobs)} slips of {lane.name.lane} still wait")
             if intents := lane.lane.ledger.open_intents():
                 self.violated(f"{len(intents)} sales of {lane.name.lane} have no outcome")
-            if pending := lane.lane.ledger.unmatched_batches():
-                self.violated(f"{len(pending)} batches of {lane.name.lane} are not matched")
             self._check_halves(lane)
         self._check_backend_holds()
         assert self._backend is not None and self._backend.backend is not None
         for finding in audit.findings(self._backend.backend.lenders):
             self.violated(f"at the backend: {finding}")
+
+    def _check_kept(self, lane: Lane) -> None:
+        """What is in the lane's ledger, of any epoch, is at the backend: in its journal, or set aside for people."""
+        name, ledger = lane.settings.lane, lane.ledger
+        kept = {
+            bytes(row.data)
+            for table in (JournalEntry, QuarantinedEntry)
+            for row in table.select().where(table.lane == name)
+        }
+        mine = (data for end in ledger.ends() for data in ledger.entry_bytes_after(end.epoch, 0, end.number))
+        if missing := sum(data not in kept for data in mine):
+            self.violated(f"promise 2: {missing} entries of {name} are nowhere at the backend")
 
     def _check_halves(self, lane: LaneProcess) -> None:
         mine = [sealed.data for sealed in self.journals[lane.name.lane]]

@@ -23,6 +23,7 @@ from agent.core.money import Money
 from agent.errors import CounterfoilError
 from agent.lane import Lane
 from agent.services.checkout import Order
+from agent.services.settlement import BatchReport
 from agent.simulation.auditor import Auditor, Findings
 from agent.simulation.backend_process import CATEGORY, CURRENCY, LENDER, BackendProcess, Customer
 from agent.simulation.disk import Survivors
@@ -256,7 +257,8 @@ class Fleet:
     async def _settle_all(self) -> None:
         for lane in self._lanes:
             with contextlib.suppress(CounterfoilError):
-                await lane.ask(lambda running: _settled(running, self._auditor))
+                for report in await lane.ask(_settled) or ():
+                    self._auditor.settled(lane, report)
 
     # -- what goes wrong -----------------------------------------------------------------------------------------
 
@@ -356,10 +358,6 @@ def _mend(line: Line) -> None:
     line.up_cut = line.down_cut = False
 
 
-async def _settled(lane: Lane, auditor: Auditor) -> None:
+async def _settled(lane: Lane) -> list[BatchReport]:
     """Close the day, and match what an earlier close could not."""
-    reports = [await lane.settlement.close_day(LENDER), *await lane.settlement.match_pending()]
-    for report in filter(None, reports):
-        auditor.note(f"{lane.settings.lane} batch {report.batch} is {report.state}")
-        if report.state == "different":
-            auditor.violated(f"promise 2: batch {report.batch} of {lane.settings.lane} differs: {report.differences}")
+    return [*filter(None, [await lane.settlement.close_day(LENDER)]), *await lane.settlement.match_pending()]

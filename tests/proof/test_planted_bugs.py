@@ -9,7 +9,6 @@ from agent.simulation.fleet import Scale, simulate
 from agent.simulation.planted_bugs import BUGS
 
 SEEDS_MAX = 12
-SCALE = Scale(hours=8.0)
 BREAKS = {
     "show before commit": "promise 1",
     "acknowledge and drop": "promise 2",
@@ -22,7 +21,13 @@ BREAKS = {
     "stand in with a restored ledger": "promise 4",
     "grant as if nothing were forgotten": "promise 4",
 }
-LEDGERS, BACKENDS = replace(SCALE, ledger_put_back_every_s=3600.0), replace(SCALE, backend_put_back_every_s=3600.0)
+SCALE = Scale(hours=8.0)
+CRASHES = (SCALE, SEEDS_MAX)
+HASTY = replace(SCALE, hours=5.0, sale_every_s=150.0, repay_every_s=2400.0, allowance_minor=30_000)
+"""Leases that take up the whole limit, and spend it soon: what is forgotten of them shows."""
+LEDGERS = (replace(HASTY, ledger_put_back_every_s=1800.0), 3)
+BACKENDS = (replace(SCALE, backend_put_back_every_s=3600.0), 3)
+"""A scenario, and how many of its seeds are tried: as many as are needed for its bugs."""
 SCALES = {"stand in with a restored ledger": LEDGERS, "grant as if nothing were forgotten": BACKENDS}
 
 pytestmark = pytest.mark.proof
@@ -30,15 +35,18 @@ pytestmark = pytest.mark.proof
 
 @pytest.mark.parametrize("bug", BUGS)
 def test_a_planted_bug_is_found_as_the_promise_that_it_breaks(bug: str) -> None:
-    for seed in range(SEEDS_MAX):
+    scale, seeds = SCALES.get(bug, CRASHES)
+    for seed in range(seeds):
         with BUGS[bug]():
-            violations = simulate(seed, SCALES.get(bug, SCALE)).findings.violations
+            violations = simulate(seed, scale).findings.violations
         if any(f" {BREAKS[bug]}: " in violation for violation in violations):
             return
-    pytest.fail(f"{SEEDS_MAX} seeds did not show that {bug!r} breaks {BREAKS[bug]}")
+    pytest.fail(f"{seeds} seeds did not show that {bug!r} breaks {BREAKS[bug]}")
 
 
-@pytest.mark.parametrize("scale", [SCALE, LEDGERS, BACKENDS], ids=["crashes", "old ledgers", "old backends"])
-@pytest.mark.parametrize("seed", range(SEEDS_MAX))
-def test_the_same_seeds_without_a_bug_are_clean(seed: int, scale: Scale) -> None:
+CLEAN = [(scale, seed) for scale, seeds in (CRASHES, LEDGERS, BACKENDS) for seed in range(seeds)]
+
+
+@pytest.mark.parametrize(("scale", "seed"), CLEAN)
+def test_the_same_seeds_without_a_bug_are_clean(scale: Scale, seed: int) -> None:
     assert simulate(seed, scale).findings.violations == []
