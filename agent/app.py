@@ -12,6 +12,7 @@ import os
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import asdict
+from functools import partial
 from importlib.metadata import version
 from typing import Any, Final
 
@@ -36,6 +37,7 @@ from agent.store.reserve import Reserve
 from agent.store.snapshot_files import SnapshotFiles
 from agent.store.witness import WitnessFile
 from agent.supervision import kept_up, running, until_stopped
+from agent.texts import Language
 from agent.uplink.identity import Enrolled, certificate_life, certificate_sha256, load_identity, load_journal_key
 from agent.uplink.remote import RemoteBackend
 from agent.uplink.unix_channel import serve_unix
@@ -44,6 +46,9 @@ from drivers.printers.pos_printer import POSPrinter
 
 LOG: Final = logging.getLogger(__name__)
 MAINTENANCE_S: Final = 60.0
+PRINTER_LOOK_S: Final = 30.0
+"""Between two looks at a printer that has nothing to print: a network printer may serve other tills too."""
+
 RESERVE_S: Final = 0.5
 
 
@@ -67,7 +72,9 @@ async def _run(config: Config, enrolled: Enrolled) -> int:
         await stack.enter_async_context(_served_uplink(config, lane))
         scanners = _open_scanners(config, lane, stack)
         serving = await stack.enter_async_context(_served_api(config, lane, desk, scanners, printer))
-        loops = (kept_up(lane.spooler.run), kept_up(lambda: _maintained(lane)), kept_up(lane.start), _kept(reserve))
+        loops = [kept_up(lane.spooler.run), kept_up(lambda: _maintained(lane)), kept_up(lane.start), _kept(reserve)]
+        if printer is not None:
+            loops.append(kept_up(partial(_looked_after, lane, printer, config.lane.language)))
         tasks = await stack.enter_async_context(running(*loops))
         LOG.info("ready", extra={"lane": lane.settings.lane})
         return await until_stopped(stop, [serving, *tasks], broken=lambda: ledger.failed)
@@ -166,6 +173,7 @@ def _open_scanners(config: Config, lane: Lane, stack: contextlib.AsyncExitStack)
         scanner = devices.configured_scanner(config, name, on_event)
         stack.callback(scanner.close)
         scanners.append(scanner)
+    lane.scanners_failed = lambda: {device.name: device.state.reason for device in scanners if device.state.reason}
     return scanners
 
 
@@ -234,6 +242,15 @@ async def _kept(reserve: Reserve) -> None:
             held = now
             LOG.warning("room is kept again" if held else "the disk is full: the reserve is given back")
         await asyncio.sleep(RESERVE_S)
+
+
+async def _looked_after(lane: Lane, printer: POSPrinter, language: Language) -> None:
+    """A printer that is out of paper or gone is told of before a slip waits for it."""
+    while True:
+        if not lane.ledger.next_print_job():
+            health = await asyncio.to_thread(printer.check_health, "external")
+            lane.spooler.looked(health.reason, devices.action(health.reason, language))
+        await asyncio.sleep(PRINTER_LOOK_S)
 
 
 async def _maintained(lane: Lane) -> None:

@@ -22,6 +22,7 @@ from drivers.document import Cut, Document, Feed, Pair, Qr, Rule, Text
 from drivers.printers.outcome import PrintOutcome
 from drivers.printers.pos_printer import POSPrinter
 from drivers.registry import open_printer, open_scanner
+from drivers.remedies import remedy_for
 
 TEST_JOB: Final = "test"
 PRINTER: Final = "printer"
@@ -86,6 +87,11 @@ def print_test(config: Config, printer: POSPrinter) -> PrintResult:
 def print_result(outcome: PrintOutcome, language: Language) -> PrintResult:
     """How a job went, as the services know it, with what to do in the lane's language."""
     return PrintResult(outcome.rung, outcome.reason or None, outcome.remedy_in(language) or None)
+
+
+def action(reason: str, language: Language) -> str:
+    """What a person should do about a device that is so; "" when nothing."""
+    return remedy_for(reason, language)
 
 
 class ThreadedPrinter:

@@ -105,6 +105,8 @@ class Lane:
         )  # fmt: skip
         self.witness = HeadWitness(ledger, witness, is_new=self._begin_chain(enrolled[0].lender))
         self.link = LinkState.DOWN
+        self.scanners_failed: Callable[[], Mapping[str, str]] = dict
+        """The reason of each scanner that cannot read now; set by whoever opens them."""
         self.lenders = Lenders(settings.lane, enrolled, ledger, snapshots, self.clock)
         self.events = Events()
         self.spooler = Spooler(ledger, printer, self._lane_clock, slips.Claims(ledger, journal_key).printed)
@@ -203,6 +205,7 @@ class Lane:
             lenders=self.lenders.all(),
             now_s=reading.now_s,
             certificate_expires_at=self._certificate_expires_at(),
+            scanners=self.scanners_failed(),
         )
 
     def _limits(self) -> LimitFacts:
@@ -227,7 +230,7 @@ class Lane:
             "acknowledged_through": self.ledger.cursor(head.epoch).acknowledged_through,
             "queue_depth": self.forwarding.depth,
             "installed": {row.lender: row.snapshot_sequence for row in self.lenders.all() if row.snapshot_sequence},
-            "devices": {"printer": printer or "ready"},
+            "devices": {"printer": printer or "ready", **self.scanners_failed()},
             "versions": {"agent": self.settings.version},
             "clock_offset_s": reading.offset_s if reading.trusted else None,
         }

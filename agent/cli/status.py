@@ -51,6 +51,8 @@ def _conditions(conditions: list[dict[str, Any]]) -> Iterator[str]:
         yield f"  {found['severity'].upper():<8}{found['code']}: {found['detail']}"
         if found["action"]:
             yield f"          {found['action']}"
+    if conditions:
+        yield "`counterfoil doctor` says what to do about each."
 
 
 def _sales(sales: list[dict[str, Any]]) -> Iterator[str]:

@@ -6,8 +6,8 @@ decline reason), a severity, whether it ends standing in, and a check.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from agent.services.lenders import POLICY, SNAPSHOT, Lender
@@ -49,6 +49,8 @@ class LaneFacts:
     lenders: tuple[Lender, ...]
     now_s: int
     certificate_expires_at: int | None = None
+    scanners: Mapping[str, str] = field(default_factory=dict)
+    """The reason of each scanner that cannot read now, by its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +146,10 @@ def _recovering(facts: LaneFacts) -> str | None:
     return "the backend is being restored; every lane stands in meanwhile" if facts.backend_recovering else None
 
 
+def _scanner(facts: LaneFacts) -> str | None:
+    return ", ".join(f"{name}: {reason}" for name, reason in facts.scanners.items()) or None
+
+
 def _printer(facts: LaneFacts) -> str | None:
     return facts.printer_reason
 
@@ -207,6 +213,7 @@ RULES: Final = (
     Rule("policy_expired", "error", _policy),
     Rule("snapshot_missing", "error", _snapshot),
     Rule("snapshot_age", "warning", _snapshot_age),
+    Rule("scanner", "error", _scanner),
     Rule("printer", "warning", _printer),
     Rule("queue_exceptions", "warning", _exceptions),
     Rule("batch_pending", "info", _batch_pending),

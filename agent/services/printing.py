@@ -82,6 +82,10 @@ class Spooler:
             elif not await self._print(self._printer, job):
                 await asyncio.sleep(RETRY_S)
 
+    def looked(self, reason: str, action: str) -> None:
+        """How the printer is between two slips, seen by whoever looks after it."""
+        self.condition = PrinterCondition(reason or None, action or None)
+
     async def _print(self, printer: Printer, job: PrintJob) -> bool:
         """One try. False: the printer could not take it, wait before the next."""
         if self._read_clock().now_s > job.slip.expires_at:

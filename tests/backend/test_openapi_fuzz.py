@@ -24,7 +24,7 @@ from backend.identity import LaneName
 from backend.limits import RequestRate
 from tests.backend.lanes import Shop
 
-CASES = int(os.environ.get("COUNTERFOIL_API_CASES", "1000"))
+CASES = int(os.environ.get("COUNTERFOIL_API_CASES", "300"))
 FEW = 10
 PEER = LaneName("A", "merchant-1", "store-1", expires_at=2**32)
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]

@@ -1,12 +1,14 @@
 """`counterfoil status`: one screen that says whether the lane sells, and an exit code that says how bad it is."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from agent.cli.main import main
+from tests.cli.lane_on_disk import Command, LaneOnDisk
 from tests.local.served import ServedLane
 from tests.services.lanes import Till
 
@@ -64,3 +66,19 @@ def test_the_status_is_one_json_value_without_an_account_token(
     told = capsys.readouterr().out
     assert json.loads(told)["lane"] == "lane-01"
     assert bytes(range(16)).hex() not in told
+
+
+def test_a_scanner_that_is_unplugged_and_a_printer_that_is_gone_are_told_before_a_sale_needs_them(
+    lane: LaneOnDisk, counterfoil: Command
+) -> None:
+    lane.printer.close()
+    with lane.running():
+        lane.scanner.unplug()
+        found: dict[str, str] = {}
+        began = time.monotonic()
+        while set(found) < {"scanner", "printer"} and time.monotonic() - began < 20:
+            said = counterfoil("status", "--json")
+            found = {row["code"]: row["detail"] for row in said.json["conditions"]}
+        assert said.code == 4
+        assert found["scanner"] in ("counter: lost", "counter: unreachable") and found["printer"] == "unreachable"
+        assert "`counterfoil doctor` says what to do about each." in counterfoil("status").out
