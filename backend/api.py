@@ -63,6 +63,7 @@ def create_app(backend: Backend, *, rate: RequestRate | None = None) -> Starlett
     )
     app.state.hub = calls.hub
     app.state.pace = calls.pace
+    app.state.lane_came = calls.lane_came
     return app
 
 

@@ -5,6 +5,7 @@ The one rule: the lane is who its certificate says (``scope["counterfoil.lane"]`
 
 from __future__ import annotations
 
+import asyncio
 from importlib.resources import files
 from typing import Final
 
@@ -42,6 +43,7 @@ class Calls:
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
         self.pace = Pace()
+        self.lane_came = asyncio.Event()
         self.hub = events.Hub(lambda lanes: lane_state.look(lanes, backend.lenders))
 
     async def ca(self, _request: Request) -> Response:
@@ -51,7 +53,9 @@ class Calls:
         return json_answer(files("agent.protocol").joinpath("openapi.json").read_bytes())
 
     async def enroll(self, request: Request) -> Response:
-        return json_answer(self._backend.enroll(read(Enrollment, await body(request))))
+        answer = self._backend.enroll(read(Enrollment, await body(request)))
+        self.lane_came.set()
+        return json_answer(answer)
 
     async def renew(self, request: Request) -> Response:
         asked = read(Renewal, await body(request))

@@ -11,7 +11,6 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Final, TypeVar
 
 import apsw
-import psycopg
 from peewee import EXCLUDED, Database, Model, PeeweeException
 from playhouse.apsw_ext import APSWDatabase
 from playhouse.postgres_ext import Psycopg3Database
@@ -24,7 +23,7 @@ from backend.schema import TABLES, VERSION
 Row = TypeVar("Row", bound=Model)
 Answer = TypeVar("Answer")
 
-FAULTS: Final = (PeeweeException, apsw.Error, psycopg.Error, OSError)
+FAULTS: Final = (PeeweeException, apsw.Error, postgres.DriverError, OSError)
 """What a failing disk, a locked file or a lost server looks like from here."""
 
 ATTEMPTS_MAX: Final = 20
@@ -48,6 +47,8 @@ def open_database(
     open.
     """
     on_server = where.startswith(postgres.SCHEME)
+    if on_server and postgres.DRIVER is None:
+        raise DatabaseUnavailable("PostgreSQL's driver is not installed: pip install -r requirements-postgresql.lock")
     database: Database = postgres.unopened(where) if on_server else sqlite_file.unopened(where, vfs)
     name = where.rpartition("@")[2] if on_server else where  # without the password
     try:

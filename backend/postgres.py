@@ -10,11 +10,26 @@ by the account's revision, which every such transaction changes; so SERIALIZABLE
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from importlib.util import find_spec
 from typing import Any, Final
 
-import psycopg
 from peewee import Model
 from playhouse.postgres_ext import Psycopg3Database
+
+DRIVER: Final = find_spec("psycopg")
+"""None where PostgreSQL's driver is not installed: a backend on SQLite does without."""
+
+if DRIVER:
+    from psycopg import Error
+
+    DriverError: type[Exception] = Error
+else:
+
+    class _NoDriver(Exception):
+        """Never raised: there is no driver."""
+
+    DriverError = _NoDriver
+
 
 SCHEME: Final = "postgresql://"
 ISOLATION: Final = "REPEATABLE READ"
@@ -36,7 +51,7 @@ def unopened(url: str) -> Psycopg3Database:
 def is_contended(error: BaseException) -> bool:
     """Whether the transaction failed only because another one was first, so that it can be run again."""
     cause = getattr(error, "orig", error)  # peewee keeps the driver's own exception
-    return isinstance(cause, psycopg.Error) and cause.sqlstate in CONTENDED
+    return isinstance(cause, DriverError) and getattr(cause, "sqlstate", None) in CONTENDED
 
 
 def reconnect(database: Psycopg3Database) -> None:

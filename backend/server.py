@@ -112,7 +112,9 @@ async def serve(backend: Backend, directory: Path, host: str, port: int, *, refr
         timeout_keep_alive=IDLE_S,
         ssl_context_factory=lambda _config, _default: tls_context(directory),
     )
-    upkeep = asyncio.gather(_refresh(backend, hub, refresh_s), _post(backend, hub, pace), _give_back(backend))
+    upkeep = asyncio.gather(
+        _refresh(backend, hub, app.state.lane_came, refresh_s), _post(backend, hub, pace), _give_back(backend)
+    )
     try:
         await _Server(config, hub).serve()
     finally:
@@ -121,14 +123,17 @@ async def serve(backend: Backend, directory: Path, host: str, port: int, *, refr
             await upkeep
 
 
-async def _refresh(backend: Backend, hub: Hub, refresh_s: float) -> None:
+async def _refresh(backend: Backend, hub: Hub, lane_came: asyncio.Event, refresh_s: float) -> None:
+    """Cut layers from time to time, and at once for a lane that has just been enrolled."""
     while True:
+        lane_came.clear()
         try:
             if backend.refresh_snapshots():
                 hub.wake()
         except (*FAULTS, Contended) as error:
             log.error("snapshots were not refreshed: %s", type(error).__name__)
-        await asyncio.sleep(refresh_s)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(lane_came.wait(), refresh_s)
 
 
 async def _post(backend: Backend, hub: Hub, pace: Pace) -> None:

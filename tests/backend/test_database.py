@@ -1,5 +1,7 @@
 """The database: one process, durable commits, everything or nothing."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import apsw
@@ -56,3 +58,25 @@ def test_a_simulator_puts_its_own_file_system_under_the_database(tmp_path: Path)
     counted = Counted()
     open_database(str(tmp_path / "backend.db"), vfs="counted").close()
     assert counted.opened > 0
+
+
+WITHOUT_DRIVER = """
+import importlib.util, sys
+find = importlib.util.find_spec
+importlib.util.find_spec = lambda name, *more: None if name == "psycopg" else find(name, *more)
+sys.modules |= {"psycopg": None, "psycopg2": None}
+import backend.cli
+from backend.database import DatabaseUnavailable, open_database
+open_database(sys.argv[1]).close()
+try:
+    open_database("postgresql://somewhere/books")
+except DatabaseUnavailable as error:
+    print(error)
+"""
+
+
+def test_a_backend_on_sqlite_needs_no_driver_of_postgresql_and_says_so_of_the_other(tmp_path: Path) -> None:
+    program = [sys.executable, "-c", WITHOUT_DRIVER, str(tmp_path / "books.db")]
+    said = subprocess.run(program, capture_output=True, text=True, check=False)
+    assert (said.returncode, said.stderr) == (0, "")
+    assert "pip install -r requirements-postgresql.lock" in said.stdout
