@@ -17,7 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from backend import accounts, audit
+from backend import accounts, audit, snapshots
 from backend.cli.files import DATABASE_NOTE
 from backend.cli.serve import DEFAULT_ALLOWANCE_MINOR
 from backend.database import open_database, transact, transaction
@@ -123,6 +123,14 @@ def _promised(shop: Shop) -> int:
     return state.used_minor + state.held_minor + state.outstanding_minor
 
 
+def _cut_layer(shop: Shop, lane: str) -> None:
+    """Nothing is cut where a server is just cutting for the same lane."""
+    backend = shop.backend
+    snapshots.build(
+        backend.database, lane, backend.lenders[LENDER], backend.plan, is_base=False, now_s=shop.clock.now_s
+    )
+
+
 async def _crowd(shop: Shop, urls: list[str], directory: Path) -> tuple[int, list[int]]:
     """What was approved online, and what was promised at each look."""
     contexts = {name: _identity(shop, name, directory) for name in shop.lanes}
@@ -145,7 +153,7 @@ async def _crowd(shop: Shop, urls: list[str], directory: Path) -> tuple[int, lis
             looks.append(_promised(shop))
             if len(looks) == 5:
                 _cut_limit(shop)
-            shop.cut(shop.chance.choice("ABCDEFGH"), is_base=False)
+            _cut_layer(shop, shop.chance.choice("ABCDEFGH"))
             await asyncio.sleep(0.05)
         return sum(filter(None, await asyncio.gather(*tasks))), [*looks, _promised(shop)]
 
