@@ -24,7 +24,8 @@ from backend.schema import Account, JournalEntry, LeaseGrant, SnapshotLayer
 
 def take(database: Database, lane: str, lender: Lender, sequence: int, data: bytes, *, now_s: int) -> None:
     """Store a layer's grants, account by account, and last the layer itself, so that an attempt that broke off is
-    taken up again. Raises Problem: layer_untrusted, layer_conflict."""
+    taken up again. Raises Problem: layer_untrusted, layer_conflict; journal_behind, as long as entries that the layer
+    includes are not stored here: they will be told, and the layer is asked for again."""
     layer = _verified(lane, lender, sequence, data, now_s)
     stored = SnapshotLayer.get_or_none(
         SnapshotLayer.lane == lane, SnapshotLayer.lender == lender.lender, SnapshotLayer.sequence == sequence
@@ -33,6 +34,9 @@ def take(database: Database, lane: str, lender: Lender, sequence: int, data: byt
         if bytes(stored.digest) != layer.digest:
             raise Problem("layer_conflict", f"layer {sequence} of {lender.lender}")
         return
+    manifest = layer.manifest
+    if (stored_through := lanes.journal(lane, manifest.lease_epoch).number) < manifest.applied_through[lane][1]:
+        raise Problem("journal_behind", f"received through {stored_through}", acknowledged_through=stored_through)
     spent = _spent_since(layer, lane, lender.lender)
     for token, record in _records(layer, lender.lender):
         transact(database, partial(_grant, layer, lane, token, record, spent.get(token, 0)), redoable=True)
@@ -64,17 +68,20 @@ def _records(layer: Layer, lender: str) -> Iterator[tuple[bytes, Record]]:
 
 
 def _spent_since(layer: Layer, lane: str, lender: str) -> dict[bytes, int]:
-    """What posted entries after the layer took of each lease. Those that were set aside are not counted, though a part
-    may have been: the lease then counts for too much, never for too little."""
+    """What posted entries after the layer took of each lease, less what entries that the layer includes are still to
+    take here: their posting counts against it too, and both are to leave the lease as the layer states it.
+
+    Entries that were set aside are not counted, though a part may have been: the lease then counts for too much, never
+    for too little."""
     epoch, applied_number = layer.manifest.lease_epoch, layer.manifest.applied_through[lane][1]
-    query = JournalEntry.select(JournalEntry.data).where(
+    is_after = JournalEntry.number > applied_number
+    query = JournalEntry.select(JournalEntry.data, is_after).where(
         JournalEntry.lane == lane,
         JournalEntry.epoch == epoch,
-        JournalEntry.number > applied_number,
-        JournalEntry.result == "accepted",
+        (is_after & (JournalEntry.result == "accepted")) | (~is_after & JournalEntry.result.is_null()),
     )
     spent: dict[bytes, int] = {}
-    for (data,) in rows(query):
+    for data, is_later in rows(query):
         try:
             entry = open_entry(bytes(data)).entry
         except JournalError:
@@ -83,7 +90,8 @@ def _spent_since(layer: Layer, lane: str, lender: str) -> dict[bytes, int]:
             continue
         lease, account = entry.body.get("lease"), entry.body.get("account")
         if isinstance(lease, dict) and type(lease.get("delta_minor")) is int and isinstance(account, bytes):
-            spent[account] = spent.get(account, 0) + lease["delta_minor"]
+            delta = lease["delta_minor"]
+            spent[account] = spent.get(account, 0) + (delta if is_later else -delta)
     return spent
 
 

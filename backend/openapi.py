@@ -78,7 +78,7 @@ CALLS: Final = (
          problems=("snapshot_none", "not_found", "range"), headers=("Range",)),
     Call("PUT", "/v1/snapshot/{lender}/{sequence}", "A layer that a restored backend has forgotten", "R-08", None,
          BYTES,
-         (*READS, "not_found", "layer_conflict", "layer_untrusted", *WRITES), status="204"),
+         (*READS, "not_found", "layer_conflict", "layer_untrusted", "journal_behind", *WRITES), status="204"),
     Call("POST", "/v1/heartbeat", "Signed time, and what is wanted of the lane", "H-01 … H-05", answers.Beat,
          wire.Heartbeat, (*READS, *WRITES)),
     Call("POST", "/v1/authorizations", "Authorize one attempt of a sale, once",
