@@ -22,7 +22,8 @@ from agent.core import cbor, cose
 from agent.core.journal import Head, JournalError
 from agent.core.receipt import Seller
 from agent.errors import LedgerCorrupt, NotEnrolled
-from agent.lane import Lane, LaneDesk, LaneSettings
+from agent.lane import Lane, LaneSettings
+from agent.lane_desk import LaneDesk
 from agent.local.api import LocalServices, create_app
 from agent.local.server import make_server
 from agent.machine import MachineClock, as_owner_of, machine_digest, stop_on_signals
@@ -84,7 +85,7 @@ def _compose(
     config: Config, enrolled: Enrolled, ledger: SqliteLedger, printer: POSPrinter | None, reserve: Reserve
 ) -> tuple[Lane, LaneDesk]:
     """Backend and lane need each other: the channel's handlers are the lane's, the lane's questions the channel's."""
-    desk = _LateDesk()
+    desk = LaneDesk()
     backend = RemoteBackend(desk)
     lane = Lane(
         lane_settings(config, enrolled),
@@ -102,16 +103,6 @@ def _compose(
     )
     desk.serve(lane)
     return lane, desk
-
-
-class _LateDesk(LaneDesk):
-    """A desk whose lane is given later; nobody asks before the socket is served."""
-
-    def __init__(self) -> None:
-        self.link_detail = ""
-
-    def serve(self, lane: Lane) -> None:
-        super().__init__(lane)
 
 
 def lane_settings(config: Config, enrolled: Enrolled) -> LaneSettings:

@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from agent.core.journal import JournalError, Position
 from agent.core.trusted_time import ClockReading
-from agent.lane import Lane, LaneDesk
+from agent.lane import Lane
+from agent.lane_desk import LaneDesk
 from agent.ports import Ledger
 from agent.services.forwarding import unsent
 from agent.services.lenders import Lender

@@ -56,14 +56,14 @@ TABLE = (
     Row(
         "agent.uplink",
         "the process that talks to the backend knows the protocol and nothing else of the lane",
-        project=("agent.core", "agent.ports", "agent.errors"),
+        project=("agent.core", "agent.ports", "agent.errors", "agent.unix_socket"),
         libraries=("cryptography", "httpx", "zstandard"),
         not_stdlib=frozenset({"sqlite3"}),
     ),
     Row(
         "agent.local",
         "one local API has many faces, and none of them reaches past the services",
-        project=("agent.services", "agent.core", "agent.ports", "agent.errors", "agent.texts"),
+        project=("agent.services", "agent.core", "agent.ports", "agent.errors", "agent.texts", "agent.unix_socket"),
         libraries=("h11", "pydantic", "starlette", "uvicorn"),
         not_stdlib=frozenset({"sqlite3"}),
     ),
@@ -113,6 +113,12 @@ TABLE = (
         ),
     ),
     Row(
+        "agent.lane_desk",
+        "what the uplink may ask is the same in the daemon and in the simulation",
+        project=("agent.core", "agent.lane", "agent.ports", "agent.uplink.lane_side"),
+    ),
+    Row("agent.unix_socket", "both processes of a lane listen in the same way"),
+    Row(
         "agent.uplink_app",
         "the composition root of the process that meets the backend",
         project=("agent.config", "agent.machine", "agent.supervision", "agent.uplink"),
@@ -121,7 +127,7 @@ TABLE = (
     Row(
         "agent.overview",
         "what status shows is one lane as values",
-        project=("agent.core", "agent.lane", "agent.ports", "agent.services"),
+        project=("agent.core", "agent.lane", "agent.lane_desk", "agent.ports", "agent.services"),
     ),
     Row(
         "agent.devices",

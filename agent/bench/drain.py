@@ -27,7 +27,8 @@ from agent.config import Config, load
 from agent.core.journal import Draft, Entry, Kind
 from agent.core.money import Money
 from agent.demo.stage import Stage
-from agent.lane import Lane, LaneDesk
+from agent.lane import Lane
+from agent.lane_desk import LaneDesk
 from agent.machine import MachineClock
 from agent.services.checkout import Order
 from agent.services.forwarding import SignedUpload

@@ -1,6 +1,7 @@
-"""A PostgreSQL server for the bench: Debian's, in a new directory, on a Unix socket, flushing as it does by default.
+"""A PostgreSQL server of one's own: Debian's, in a new directory, on a Unix socket, as a user without privileges.
 
-The one rule: nothing is set that makes it faster than an operator's; what is set is where it lies and who may ask.
+The one rule: without settings it is as fast as an operator's, flushes included; what is set is where it lies and who
+may ask.
 """
 
 from __future__ import annotations
@@ -23,16 +24,18 @@ DATABASE: Final = "postgres"
 
 
 @contextlib.contextmanager
-def postgres() -> Iterator[str]:
-    """The URL of an empty database; server and data are gone afterwards. Raises OSError, CalledProcessError."""
+def postgres(*settings: str) -> Iterator[str]:
+    """The URL of an empty database at a server with these ``name=value`` settings; server and data are gone
+    afterwards. Raises OSError, CalledProcessError."""
     directory = Path(tempfile.mkdtemp(prefix="counterfoil-pg-"))
     data = str(directory / "data")
     try:
         if os.geteuid() == 0:
             user = pwd.getpwnam(UNPRIVILEGED)
             os.chown(directory, user.pw_uid, user.pw_gid)
-        _run("initdb", "-D", data, "-U", "counterfoil", "-A", "trust", "-E", "UTF8", "--locale=C")
-        options = f"-c listen_addresses= -c unix_socket_directories={directory}"
+        _run("initdb", "-D", data, "-U", "counterfoil", "-A", "trust", "-E", "UTF8", "-N", "--locale=C")
+        all_settings = ("listen_addresses=", f"unix_socket_directories={directory}", *settings)
+        options = " ".join(f"-c {setting}" for setting in all_settings)
         _run("pg_ctl", "-D", data, "-w", "-l", str(directory / "log"), "-o", options, "start")
         try:
             yield f"postgresql:///{DATABASE}?host={directory}&user=counterfoil"

@@ -6,7 +6,6 @@ The one rule: the socket exists with its final mode from the first moment, and a
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from agent.local import limits
+from agent.unix_socket import bound
 
 SOCKET_MODE = 0o660
 """Owner and group: the group is who may sell on this lane."""
@@ -45,18 +45,4 @@ def make_server(app: ASGIApp, path: Path) -> tuple[LocalServer, socket.socket]:
         loop="asyncio",
         timeout_graceful_shutdown=5,
     )
-    return LocalServer(config), _bound(path)
-
-
-def _bound(path: Path) -> socket.socket:
-    path.unlink(missing_ok=True)
-    listener = socket.socket(socket.AF_UNIX)
-    umask = os.umask(0o777 & ~SOCKET_MODE)
-    try:
-        listener.bind(str(path))
-    except OSError:
-        listener.close()
-        raise
-    finally:
-        os.umask(umask)
-    return listener
+    return LocalServer(config), bound(path, SOCKET_MODE)

@@ -23,7 +23,8 @@ from agent.core.receipt import Seller
 from agent.core.trusted_time import ClockReading
 from agent.core.witness import Witnessed
 from agent.errors import CounterfoilError
-from agent.lane import Lane, LaneDesk, LaneSettings
+from agent.lane import Lane, LaneSettings
+from agent.lane_desk import LaneDesk
 from agent.ports import PrintMark, Slip
 from agent.services.lenders import EnrolledLender
 from agent.simulation.disk import Disk, DiskVfs, Survivors
@@ -127,16 +128,6 @@ class _WatchedLedger(SqliteLedger):
         self.owner.site.witness.recorded(self.owner, self.entries_after(epoch, 0, 1))
 
 
-class _LateDesk(LaneDesk):
-    """A desk whose lane is given later: lane and channel need each other."""
-
-    def __init__(self) -> None:
-        self.link_detail = ""
-
-    def serve(self, lane: Lane) -> None:
-        super().__init__(lane)
-
-
 class LaneProcess:
     """``boot`` and ``crash`` as often as wanted; ``ask`` is how the world speaks to it."""
 
@@ -162,7 +153,7 @@ class LaneProcess:
         assert isinstance(ledger, _WatchedLedger)
         ledger.owner = self
         self._ledger = ledger
-        desk = _LateDesk()
+        desk = LaneDesk()
         backend = RemoteBackend(desk)
         lane = self.lane = self._composed(ledger, backend)
         desk.serve(lane)

@@ -4,13 +4,14 @@ The one rule: the socket is readable and writable by its owner only, from the mo
 """
 
 import asyncio
-import os
-import socket
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from agent.unix_socket import bound
 from agent.uplink.channel import Channel, Handler
 from agent.uplink.remote import READ_BYTES_MAX
+
+OWNER_ONLY = 0o600
 
 
 async def connect_unix(path: Path, handlers: Mapping[str, Handler]) -> Channel:
@@ -32,18 +33,4 @@ async def serve_unix(
         attach(channel)
         await channel.run()
 
-    return await asyncio.start_unix_server(run_channel, sock=_bound(path))
-
-
-def _bound(path: Path) -> socket.socket:
-    path.unlink(missing_ok=True)
-    listener = socket.socket(socket.AF_UNIX)
-    umask = os.umask(0o177)  # bind() creates the file: a chmod afterwards would leave it open for a moment
-    try:
-        listener.bind(str(path))
-    except OSError:
-        listener.close()
-        raise
-    finally:
-        os.umask(umask)
-    return listener
+    return await asyncio.start_unix_server(run_channel, sock=bound(path, OWNER_ONLY))

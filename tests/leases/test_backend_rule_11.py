@@ -2,7 +2,6 @@
 apart, and the lane goes on in a new epoch."""
 
 import json
-from collections.abc import Iterator
 
 import pytest
 
@@ -11,14 +10,6 @@ from backend.schema import Dispute, QuarantinedEntry
 from backend.wire import SettlementRequest, b64url, read
 from tests.backend.lanes import LENDER, PaperLane, Shop
 from tests.leases.devices import begin, confirm_restored, restore
-
-
-@pytest.fixture
-def shop(books: str) -> Iterator[Shop]:
-    opened = Shop.open(books, 100, allowance_minor=100)
-    yield opened
-    assert opened.findings() == []
-    opened.close()
 
 
 @pytest.fixture

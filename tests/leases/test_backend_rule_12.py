@@ -2,7 +2,6 @@
 compromised device brings is quarantined."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -18,14 +17,6 @@ from backend.wire import Enrollment, from_b64url, read
 from tests.backend.lanes import AUTHORITY, DAY_S, PaperLane, Shop
 from tests.backend.test_enrollment import request
 from tests.leases.devices import NEXT_KEY, begin, confirm_restored, replace
-
-
-@pytest.fixture
-def shop(books: str) -> Iterator[Shop]:
-    opened = Shop.open(books, 100, allowance_minor=100)
-    yield opened
-    assert opened.findings() == []
-    opened.close()
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Rule 17 at the backend: a sale whose lane's disk is lost comes in by the customer's slip, once."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -14,14 +13,6 @@ from backend.problems import Problem
 from backend.schema import Claim, Dispute
 from tests.backend.lanes import LENDER, PaperLane, Shop
 from tests.leases import devices
-
-
-@pytest.fixture
-def shop(books: str) -> Iterator[Shop]:
-    opened = Shop.open(books, 100, allowance_minor=100)
-    yield opened
-    assert opened.findings() == []
-    opened.close()
 
 
 @pytest.fixture

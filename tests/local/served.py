@@ -11,7 +11,7 @@ from typing import Any
 
 from agent.core.journal import JournalError
 from agent.errors import LedgerCorrupt
-from agent.lane import LaneDesk
+from agent.lane_desk import LaneDesk
 from agent.local.api import LocalServices, create_app
 from agent.local.client import LocalClient, RequestRefused
 from agent.local.server import make_server

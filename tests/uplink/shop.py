@@ -18,7 +18,8 @@ from typing import Any
 from agent.app import enrolled_lenders
 from agent.core.money import Money
 from agent.core.receipt import Seller
-from agent.lane import Lane, LaneDesk, LaneSettings
+from agent.lane import Lane, LaneSettings
+from agent.lane_desk import LaneDesk
 from agent.machine import MachineClock
 from agent.services.checkout import Order
 from agent.services.wallets import Patience
@@ -43,16 +44,6 @@ LENDER = DEMO_LENDER
 LIMIT_MINOR = 100_000
 LEASE_MINOR = 10_000
 NEVER_S = 3600.0
-
-
-class LateDesk(LaneDesk):
-    """A desk whose lane comes later; nobody asks before."""
-
-    def __init__(self) -> None:
-        self.link_detail = ""
-
-    def serve(self, lane: Lane) -> None:
-        super().__init__(lane)
 
 
 @dataclass
@@ -141,7 +132,7 @@ class Till:
     enrolled: Enrolled
 
     def __post_init__(self) -> None:
-        desk = LateDesk()
+        desk = LaneDesk()
         self.backend = RemoteBackend(desk)
         self.ledger = SqliteLedger.open(str(self.directory / "ledger.db"))
         self.lane = Lane(
