@@ -171,8 +171,10 @@ class Hub:
 
     async def _keep_looking(self) -> None:
         wake = self._wake = asyncio.Event()
-        while self._listeners and not self._is_closed:
+        while self._listeners:
             await _happens(wake, self._look_s)
+            if self._is_closed:
+                return
             wake.clear()
             try:
                 found = self._look(tuple(self._listeners))

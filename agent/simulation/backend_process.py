@@ -25,6 +25,7 @@ from backend.api import create_app
 from backend.compose import Backend, compose
 from backend.database import close, open_database, transaction
 from backend.demo_data import Phone
+from backend.events import Hub
 from backend.identity import Authority, LaneName
 from backend.schema import Hold
 from backend.schema import Lender as LenderRow
@@ -72,6 +73,7 @@ class BackendProcess:
         self._vfs = DiskVfs(self._disk)
         self._authority = Authority.create(clock())
         self._database: APSWDatabase | None = None
+        self._hub: Hub | None = None
         self.backend: Backend | None = None
         self.customers: list[Customer] = []
 
@@ -100,17 +102,25 @@ class BackendProcess:
             authority=self._authority,
             plan=self._plan,
         )
-        self._network.app = create_app(self.backend)
+        app = create_app(self.backend)
+        self._network.app, self._hub = app, app.state.hub
 
     def crash(self, survivors: Survivors) -> None:
         if self._database is None:
             return
-        self._network.break_deliveries()
-        self._network.app = self.backend = None
+        self._end()
+        self.backend = None
         self._disk.process_is_dead = True
         close(self._database)
         self._database = None
         self._disk = self._vfs.disk = Disk(self._disk.after_power_cut(survivors, self._random))
+
+    def _end(self) -> None:
+        """Nothing of the process goes on: neither what it was doing for anybody, nor its look for events."""
+        self._network.break_deliveries()
+        self._network.app = None
+        if self._hub is not None:
+            self._hub.close()
 
     def copy(self) -> dict[str, bytes]:
         """A backup of the database."""
@@ -127,7 +137,7 @@ class BackendProcess:
             recovery.write_off(WEB.lane)
 
     def stop(self) -> None:
-        self._network.break_deliveries()
+        self._end()
         if self._database is not None:
             close(self._database)
 
@@ -144,6 +154,7 @@ class BackendProcess:
         with transaction(self._database):
             signed = sign_policy(policy, lender.keys[Role.POLICY])
             LenderRow.update(policy=signed).where(LenderRow.lender == LENDER).execute()
+        self._end()
         close(self._database)
         self.boot()
 

@@ -135,6 +135,7 @@ class Fleet:
         for lane in self._lanes:
             await lane.stop()
         self._backend.stop()
+        await asyncio.sleep(1)  # whatever was told to end does so
         lane_hours = self._scale.hours * len(self._lanes)
         return Run(self._seed, lane_hours, self._sales, self._approved, self._auditor.findings)
 

@@ -7,11 +7,9 @@ deadlock, and raises.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import gc
 import itertools
 import selectors
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from random import Random
 from typing import Any, TypeVar
 
@@ -114,22 +112,7 @@ def run_virtually(seed: int, story: Callable[[], Coroutine[Any, Any, _Result]]) 
     loop = VirtualLoop(seed)
     asyncio.set_event_loop(loop)
     try:
-        with _uncollected():
-            return loop.run_until_complete(story())
+        return loop.run_until_complete(story())
     finally:
         asyncio.set_event_loop(None)
         loop.close()
-
-
-@contextlib.contextmanager
-def _uncollected() -> Iterator[None]:
-    """A stream that is dropped is closed by a task of its own when the collector of garbage finds it, and that comes
-    when memory says so, which no seed repeats: so it waits for the end of the run."""
-    was_on = gc.isenabled()
-    gc.collect()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()

@@ -71,6 +71,8 @@ class Network:
         self._deliveries.clear()
 
     async def carry(self, line: Line, name: LaneName, request: httpx.Request) -> httpx.Response:
+        if "text/event-stream" in request.headers.get("accept", ""):
+            return httpx.Response(406)  # as a proxy that lets no stream through: the lane polls instead
         body = await request.aread()
         weather, random = line.weather, self._random
         if line.up_cut or self.app is None or random.random() < weather.lost:

@@ -33,10 +33,7 @@ SCALES = {"stand in with a restored ledger": LEDGERS, "grant as if nothing were 
 pytestmark = pytest.mark.proof
 
 
-PUT_BACK = pytest.mark.xfail(strict=False, reason="not solved yet: see test_simulation.py, PUT_BACK")
-
-
-@pytest.mark.parametrize("bug", [pytest.param(bug, marks=[PUT_BACK] if bug in SCALES else []) for bug in BUGS])
+@pytest.mark.parametrize("bug", BUGS)
 def test_a_planted_bug_is_found_as_the_promise_that_it_breaks(bug: str) -> None:
     scale, seeds = SCALES.get(bug, CRASHES)
     for seed in range(seeds):
@@ -47,11 +44,7 @@ def test_a_planted_bug_is_found_as_the_promise_that_it_breaks(bug: str) -> None:
     pytest.fail(f"{seeds} seeds did not show that {bug!r} breaks {BREAKS[bug]}")
 
 
-CLEAN = [
-    pytest.param(scale, seed, marks=marks)
-    for (scale, seeds), marks in ((CRASHES, []), (LEDGERS, [PUT_BACK]), (BACKENDS, [PUT_BACK]))
-    for seed in range(seeds)
-]
+CLEAN = [(scale, seed) for scale, seeds in (CRASHES, LEDGERS, BACKENDS) for seed in range(seeds)]
 
 
 @pytest.mark.parametrize(("scale", "seed"), CLEAN)
