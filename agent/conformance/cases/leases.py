@@ -176,13 +176,19 @@ def concurrency(world: World) -> None:
         lane.send()
 
 
-@GROUP.case("L-11", "the lane's decline undoes what was approved online")
-def lane_declined(world: World) -> None:
+def _large_sale(world: World) -> tuple[Lane, Phone, int, str]:
+    """A lane, a phone, and a sale that was approved online: of that amount the limit cannot bear two."""
     lane, phone = world.lane(), world.phone()
     large_minor = phone.limit_minor * 3 // 4
     sale_id, answer = lane.buy(phone, large_minor)
     if not answer["approved"]:
         raise Broken("an approval", came=str(answer))
+    return lane, phone, large_minor, sale_id
+
+
+@GROUP.case("L-11", "the lane's decline undoes what was approved online")
+def lane_declined(world: World) -> None:
+    lane, phone, large_minor, sale_id = _large_sale(world)
     if lane.is_approved(phone, large_minor):
         raise Broken(f"a decline while {large_minor} are held")
     lane.decline(phone, large_minor, sale_id)
@@ -193,11 +199,7 @@ def lane_declined(world: World) -> None:
 
 @GROUP.case("L-12", "a reversal makes the credit available again")
 def reversed_(world: World) -> None:
-    lane, phone = world.lane(), world.phone()
-    large_minor = phone.limit_minor * 3 // 4
-    sale_id, answer = lane.buy(phone, large_minor)
-    if not answer["approved"]:
-        raise Broken("an approval", came=str(answer))
+    lane, phone, large_minor, sale_id = _large_sale(world)
     lane.outcome(phone, large_minor, sale_id)
     lane.reverse(phone, large_minor, sale_id)
     lane.send()
@@ -207,11 +209,7 @@ def reversed_(world: World) -> None:
 
 @GROUP.case("L-13", "a capture turns the hold into a debt, which no reversal frees")
 def captured(world: World) -> None:
-    lane, phone = world.lane(), world.phone()
-    large_minor = phone.limit_minor * 3 // 4
-    sale_id, answer = lane.buy(phone, large_minor)
-    if not answer["approved"]:
-        raise Broken("an approval", came=str(answer))
+    lane, phone, large_minor, sale_id = _large_sale(world)
     lane.outcome(phone, large_minor, sale_id)
     lane.capture(phone, large_minor, sale_id)
     lane.reverse(phone, large_minor, sale_id)
