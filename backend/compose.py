@@ -5,7 +5,7 @@ The one rule: time and randomness come from here and nowhere else, so that a sim
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -189,19 +189,23 @@ class Backend:
         return layers
 
     def refresh_snapshots(self) -> int:
-        """Build what any lane needs from any lender; returns how many layers were cut. Called from time to time."""
-        while self.post_pending(SETTLED_ENTRIES_MAX):
-            pass
+        """Build what any lane needs from any lender; returns how many layers were cut."""
+        return sum(self.refreshing())
+
+    def refreshing(self) -> Iterator[int]:
+        """The same in steps, a lane and a lender each: how many layers it cut. A server answers its lanes in between.
+
+        A layer includes what has been posted (lease rule 3), however much is stored besides.
+        """
         transact(self.database, lambda: recovery.end_if_complete(now_s=self.clock()))
-        if recovery.started_at() is not None:
-            return 0
-        cut = 0
         for known in self.lenders:
-            recalls.tend(self.database, known, now_s=self.clock())
-        for lane in lanes.in_service():
+            if recovery.started_at() is None:
+                recalls.tend(self.database, known, now_s=self.clock())
+        for lane in list(lanes.in_service()):
             for lender in self.lenders.values():
-                cut += snapshots.refresh(self.database, lane, lender, self.plan, now_s=self.clock()) is not None
-        return cut
+                if recovery.started_at() is not None:
+                    return  # such a backend grants nothing, also if it learnt of it a step ago
+                yield int(snapshots.refresh(self.database, lane, lender, self.plan, now_s=self.clock()) is not None)
 
 
 def compose(

@@ -42,29 +42,28 @@ def check_over() -> None:
         raise Problem("recovering", retry_after_s=AGAIN_S)
 
 
-def begin(reason: str, *, now_s: int) -> bool:
-    """Start to recover; False if it has begun already. To be called inside a transaction."""
-    if started_at() is not None:
-        return False
+def begin(reason: str, *, now_s: int) -> None:
+    """Start to recover; anew, if the backup was made while this backend recovered: what lanes had told by then does not
+    say what was forgotten since. To be called inside a transaction."""
+    Recovery.update(ended_at=now_s).where(Recovery.ended_at.is_null()).execute()
     last = Recovery.select(fn.MAX(Recovery.started_at)).scalar() or 0
     Recovery.create(started_at=max(now_s, last + 1), reason=reason)
-    return True
 
 
 def heard(beat: Heartbeat, lane: str, *, now_s: int) -> list[dict[str, object]]:
     """Note what a lane says of itself; the layers that it should send. To be called inside a transaction.
 
-    A lane that knows more than is stored here proves that this backend has forgotten something.
+    A lane that knows more than is stored here, and more than it has told before, proves that this backend has
+    forgotten something (else).
     """
     epoch = lanes.find(lane).epoch
+    forgotten = _proven(beat, lane, epoch)
     for lender, sequence in beat.installed.items():
         _note_layer(lane, lender, sequence)
     if beat.epoch == epoch:
         _note(beat, lane, now_s)
-        if (beat.acknowledged_through or 0) > lanes.journal(lane, epoch).number:
-            begin(JOURNAL_FORGOTTEN, now_s=now_s)
-    if any(sequence > snapshots.newest_stored(lane, lender) for lender, sequence in beat.installed.items()):
-        begin(LAYERS_FORGOTTEN, now_s=now_s)
+    if forgotten is not None:
+        begin(forgotten, now_s=now_s)
     if started_at() is None:
         return []
     return [{"lender": lender, "sequence": sequence} for lender, sequence in wanted(lane)]
@@ -112,6 +111,17 @@ def write_off(lane: str, epoch: int | None = None) -> int:
     is_disbelieved = lanes.journal(lane, given_up).state in lanes.DISBELIEVED
     lanes.set_state(lane, given_up, lanes.QUARANTINED_WRITTEN_OFF if is_disbelieved else lanes.WRITTEN_OFF)
     return given_up
+
+
+def _proven(beat: Heartbeat, lane: str, epoch: int) -> str | None:
+    layers = dict(rows(LayerReport.select(LayerReport.lender, LayerReport.sequence).where(LayerReport.lane == lane)))
+    for lender, sequence in beat.installed.items():
+        if sequence > max(layers.get(lender, 0), snapshots.newest_stored(lane, lender)):
+            return LAYERS_FORGOTTEN
+    report = LaneReport.get_or_none(LaneReport.lane == lane)
+    told = report.acknowledged_number if report is not None and report.epoch == epoch else 0
+    is_ahead = beat.epoch == epoch and (beat.acknowledged_through or 0) > max(told, lanes.journal(lane, epoch).number)
+    return JOURNAL_FORGOTTEN if is_ahead else None
 
 
 def _has_spoken(lane: str, since: int) -> bool:

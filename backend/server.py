@@ -128,8 +128,10 @@ async def _refresh(backend: Backend, hub: Hub, lane_came: asyncio.Event, refresh
     while True:
         lane_came.clear()
         try:
-            if backend.refresh_snapshots():
-                hub.wake()
+            for cut in backend.refreshing():
+                if cut:
+                    hub.wake()
+                await asyncio.sleep(0)  # a lane's question waits for one layer, not for all
         except (*FAULTS, Contended) as error:
             log.error("snapshots were not refreshed: %s", type(error).__name__)
         with contextlib.suppress(TimeoutError):

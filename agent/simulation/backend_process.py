@@ -36,6 +36,7 @@ LENDER: Final = "sim"
 CURRENCY: Final = "CNY"
 CATEGORY: Final = "5411"
 PATH: Final = "/backend.db"
+POSTED_AT_ONCE: Final = 1_000
 WEB: Final = LaneName("web", "merchant-1", "web")
 """Purchases elsewhere: they ask the backend, hold no lease and keep no journal here."""
 
@@ -143,6 +144,8 @@ class BackendProcess:
 
     def refresh_snapshots(self) -> None:
         if self.backend is not None:
+            while self.backend.post_pending(POSTED_AT_ONCE):
+                pass
             self.backend.refresh_snapshots()
 
     def publish_policy(self) -> None:

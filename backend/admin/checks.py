@@ -10,7 +10,7 @@ from collections.abc import Generator, Iterator
 from typing import Final
 
 from backend import accounts, audit, lanes
-from backend.admin.operation import Answer, Progress, Steps
+from backend.admin.operation import Progress, Steps
 from backend.compose import Backend
 from backend.database import rows, transact
 from backend.schema import Account, Journal
@@ -31,9 +31,13 @@ def run_audit(backend: Backend) -> Steps:
     return {"findings": found, "disputes": list(audit.disputes())}
 
 
-def build_snapshots(backend: Backend) -> Answer:
+def build_snapshots(backend: Backend) -> Steps:
     """Cut the layers that lanes need now."""
-    return {"layers": backend.refresh_snapshots()}
+    layers, total = 0, len(list(lanes.in_service())) * len(backend.lenders)
+    for done, cut in enumerate(backend.refreshing()):
+        layers += cut
+        yield Progress(done, total, "lanes")
+    return {"layers": layers}
 
 
 def _accounts(backend: Backend, lender: str) -> Generator[Progress, None, list[str]]:

@@ -20,5 +20,5 @@ def show(_backend: Backend, /) -> Answer:
 
 def begin(backend: Backend, *, reason: str) -> Answer:
     """Say that the database was restored; it asks its lanes for what it has forgotten from now on."""
-    began = transact(backend.database, lambda: recovery.begin(reason, now_s=backend.clock()))
-    return {"began": began, **show(backend)}
+    transact(backend.database, lambda: recovery.begin(reason, now_s=backend.clock()))
+    return show(backend)

@@ -8,12 +8,13 @@ from typing import Any
 from backend.cli.backend_of import ask
 from backend.cli.options import add_verb
 from backend.cli.output import show_json
+from backend.recovery import BY_OPERATOR
 
 
 def add_parser(verbs: Any) -> None:
     parser = add_verb(verbs, "restored", run, "say that the database comes from a backup; lanes report what it forgot")
     parser.add_argument("--show", action="store_true", help="only tell which lanes are waited for")
-    parser.add_argument("--reason", default="operator", help="why, for the record")
+    parser.add_argument("--reason", default=BY_OPERATOR, help="why, for the record")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -125,8 +125,7 @@ def test_a_delta_brings_back_the_whole_stack_that_it_lies_on(shop: Shop, backup:
 def test_nothing_is_authorized_settled_or_claimed_meanwhile(shop: Shop) -> None:
     a = shop.lanes["A"]
     with transaction(shop.backend.database):
-        assert recovery.begin(recovery.BY_OPERATOR, now_s=shop.clock.now_s)
-        assert not recovery.begin(recovery.BY_OPERATOR, now_s=shop.clock.now_s)
+        recovery.begin(recovery.BY_OPERATOR, now_s=shop.clock.now_s)
     with pytest.raises(Problem) as refused:
         a.ask(a.request(10, a.new_sale()))
     assert (refused.value.problem, refused.value.retry_after_s) == ("recovering", recovery.AGAIN_S)
@@ -145,6 +144,34 @@ def test_it_ends_by_itself_when_the_last_lane_has_reported(shop: Shop) -> None:
     heartbeat(shop, b)
     assert shop.backend.refresh_snapshots() > 0
     assert recovery.started_at() is None
+
+
+@pytest.mark.parametrize("told_by", ["the operator", "a lane"])
+def test_what_lanes_told_before_a_backup_was_made_is_no_report_of_what_was_forgotten_since(
+    shop: Shop, backup: Callable[[], Forget], told_by: str
+) -> None:
+    """The backup is made while the backend recovers and A has reported. Then B reports too, A gets a lease of 100, is
+    cut off and sells for 60; the backup is put back, and only B is heard: 100 are granted to B, 160 of 100."""
+    a, b = shop.lanes["A"], shop.lanes["B"]
+    with transaction(shop.backend.database):
+        recovery.begin(recovery.BY_OPERATOR, now_s=shop.clock.now_s)
+    heartbeat(shop, a)
+    forget = backup()
+    heartbeat(shop, b)
+    assert shop.backend.refresh_snapshots() == 2
+    a.install()
+    a.stand_in(60)
+    b.install()
+    b.upload()
+    shop.clock.now_s += 60
+    forget()
+    if told_by == "the operator":
+        with transaction(shop.backend.database):
+            recovery.begin(recovery.BY_OPERATOR, now_s=shop.clock.now_s)
+    heartbeat(shop, b)
+    rewind(b)
+    assert list(recovery.missing()) == ["A", "B"]
+    assert shop.backend.refresh_snapshots() == 0
 
 
 def test_a_lane_has_not_reported_before_all_that_it_had_acknowledged_is_posted(
