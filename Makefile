@@ -13,6 +13,8 @@ PYTHON := $(firstword $(wildcard /usr/bin/python3.11) python3.11)
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 COMPILE := uv pip compile pyproject.toml --quiet --python-version 3.11 --python-platform linux --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock"
 SOURCES := agent drivers backend tests
+# Every test is on its own, so that all processors work; a test at rest is given to whoever is free.
+PYTEST := $(BIN)/pytest -n $(shell nproc) --dist worksteal
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -41,7 +43,7 @@ demo: $(READY) ## a whole lane on this machine, virtual devices included (ARGS=-
 	@$(BIN)/counterfoil demo $(ARGS)
 
 test: $(READY) ## the fast tests
-	@$(BIN)/pytest -m "not proof and not system" $(ARGS)
+	@$(PYTEST) -m "not proof and not system" $(ARGS)
 
 lint: $(READY) ## ruff: rules and format
 	@$(BIN)/ruff check $(SOURCES) && $(BIN)/ruff format --check --quiet $(SOURCES)
@@ -50,7 +52,7 @@ types: $(READY) ## mypy, strict
 	@$(BIN)/mypy
 
 proof: $(READY) machine services ## the long tests: faults, fuzzing, planted bugs, simulation
-	@$(BIN)/pytest -m proof $(ARGS)
+	@$(PYTEST) -m proof $(ARGS)
 
 # The proof boots a machine of its own under systemd-nspawn; where that cannot be installed, its test says so and is skipped.
 machine:
