@@ -245,7 +245,11 @@ def test_a_code_is_read_as_people_type_it() -> None:
     assert Code.parse(CODE).secret == SECRET
 
 
-@pytest.mark.parametrize("text", ["", "AAAA", CODE[:-1], CODE + "A", CODE.replace(CODE[0], "1"), "店" * 52, "=" * 52])
+@pytest.mark.parametrize(
+    "text",
+    ["", "AAAA", CODE[:-1], CODE + "A", CODE.replace(CODE[0], "1"), "店" * 52, "=" * 52],
+    ids=["empty", "short", "one too few", "one too many", "a digit", "no letters", "padding"],
+)
 def test_what_is_no_code_is_refused_before_anything_is_written(text: str, tmp_path: Path) -> None:
     with pytest.raises(BadCode):
         attempt(Registry(), tmp_path / "identity", text)
