@@ -71,23 +71,27 @@ class PaperLender:
     name: str = LENDER
     version: int = 1
     layers: list[tuple[Manifest, bytes]] = field(default_factory=list)
+    now_s: int = NOW_S
 
     def key(self, role: trust.Role) -> SigningKey:
         return key(f"{self.name}-{role}")
 
-    def key_list(self, version: int = 1, *, until_s: int = NOW_S + 400 * DAY_S) -> bytes:
+    def key_list(self, version: int = 1, *, until_s: int | None = None) -> bytes:
+        end_s = self.now_s + 400 * DAY_S
         entries = tuple(
-            trust.KeyEntry(self.key(role).public.kid, self.key(role).public, role, NOW_S - DAY_S, until_s)
+            trust.KeyEntry(self.key(role).public.kid, self.key(role).public, role, self.now_s - DAY_S, until_s or end_s)
             for role in trust.Role
         )
-        keys = trust.KeyList(self.name, version, NOW_S - 10 + version, NOW_S + 400 * DAY_S, entries, "CNY")
+        keys = trust.KeyList(self.name, version, self.now_s - 10 + version, end_s, entries, "CNY")
         return trust.sign_key_list(keys, key(f"{self.name}-root"))
 
     def enrolled(self) -> EnrolledLender:
         return EnrolledLender(self.name, self.name.title(), key(f"{self.name}-root").public, self.key_list())
 
-    def policy(self, version: int = 1, *, expires_at: int = NOW_S + 90 * DAY_S, **limits: int) -> bytes:
-        payload = default_policy(self.name, version=version, issued_at=NOW_S - 100, expires_at=expires_at)
+    def policy(self, version: int = 1, *, expires_at: int | None = None, **limits: int) -> bytes:
+        payload = default_policy(
+            self.name, version=version, issued_at=self.now_s - 100, expires_at=expires_at or self.now_s + 90 * DAY_S
+        )
         payload["limits"] |= limits
         return sign_policy(parse_policy(payload), self.key(trust.Role.POLICY))
 
@@ -106,14 +110,16 @@ class PaperLender:
         **fields: Any,
     ) -> tuple[int, str]:
         """Cut and sign a layer with a lease for each account; returns what the uplink hands over: sequence, path."""
+        built_at = fields.setdefault("built_at", self.now_s)
+        leases = [Record(token, minor, built_at + valid_s, tier=3, **(flags or {})) for token, minor in grants.items()]
+        return self.cut(directory, leases, delta=delta, **fields)
+
+    def cut(self, directory: Path, records: Sequence[Record], *, delta: bool = False, **fields: Any) -> tuple[int, str]:
+        """The same, with every record given in full."""
         below = self.layers[-1] if delta else None
         sequence = self.layers[-1][0].sequence + 1 if self.layers else 1
         base = {"base_sequence": below[0].base_sequence, "below": below[1]} if below else {"base_sequence": sequence}
         manifest = _manifest(self.name, sequence, **(base | fields))
-        records = [
-            Record(token, minor, manifest.built_at + valid_s, tier=3, **(flags or {}))
-            for token, minor in grants.items()
-        ]
         out = io.BytesIO()
         sign = partial(trust.sign_document, key=self.key(trust.Role.SNAPSHOT), typ=SNAPSHOT_TYPE)
         digest = build_layer(sorted(records, key=lambda r: r.token), len(records), manifest, sign, out)
@@ -153,13 +159,14 @@ class Phone:
     lender: str = LENDER
     cap_minor: int = 0
     numbers: Iterator[int] = field(default_factory=count)
+    tier: int = 3
 
-    def code(self, *, age_s: int = 0, at: int | None = None, user_verified: bool = True) -> str:
+    def code(self, *, age_s: int = 0, at: int | None = None, user_verified: bool = True, life_s: int = DAY_S) -> str:
         """A code of ``age_s`` seconds ago; ``at`` is the true time, when the lane's wall clock is not."""
         phone = SigningKey.from_seed("p256", b"P" * 32)
         issued = self.clock.wall if at is None else at
         credential = Credential(
-            self.lender, self.account, issued - HOUR_S, issued + DAY_S, phone.public, self.cap_minor, tier=3
+            self.lender, self.account, issued - HOUR_S, issued + life_s, phone.public, self.cap_minor, self.tier
         )
         df01 = issue_credential(credential, key(f"{self.lender}-{trust.Role.CREDENTIAL}"))
         cti = next(self.numbers).to_bytes(4, "big") + self.account[:4]
@@ -281,14 +288,22 @@ class Till:
     """One lane and its world. ``restart`` is a kill: the process is gone, the machine and its disk are not."""
 
     def __init__(
-        self, directory: Path, *, grants: Mapping[bytes, int] | None = None, ready: bool = True, **layer: Any
+        self,
+        directory: Path,
+        *,
+        grants: Mapping[bytes, int] | None = None,
+        ready: bool = True,
+        lender: PaperLender | None = None,
+        clock: PaperClock | None = None,
+        settings: Mapping[str, Any] | None = None,
+        **layer: Any,
     ) -> None:
         self.directory = directory
-        self.clock, self.backend, self.printer = PaperClock(), PaperBackend(), PaperPrinter()
-        self.lender, self.free_bytes = PaperLender(), 10**12
+        self.clock, self.backend, self.printer = clock or PaperClock(), PaperBackend(), PaperPrinter()
+        self.lender, self.free_bytes = lender or PaperLender(), 10**12
         self.disk = Disk()
         self.vfs = DiskVfs(self.disk)
-        self.settings: dict[str, Any] = {}
+        self.settings: dict[str, Any] = {"lane": "lane-01", **(settings or {})}
         self.epoch = 1
         self.witness: PaperWitness | None = None
         self._codes = count(1)
@@ -302,10 +317,9 @@ class Till:
         self.ledger = self.open_ledger()
         self.lane = Lane(
             LaneSettings(
-                lane="lane-01",
                 store="s1",
                 epoch=self.epoch,
-                seller=Seller("Corner Shop", "West", "lane-01"),
+                seller=Seller("Corner Shop", "West", self.settings["lane"]),
                 certificate_sha256=b"c" * 32,
                 **self.settings,
             ),
@@ -357,7 +371,7 @@ class Till:
 
     def install(self, grants: Mapping[bytes, int], **layer: Any) -> None:
         """Cut a layer and install it. ``applied_through`` unless given: everything recorded so far."""
-        layer.setdefault("applied_through", {"lane-01": tuple(self.ledger.head.position)})
+        layer.setdefault("applied_through", {self.settings["lane"]: tuple(self.ledger.head.position)})
         cut = self.lender.layer(self.directory, grants, **layer)
         self.lane.lenders.install_snapshot(LENDER, [cut])
 
@@ -377,7 +391,7 @@ class Till:
         found = stack.lookup(account) if stack else None
         if found is None:
             return 0
-        epoch, number = found.manifest.applied_through["lane-01"]
+        epoch, number = found.manifest.applied_through[self.settings["lane"]]
         spent = self.ledger.spent_after(LENDER, account, type(self.ledger.head.position)(epoch, number))
         return found.record.allowance_minor - spent - self.ledger.open_debits(LENDER, account)
 
