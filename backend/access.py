@@ -102,12 +102,15 @@ def epoch_of(name: LaneName) -> int:
     return int(found[0][0]) if found else int(lanes.find(name.lane).epoch)
 
 
-def revoke(lane: str, *, compromised: bool) -> list[int]:
-    """End the present device's right to act; the epochs concerned. What it still sends is posted, or if it was
-    compromised quarantined. To be called inside a transaction. Raises Problem("lane_unknown")."""
-    current = lanes.journal(lane, lanes.find(lane).epoch)
+def revoke(lane: str, *, compromised: bool, epoch: int | None = None) -> list[int]:
+    """End the right to act of the device that writes ``epoch`` (default: of the present one); the epochs concerned.
+
+    What it still sends is posted, or if it was compromised quarantined: also of a device that was replaced before
+    anybody missed it. To be called inside a transaction. Raises Problem: lane_unknown, epoch_unknown.
+    """
+    its = lanes.journal(lane, lanes.find(lane).epoch if epoch is None else epoch)
     state = lanes.QUARANTINED if compromised else lanes.DRAINING
-    mine = (Journal.lane == lane) & (Journal.journal_key == current.journal_key)
+    mine = (Journal.lane == lane) & (Journal.journal_key == bytes(its.journal_key))
     ended = mine & Journal.state.in_([lanes.OPEN, lanes.DRAINING])
     epochs = [row.epoch for row in Journal.select(Journal.epoch).where(ended).order_by(Journal.epoch)]
     Journal.update(state=state).where(ended).execute()

@@ -18,7 +18,7 @@ from backend import ingest, lanes, postings
 from backend.database import rows
 from backend.ingest import Upload
 from backend.problems import Problem
-from backend.schema import Dispute, Journal, JournalEntry, QuarantinedEntry
+from backend.schema import Dispute, EpochChange, Journal, JournalEntry, QuarantinedEntry
 
 RESULT: Final = "quarantined"
 FORKED: Final = "journal_forked"
@@ -41,11 +41,15 @@ def take(upload: Upload, row: Journal, *, now_s: int) -> dict[str, Any]:
 
 
 def why(row: Journal) -> str:
-    """Why a journal is quarantined: its own device has begun another one, or nobody trusts the device any more."""
-    current = lanes.journal(row.lane, lanes.find(row.lane).epoch)
-    is_same_device = bytes(current.journal_key) == bytes(row.journal_key)
-    has_gone_on = current.epoch > row.epoch and current.state not in lanes.DISBELIEVED
-    return FORKED if is_same_device and has_gone_on else COMPROMISED
+    """Why a journal is quarantined: its own device has begun another one, or nobody trusts the device any more.
+
+    Of a device that is trusted every quarantined journal is one that it left itself (``epochs``), whoever has taken the
+    lane over since.
+    """
+    left = EpochChange.select(EpochChange.epoch).where(EpochChange.lane == row.lane)
+    same_device = (Journal.lane == row.lane) & (Journal.journal_key == bytes(row.journal_key))
+    not_left = Journal.select().where(same_device, Journal.state.in_(lanes.DISBELIEVED), Journal.epoch.not_in(left))
+    return COMPROMISED if not_left.exists() else FORKED
 
 
 def last_number(row: Journal) -> int:

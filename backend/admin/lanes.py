@@ -73,9 +73,10 @@ def replace(backend: Backend, *, lane: str, compromised: bool = False) -> Answer
     return _code(backend, new, replace=True, compromised=compromised)
 
 
-def revoke(backend: Backend, *, lane: str, compromised: bool = False) -> Answer:
-    """End the right of a lane's device to act. What it still sends is posted, or if it was compromised quarantined."""
-    epochs = transact(backend.database, lambda: access.revoke(lane, compromised=compromised))
+def revoke(backend: Backend, *, lane: str, compromised: bool = False, epoch: int | None = None) -> Answer:
+    """End the right of a lane's device to act: of the present one, or of the one that writes ``epoch``. What it still
+    sends is posted, or if it was compromised quarantined."""
+    epochs = transact(backend.database, lambda: access.revoke(lane, compromised=compromised, epoch=epoch))
     return {"lane": lane, "epochs": epochs, "state": books.QUARANTINED if compromised else books.DRAINING}
 
 

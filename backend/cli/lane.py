@@ -20,6 +20,7 @@ def add_parser(verbs: Any) -> None:
     off = _verb(
         into, "write-off", run_write_off, "give a journal up: its leases count no more, the lender bears the rest"
     )
+    revoking.add_argument("--epoch", type=int, help="of the device that writes this epoch (default: the present one)")
     off.add_argument("--epoch", type=int, help="the journal's epoch (default: the current one)")
 
 
@@ -34,7 +35,7 @@ def run_replace(args: argparse.Namespace) -> int:
 
 
 def run_revoke(args: argparse.Namespace) -> int:
-    show(args, ask(args, "lane.revoke", lane=args.lane, compromised=args.compromised))
+    show(args, ask(args, "lane.revoke", lane=args.lane, compromised=args.compromised, epoch=args.epoch))
     return 0
 
 

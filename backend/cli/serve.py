@@ -7,9 +7,15 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
+import fcntl
 import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+from backend.admin.operation import Refused
 from backend.cli.backend_of import opened
 from backend.cli.options import add_verb, add_wallets
 from backend.compose import Backend
@@ -38,9 +44,27 @@ def add_allowance(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
-    with opened(args) as backend:
+    with _alone_in(args.dir), opened(args) as backend:
         asyncio.run(_serve(args, backend))
     return 0
+
+
+@contextlib.contextmanager
+def _alone_in(directory: Path) -> Iterator[None]:
+    """Keep other servers out of the directory until this one ends, however it ends: an advisory lock (flock(2)).
+
+    Books on PostgreSQL have room for several servers, but a directory has one socket for operators. Raises Refused.
+    """
+    with contextlib.ExitStack() as held:
+        try:
+            lock = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            held.callback(os.close, lock)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Refused(f"another server has {directory}: stop it, or give this one a directory of its own") from None
+        except OSError as error:
+            raise Refused(f"{directory}: {error.strerror}") from None
+        yield
 
 
 async def _serve(args: argparse.Namespace, backend: Backend) -> None:

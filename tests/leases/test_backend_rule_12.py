@@ -133,6 +133,24 @@ def test_what_is_written_off_stays_in_quarantine(shop: Shop, lane: PaperLane, co
     assert (shop.account().used_minor, shop.account().outstanding_minor) == (60, 0)
 
 
+def test_a_device_that_was_replaced_honestly_can_still_be_called_stolen(shop: Shop, lane: PaperLane) -> None:
+    """A's machine is swapped, and carried off a week later with a queue in it that nobody vouches for any more."""
+    replace(shop, lane)
+    assert lane.upload() == ["accepted"]
+    with transaction(shop.backend.database):
+        assert access.revoke("A", compromised=True, epoch=1) == [1]
+    lane.stand_in(10)
+    assert lane.upload() == ["quarantined:device_compromised"]
+    assert (shop.account().held_minor, lanes.journal("A", 2).state) == (60, lanes.OPEN)
+
+
+def test_a_fork_stays_a_fork_when_another_device_takes_the_lane_over(shop: Shop, lane: PaperLane) -> None:
+    """Nobody stole anything: the ledger forked, an operator confirmed, and years later the machine was swapped."""
+    confirm_restored(shop, lane)
+    replace(shop, lane)
+    assert lane.upload() == ["quarantined:journal_forked"]
+
+
 def test_a_text_that_postgresql_cannot_keep_is_quarantined_like_any_other(shop: Shop, lane: PaperLane) -> None:
     replace(shop, lane, compromised=True)
     lane.stand_in(10, "sale\0-0002")

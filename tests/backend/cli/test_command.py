@@ -149,6 +149,12 @@ def test_a_server_that_was_killed_leaves_nothing_that_hinders(directory: Path, r
         assert run("lanes") == {"lanes": []}
 
 
+def test_a_directory_has_one_server_wherever_the_books_lie(directory: Path, say: Callable[..., str]) -> None:
+    with served(directory):
+        said = say("serve", "--port", "0", "--database", "postgresql://nobody@localhost:1/nothing", code=1)
+    assert "another server has" in said
+
+
 def test_private_files_are_the_operators_alone(directory: Path, run: Run) -> None:
     account = run("account", "add", "--limit-minor", "1")["account"]
     private = [directory / "ca.key", directory / "server.key", directory / "phones" / f"{account}.json"]
