@@ -9,6 +9,8 @@ snapshot, and the funding of a sale by its lease or by the pass's own cap. `agen
 
 from typing import Any
 
+from agent.core.default_plans import default_instalments
+
 _HOUR_S = 3_600
 _DAY_S = 24 * _HOUR_S
 
@@ -123,4 +125,5 @@ def default_policy(
         "limits": dict(LIMITS),
         "floor_limits": dict(FLOOR_LIMITS),
         "rules": [dict(rule) for rule in RULES],
+        "instalments": default_instalments(),
     }

@@ -1,4 +1,4 @@
-"""Instalment plans: what a customer pays when, what it costs, and the annual rate of it.
+"""The arithmetic of instalments: what a customer pays when, what it costs, and the annual rate of it.
 
 The one rule: money is integers of minor units and adds up exactly; rates are exact decimals, rounded only where they
 are shown. Rounding of money: a fee is rounded half up to a minor unit; what does not divide evenly among the payments
@@ -6,7 +6,7 @@ is added to the first one, principal and fee each by itself.
 
 The annual rate is that of the internal rate of return per month of the payments: *nominal* is twelve times the monthly
 rate, *effective* compounds it (China, PBoC notice 2021 no. 3: all costs over the principal still outstanding). It is
-computed over equal months, because payments are due on the same day of each month.
+computed over whole months from the sale, because payments are due on the same day of each month.
 """
 
 from __future__ import annotations
@@ -14,72 +14,19 @@ from __future__ import annotations
 import calendar
 from dataclasses import dataclass
 from datetime import date
-from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation, localcontext
-from enum import StrEnum
+from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
 from fractions import Fraction
 from typing import Final
 
 from agent.core.money import MINOR_MAX
+from agent.core.plans import Bearer, FeeMethod, Plan, PlanError
 
-PAYMENTS_MAX: Final = 60
-"""Five years of monthly payments: more than any consumer plan, few enough to compute on the way of a sale."""
-
-FEE_RATE_MAX: Final = Decimal(1)
 MONTHS_OF_YEAR: Final = 12
 SHOWN: Final = Decimal("0.01")
 """Annual rates are shown in percent with two decimals."""
 
 _PRECISE: Final = Context(prec=40, rounding=ROUND_HALF_UP)
 _STEPS_MAX: Final = 100
-
-
-class PlanError(ValueError):
-    """A plan or an amount that cannot be; the message is a sentence."""
-
-
-class Bearer(StrEnum):
-    """Who bears the fee of a plan."""
-
-    CUSTOMER = "customer"
-    MERCHANT = "merchant"
-    SPLIT = "split"
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """A plan of the signed policy.
-
-    ``payments`` monthly payments, the first a month after the sale. ``fee_rate`` is the whole fee as a share of the
-    amount, a decimal string ("0.045": 4.5 % of the amount, spread evenly over the payments). ``merchant_percent`` of
-    the fee is borne by the merchant if the bearer is ``split``. Raises PlanError.
-    """
-
-    plan_id: str
-    payments: int
-    fee_rate: str
-    bearer: Bearer
-    merchant_percent: int = 0
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.payments <= PAYMENTS_MAX:
-            raise PlanError(f"Plan {self.plan_id} has {self.payments} payments: 1 to {PAYMENTS_MAX} can be.")
-        if not 0 <= self.rate <= FEE_RATE_MAX:
-            raise PlanError(f"Plan {self.plan_id} has the fee rate {self.fee_rate}: 0 to 1 can be.")
-        if not 0 <= self.merchant_percent <= 100:
-            raise PlanError(f"Plan {self.plan_id} has {self.merchant_percent} percent of the fee for the merchant.")
-        if (self.bearer is not Bearer.SPLIT) and self.merchant_percent:
-            raise PlanError(f"Plan {self.plan_id} splits its fee, and says that {self.bearer} bears it.")
-
-    @property
-    def rate(self) -> Decimal:
-        """``fee_rate`` as a number. Raises PlanError if it is not a plain decimal."""
-        try:
-            value = Decimal(self.fee_rate)
-        except InvalidOperation:
-            value = Decimal("NaN")
-        if not value.is_finite() or set(self.fee_rate) - set("0123456789."):
-            raise PlanError(f"Plan {self.plan_id} has the fee rate {self.fee_rate!r}, which is no decimal number.")
-        return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +52,14 @@ class AnnualRate:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What one plan means for one amount. ``merchant_fee_minor`` is no part of what the customer pays."""
+    """What one plan means for one amount. ``merchant_fee_minor`` and what a coupon waived are no part of what the
+    customer pays."""
 
     plan: Plan
     principal_minor: int
     payments: tuple[Payment, ...]
     merchant_fee_minor: int
+    waived_minor: int
     rate: AnnualRate
 
     @property
@@ -125,21 +74,41 @@ class Offer:
 def offer(plan: Plan, principal_minor: int, sold_on: date, *, interest_free: bool = False) -> Offer:
     """What the plan means for ``principal_minor``, sold on a business day of the store.
 
-    ``interest_free``: a coupon of the merchant brings the customer's share of the fee to zero; the merchant bears it.
+    ``interest_free``: a coupon brings the customer's share of the fee to zero; ``waived_minor`` is what it was worth.
     Raises PlanError for an amount that has less than one minor unit for each payment.
     """
     if not plan.payments <= principal_minor <= MINOR_MAX:
         raise PlanError(f"{principal_minor} minor units cannot be paid in {plan.payments} payments.")
-    fee_minor = _half_up(Fraction(plan.rate) * principal_minor)
-    merchant_minor = fee_minor if interest_free else _half_up(Fraction(fee_minor * _merchant_percent(plan), 100))
-    principals = _spread(principal_minor, plan.payments)
-    fees = _spread(fee_minor - merchant_minor, plan.payments)
+    weights = _weights(plan)
+    charged_on = sum(weights) if plan.fee_method is FeeMethod.BALANCE else plan.payments
+    fee_minor = _half_up(Fraction(plan.rate) * principal_minor * charged_on / plan.payments)
+    merchant_minor = _half_up(Fraction(fee_minor * _merchant_percent(plan), 100))
+    customer_minor = fee_minor - merchant_minor
+    principals = _spread(principal_minor, [1] * plan.payments)
+    fees = _spread(0 if interest_free else customer_minor, weights)
     payments = tuple(
-        Payment(months_after(sold_on, month), principal, fee)
-        for month, (principal, fee) in enumerate(zip(principals, fees, strict=True), 1)
+        Payment(due, principal, fee)
+        for due, principal, fee in zip(_due_days(plan, sold_on), principals, fees, strict=True)
     )
-    rate = annual_rate(principal_minor, [payment.minor for payment in payments])
-    return Offer(plan, principal_minor, payments, merchant_minor, rate)
+    first = plan.first_payment.months
+    rate = annual_rate(principal_minor, [payment.minor for payment in payments], first_months=first)
+    return Offer(plan, principal_minor, payments, merchant_minor, customer_minor if interest_free else 0, rate)
+
+
+def _due_days(plan: Plan, sold_on: date) -> list[date]:
+    first = plan.first_payment
+    begins = sold_on if first.day is None else sold_on.replace(day=first.day)
+    return [months_after(begins, first.months + month) for month in range(plan.payments)]
+
+
+def _weights(plan: Plan) -> list[int]:
+    """How the fee falls on the payments: evenly, with the first, or by the equal parts of principal still owed."""
+    match plan.fee_method:
+        case FeeMethod.FIRST:
+            return [1] + [0] * (plan.payments - 1)
+        case FeeMethod.BALANCE:
+            return list(range(plan.payments, 0, -1))
+    return [1] * plan.payments
 
 
 def months_after(day: date, months: int) -> date:
@@ -151,15 +120,16 @@ def months_after(day: date, months: int) -> date:
     return date(year, month + 1, min(day.day, calendar.monthrange(year, month + 1)[1]))
 
 
-def annual_rate(principal_minor: int, payments_minor: list[int]) -> AnnualRate:
-    """The rate of monthly payments for a principal paid out a month before the first. They sum to no less than it."""
+def annual_rate(principal_minor: int, payments_minor: list[int], *, first_months: int = 1) -> AnnualRate:
+    """The rate of monthly payments for a principal paid out ``first_months`` before the first of them. They sum to no
+    less than it."""
     with localcontext(_PRECISE):
-        monthly = _monthly_rate(Decimal(principal_minor), [Decimal(minor) for minor in payments_minor])
+        monthly = _monthly_rate(Decimal(principal_minor), [Decimal(minor) for minor in payments_minor], first_months)
         effective = (1 + monthly) ** MONTHS_OF_YEAR - 1
         return AnnualRate(_percent(monthly * MONTHS_OF_YEAR), _percent(effective))
 
 
-def _monthly_rate(principal: Decimal, payments: list[Decimal]) -> Decimal:
+def _monthly_rate(principal: Decimal, payments: list[Decimal], first_months: int) -> Decimal:
     """The r at which the payments, each discounted by (1 + r) for each month, are worth the principal.
 
     By Newton's method from 0: their worth falls and is convex in r, so every step stays below the root and rises.
@@ -168,8 +138,8 @@ def _monthly_rate(principal: Decimal, payments: list[Decimal]) -> Decimal:
     rate = Decimal(0)
     for _ in range(_STEPS_MAX):
         discount = 1 / (1 + rate)
-        worth, slope, factor = -principal, Decimal(0), Decimal(1)
-        for month, payment in enumerate(payments, 1):
+        worth, slope, factor = -principal, Decimal(0), discount ** (first_months - 1)
+        for month, payment in enumerate(payments, first_months):
             factor *= discount
             worth += payment * factor
             slope -= month * payment * factor * discount
@@ -184,10 +154,10 @@ def _merchant_percent(plan: Plan) -> int:
     return {Bearer.CUSTOMER: 0, Bearer.MERCHANT: 100, Bearer.SPLIT: plan.merchant_percent}[plan.bearer]
 
 
-def _spread(minor: int, parts: int) -> list[int]:
-    """Even parts that add up exactly; the remainder is in the first."""
-    part, remainder = divmod(minor, parts)
-    return [part + remainder, *[part] * (parts - 1)]
+def _spread(minor: int, weights: list[int]) -> list[int]:
+    """Parts by weight that add up exactly; the remainder is in the first."""
+    parts = [minor * weight // sum(weights) for weight in weights]
+    return [parts[0] + minor - sum(parts), *parts[1:]]
 
 
 def _half_up(value: Fraction) -> int:

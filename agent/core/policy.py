@@ -6,7 +6,8 @@ Unknown fields are ignored (a newer backend may say more), unknown enumeration v
 Payload (CBOR map inside COSE_Sign1, typ "counterfoil-policy", signed by a lender key of role policy):
   lender text <= 16 · version int >= 1 · issued_at, expires_at UTC seconds · currency ISO 4217 ·
   limits {name: int}, each name of `policy_vocabulary.Limits` · floor_limits {category of 4 digits: minor} ·
-  rules [{id, when, effect, response_code (decline, step_up, refer only), reason (text key)}]
+  rules [{id, when, effect, response_code (decline, step_up, refer only), reason (text key)}] ·
+  instalments: see `plans` (null: none)
 """
 
 import re
@@ -20,6 +21,7 @@ from agent.core import trust
 from agent.core.cel_rules import CompiledRule, RuleError, Value, compile_rule
 from agent.core.cose import Signer
 from agent.core.money import MINOR_MAX, MoneyError, check_currency
+from agent.core.plans import Instalments, PlanError, parse_instalments
 from agent.core.policy_vocabulary import LIMITS, LOWER_AND_UPPER, RULE_VARIABLES, Limits, limit_values
 
 TYP = "counterfoil-policy"
@@ -75,6 +77,7 @@ class Policy:
     limits: Limits
     floor_limits: Mapping[str, int]
     rules: tuple[Rule, ...]
+    instalments: Instalments | None = None
 
     def floor_limit_minor(self, merchant_category: str) -> int:
         """The floor limit of a merchant category, else the general one."""
@@ -95,6 +98,7 @@ class Policy:
             "limits": dict(limit_values(self.limits)),
             "floor_limits": dict(self.floor_limits),
             "rules": [_rule_payload(rule) for rule in self.rules],
+            "instalments": self.instalments.payload() if self.instalments else None,
         }
 
 
@@ -133,6 +137,7 @@ def parse_policy(payload: Mapping[Any, Any]) -> Policy:
         limits=read("limits", _limits),
         floor_limits=read("floor_limits", _floor_limits),
         rules=read("rules", _rules),
+        instalments=read("instalments", parse_instalments),
     )
     if not faults and policy.expires_at <= policy.issued_at:
         faults.append("expires_at: must be later than issued_at")
@@ -151,7 +156,7 @@ def _read(payload: Mapping[Any, Any], faults: list[str], name: str, check: Check
         return None
     try:
         return check(payload[name])
-    except PolicyError as error:
+    except (PolicyError, PlanError) as error:
         faults.extend(f"{name}: {fault}" for fault in error.faults)
     except MoneyError as error:
         faults.append(f"{name}: {error}")

@@ -28,6 +28,7 @@ class Role(StrEnum):
     POLICY = "policy"
     SNAPSHOT = "snapshot"
     TIME = "time"
+    COUPON = "coupon"
 
 
 class TrustError(Exception):
@@ -148,7 +149,7 @@ def sign_root_change(lender: str, version: int, old: Signer, new: PublicKey) -> 
     return cose.sign1(payload, old, kid=old.public.kid, typ=ROOT_CHANGE_TYPE)
 
 
-def sign_document(payload: Mapping[str, object], key: Signer, typ: str) -> bytes:
+def sign_document(payload: Mapping[str, object] | Mapping[int, object], key: Signer, typ: str) -> bytes:
     """A document of a lender (policy, snapshot manifest, time) as a COSE_Sign1 with kid and type."""
     return cose.sign1(cbor.encode(dict(payload)), key, kid=key.public.kid, typ=typ)
 

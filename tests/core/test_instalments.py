@@ -7,15 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from agent.core.instalments import (
-    PAYMENTS_MAX,
-    Bearer,
-    Plan,
-    PlanError,
-    annual_rate,
-    months_after,
-    offer,
-)
+from agent.core.instalments import annual_rate, months_after, offer
+from agent.core.plans import PAYMENTS_MAX, Bearer, FeeMethod, FirstPayment, Plan, PlanError
 
 SOLD_ON = date(2026, 11, 22)
 
@@ -55,7 +48,7 @@ def test_the_annual_rate_of_a_flat_fee_is_that_of_the_money_still_owed(
 @given(plans, st.integers(PAYMENTS_MAX, 10**10), st.booleans())
 def test_payments_add_up_to_the_cent_whoever_bears_the_fee(plan: Plan, principal: int, interest_free: bool) -> None:
     made = offer(plan, principal, SOLD_ON, interest_free=interest_free)
-    fee = made.customer_fee_minor + made.merchant_fee_minor
+    fee = made.customer_fee_minor + made.merchant_fee_minor + made.waived_minor
     assert sum(payment.principal_minor for payment in made.payments) == principal
     assert made.total_minor == principal + made.customer_fee_minor
     assert abs(fee - plan.rate * principal) <= Decimal("0.5")
@@ -108,8 +101,39 @@ def test_a_split_fee_is_borne_by_both_and_nothing_of_it_is_lost() -> None:
 
 def test_a_coupon_makes_the_customers_plan_free_and_says_so_in_the_rate() -> None:
     made = offer(plan(12, "0.075"), 100_000, SOLD_ON, interest_free=True)
-    assert (made.total_minor, made.merchant_fee_minor) == (100_000, 7_500)
+    assert (made.total_minor, made.merchant_fee_minor, made.waived_minor) == (100_000, 0, 7_500)
     assert made.rate == annual_rate(1, [1])
+
+
+def test_the_rate_is_the_one_at_which_a_search_by_halves_prices_the_payments_at_the_principal() -> None:
+    """Independent of the product's arithmetic: floats, and no derivative."""
+    for payments, rate, first in [(3, "0.023", 1), (6, "0.045", 2), (12, "0.075", 1), (24, "0.2", 3), (60, "0.6", 1)]:
+        made = offer(Plan("any", payments, rate, first_payment=FirstPayment(first)), 10_000_000, SOLD_ON)
+        low, high = 0.0, 1.0
+        for _ in range(200):
+            middle = (low + high) / 2
+            months = range(first, first + payments)
+            worth = sum(p.minor / (1 + middle) ** month for month, p in zip(months, made.payments, strict=True))
+            low, high = (middle, high) if worth > 10_000_000 else (low, middle)
+        assert abs(float(made.rate.nominal) - low * 1200) < 0.0051
+        assert abs(float(made.rate.effective) - ((1 + low) ** 12 - 1) * 100) < 0.0051
+
+
+def test_a_fee_with_the_first_payment_costs_more_a_year_than_one_spread_evenly() -> None:
+    made = offer(Plan("any", 3, "0.03", fee_method=FeeMethod.FIRST), 10_000, SOLD_ON)
+    assert [payment.fee_minor for payment in made.payments] == [300, 0, 0]
+    assert made.rate.nominal > offer(plan(3, "0.03"), 10_000, SOLD_ON).rate.nominal
+
+
+def test_a_fee_on_the_balance_costs_twelve_times_its_rate_a_year() -> None:
+    made = offer(Plan("any", 4, "0.01", fee_method=FeeMethod.BALANCE), 40_000, SOLD_ON)
+    assert [payment.fee_minor for payment in made.payments] == [400, 300, 200, 100]
+    assert str(made.rate.nominal) == "12.00"
+
+
+def test_pay_next_month_on_a_fixed_day() -> None:
+    made = offer(Plan("any", 2, "0", first_payment=FirstPayment(1, 10)), 10_000, date(2026, 12, 31))
+    assert [str(payment.due) for payment in made.payments] == ["2027-01-10", "2027-02-10"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,190 @@
+"""The all-in-cost statement of an offer: what a customer must be shown before an instalment is taken.
+
+The one rule: one document, by which it is shown, hashed, journaled and checked; whatever a person reads of a plan, in
+either language, is read from it.
+
+Content after China's 金规〔2026〕2号 (all-in cost of personal loans, in force since 2026-08-01): principal; each cost
+item with its method, amount, payee and yearly rate; the yearly rate of all of them; what a default costs; that nothing
+else is charged. The instalment fee is the only item that this product knows, and the lender its payee.
+
+A deterministic CBOR map (RFC 8949 section 4.2.1) with the fields of ``Statement``; its digest is SHA-256 of that.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Final
+
+from agent.core import cbor
+from agent.core.coupons import Coupon
+from agent.core.instalments import Offer, Payment, annual_rate
+from agent.core.money import MINOR_MAX, MoneyError, check_currency
+from agent.core.plans import LANGUAGES, PAYMENTS_MAX, FeeMethod, Instalments, Words
+
+VERSION: Final = 1
+BYTES_MAX: Final = 8 * 1024
+DIGEST_BYTES: Final = 32
+
+
+class StatementError(ValueError):
+    """Bytes that are no statement, or one that contradicts itself; the message is a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What was offered. Rates in percent a year with two decimals, as texts; ``fee_rate`` as in the plan.
+
+    ``coupon_id`` with ``waived_minor`` and ``borne_by``: what a coupon took off the customer's cost, and who bears it.
+    """
+
+    lender: Words
+    product: Words
+    plan_id: str
+    name: Words
+    currency: str
+    principal_minor: int
+    sold_on: date
+    payments: tuple[Payment, ...]
+    first_months: int
+    fee_method: FeeMethod
+    fee_rate: str
+    nominal: str
+    effective: str
+    coupon_id: bytes | None
+    waived_minor: int
+    borne_by: str | None
+    default_terms: Words
+    reminder: Words
+    complaints: Words
+
+    @property
+    def fee_minor(self) -> int:
+        """All that the customer pays beyond the principal."""
+        return sum(payment.fee_minor for payment in self.payments)
+
+    @property
+    def total_minor(self) -> int:
+        return self.principal_minor + self.fee_minor
+
+    def encode(self) -> bytes:
+        fields: dict[cbor.Key, cbor.Value] = {name: _plain(getattr(self, name)) for name in self.__dataclass_fields__}
+        return cbor.encode(fields | {"version": VERSION})
+
+    @property
+    def digest(self) -> bytes:
+        """By which a choice names what was shown."""
+        return digest(self.encode())
+
+
+def digest(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()
+
+
+def statement(terms: Instalments, offer: Offer, currency: str, sold_on: date, coupon: Coupon | None) -> Statement:
+    """The statement of an offer made by a policy's plans, with the coupon that made it interest-free, if any."""
+    plan, texts = offer.plan, terms.texts
+    return Statement(
+        lender=texts.lender,
+        product=texts.product,
+        plan_id=plan.plan_id,
+        name=plan.name,
+        currency=currency,
+        principal_minor=offer.principal_minor,
+        sold_on=sold_on,
+        payments=offer.payments,
+        first_months=plan.first_payment.months,
+        fee_method=plan.fee_method,
+        fee_rate=plan.fee_rate,
+        nominal=str(offer.rate.nominal),
+        effective=str(offer.rate.effective),
+        coupon_id=coupon.coupon_id if coupon else None,
+        waived_minor=offer.waived_minor,
+        borne_by=coupon.borne_by if coupon else None,
+        default_terms=plan.default_terms,
+        reminder=texts.reminder,
+        complaints=texts.complaints,
+    )
+
+
+def read_statement(data: bytes) -> Statement:
+    """The statement of these bytes, which adds up: principal, fee and rates follow from its payments.
+
+    Raises StatementError.
+    """
+    if len(data) > BYTES_MAX:
+        raise StatementError(f"A statement has at most {BYTES_MAX} bytes.")
+    try:
+        read = _statement(cbor.decode(data))
+    except (cbor.CborError, MoneyError, KeyError, TypeError, ValueError) as error:
+        raise StatementError(f"These bytes are no statement: {error}.") from None
+    _check(read)
+    return read
+
+
+def _statement(fields: Any) -> Statement:
+    if not isinstance(fields, dict) or fields.pop("version", None) != VERSION:
+        raise TypeError("not a map of this version")
+    given = dict(fields)
+    for name in ("lender", "product", "name", "default_terms", "reminder", "complaints"):
+        given[name] = _words(given[name])
+    for name in ("plan_id", "fee_rate", "nominal", "effective"):
+        given[name] = _of(str, given[name])
+    for name in ("principal_minor", "waived_minor", "first_months"):
+        given[name] = _whole(given[name])
+    given["currency"] = check_currency(given["currency"])
+    given["sold_on"] = date.fromisoformat(given["sold_on"])
+    given["fee_method"] = FeeMethod(given["fee_method"])
+    given["payments"] = tuple(
+        Payment(date.fromisoformat(due), _whole(principal), _whole(fee)) for due, principal, fee in given["payments"]
+    )
+    coupon_id, borne_by = given["coupon_id"], given["borne_by"]
+    if (coupon_id is None) is not (borne_by is None):
+        raise TypeError("a coupon that nobody bears")
+    given["coupon_id"] = None if coupon_id is None else _of(bytes, coupon_id)
+    given["borne_by"] = None if borne_by is None else _of(str, borne_by)
+    return Statement(**given)
+
+
+def _check(read: Statement) -> None:
+    if not 0 < len(read.payments) <= PAYMENTS_MAX or not 1 <= read.first_months <= 12:
+        raise StatementError("The statement has no payments, or more than any plan.")
+    if sum(payment.principal_minor for payment in read.payments) != read.principal_minor or not read.principal_minor:
+        raise StatementError("The payments do not add up to the principal.")
+    amounts = [payment.minor for payment in read.payments]
+    rate = annual_rate(read.principal_minor, amounts, first_months=read.first_months)
+    if (str(rate.nominal), str(rate.effective)) != (read.nominal, read.effective):
+        raise StatementError(f"The payments cost {rate.nominal} % a year, not {read.nominal} %.")
+
+
+def _of(kind: type[Any], value: Any) -> Any:
+    if not isinstance(value, kind):
+        raise TypeError(f"{value!r:.40} is no {kind.__name__}")
+    return value
+
+
+def _whole(value: Any) -> int:
+    if type(value) is not int or not 0 <= value <= MINOR_MAX:
+        raise TypeError(f"{value!r:.40} is no amount")
+    return value
+
+
+def _words(value: Any) -> Words:
+    return {language: _of(str, _of(dict, value)[language]) for language in LANGUAGES}
+
+
+def _plain(value: Any) -> cbor.Value:
+    """A field as CBOR takes it."""
+    match value:
+        case FeeMethod():
+            return str(value)
+        case date():
+            return value.isoformat()
+        case tuple():
+            return [[payment.due.isoformat(), payment.principal_minor, payment.fee_minor] for payment in value]
+        case Mapping():
+            return dict(value)
+    plain: cbor.Value = value
+    return plain
