@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 INPUTS = ("time", "lane", "sale", "account", "amount", "currency", "category", "capture", "pass", "link")
-ANSWERS = ("answer", "code", "reason", "paid by", "clock", "rules")
+ANSWERS = ("answer", "code", "reason", "paid by", "clock", "rules", "recorded", "on the slip")
 DURATION_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 

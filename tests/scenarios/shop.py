@@ -25,7 +25,8 @@ from agent.core.policy import parse_policy, sign_policy
 from agent.core.snapshot_layer import Record
 from agent.services.checkout import Order
 from agent.services.counter import SHOWN_STATES, Counter, Events
-from agent.texts import LANGUAGES, Language
+from agent.texts import LANGUAGES, Language, slip
+from drivers.document import Pair
 from tests.services.lanes import DAY_S, HOUR_S, LENDER, PaperClock, PaperLender, Phone, Till
 from tests.uplink.world import run
 
@@ -185,6 +186,15 @@ def told(till: Till, hold: Hold) -> Told:
             "paid by": "backend" if hold.mode == "online" and hold.is_approved else body.get("funding") or "",
             "clock": body.get("clock_source") or "",
             "rules": " ".join(rule[0] for rule in body["rules"]),
+            "recorded": datetime.fromtimestamp(entry.recorded_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "on the slip": slip_time(till, hold.sale_id),
         },
         {language: counter.view(hold.sale_id)["texts"] for language, counter in counters.items()},
     )
+
+
+def slip_time(till: Till, sale_id: str) -> str:
+    """The time of the sale as its slip tells it; empty without a slip."""
+    label = slip(till.lane.settings.language, "time")
+    blocks = [block for job in till.ledger.print_jobs(sale_id) for block in job.slip.document.blocks]
+    return next((block.right for block in blocks if isinstance(block, Pair) and block.left == label), "")

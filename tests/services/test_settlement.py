@@ -1,6 +1,7 @@
 """The end of the day: totals that nobody can lose, matched now or later, and never closed in silence."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from agent.core.journal import Kind
 from agent.errors import UplinkRefused
 from agent.uplink.remote import BackendRefused
-from tests.services.lanes import LENDER, Till, order
+from tests.services.lanes import CUSTOMER, HOUR_S, LENDER, Till, order
 from tests.uplink.world import run
 
 
@@ -49,6 +50,18 @@ def test_batches_follow_each_other_without_a_gap_and_start_from_zero(till: Till)
     assert (second.batch, second.first_number) == (2, first.last_number + 1)
     assert second.totals["approved"] == {"count": 1, "minor": 1_000}
     assert [sealed.entry.body["batch"] for sealed in till.entries(Kind.SETTLEMENT)] == [1, 2]
+
+
+@pytest.mark.parametrize("zone", ["Asia/Shanghai", "Europe/Berlin", "UTC"])
+def test_a_business_day_ends_when_it_is_closed_and_not_at_anybodys_midnight(
+    opened: Callable[..., Till], zone: str
+) -> None:
+    """A shop that is open till two has one batch for its evening, wherever it is and whatever its clocks do."""
+    till = opened(settings={"timezone": zone})
+    sell(till, 1_111, "sale-0001")
+    till.clock.pass_time(17 * HOUR_S)  # past midnight in each of these zones
+    sell(till, 1_234, "sale-0002")
+    assert close(till).totals["approved"] == {"count": 2, "minor": 2_345}
 
 
 def test_with_the_line_up_the_close_waits_for_its_own_entries_and_matches(till: Till) -> None:
