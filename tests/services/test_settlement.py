@@ -9,7 +9,7 @@ import pytest
 from agent.core.journal import Kind
 from agent.errors import UplinkRefused
 from agent.uplink.remote import BackendRefused
-from tests.services.lanes import CUSTOMER, HOUR_S, LENDER, Till, order
+from tests.services.lanes import HOUR_S, LENDER, Till, order
 from tests.uplink.world import run
 
 
