@@ -24,6 +24,7 @@ from backend.cli import (
     lease,
     leases,
     pass_,
+    planner,
     policy,
     population,
     restored,
@@ -34,7 +35,7 @@ from backend.cli import (
 
 VERBS = (
     init, serve, account, pass_, enroll_code, lanes, lane, leases, lease, exceptions, settle, snapshot, keys, policy,
-    population, restored, audit, conformance_kit,
+    planner, population, restored, audit, conformance_kit,
 )  # fmt: skip
 
 
