@@ -160,7 +160,8 @@ class Lane:
     async def maintain(self) -> None:
         """What a lane does when nobody waits: tidy the ledger, ask again about closed batches."""
         # Proofs are forgotten by recorded time only: a wall clock far ahead must not open the door to a replay.
-        self.ledger.maintain(min(self._lane_clock().now_s, self.ledger.head.lease_horizon))
+        recorded = self.ledger.head.horizons.items()
+        self.ledger.maintain({lender: min(self.clock.read(lender).now_s, at_s) for lender, at_s in recorded})
         self.witness.look()
         await self.checkout.look_after_interrupted()
         await self.settlement.match_pending()

@@ -56,7 +56,7 @@ def ledger_facts(ledger: Ledger) -> dict[str, Any]:
             "epoch": head.epoch,
             "number": head.number,
             "head": head.hash.hex(),
-            "lease_horizon": head.lease_horizon,
+            "lease_horizons": dict(head.horizons),
         },
         "queue": {
             "depth": sum(count for _, count in waiting),

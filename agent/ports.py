@@ -145,7 +145,7 @@ class Ledger(Protocol):
 
     def stand_in_totals(self, lender: str, scope: str, subject: bytes, since_s: int) -> Totals: ...
 
-    def proof_is_consumed(self, account: bytes, cti: bytes) -> bool: ...
+    def proof_is_consumed(self, lender: str, account: bytes, cti: bytes) -> bool: ...
 
     def open_batch(self, lender: str) -> OpenBatch: ...
 
@@ -209,8 +209,8 @@ class Ledger(Protocol):
 
     def set_time_floor(self, lender: str, floor_s: int, last_signed_s: int | None) -> None: ...
 
-    def maintain(self, now_s: int) -> None:
-        """Checkpoint and forget what is no longer needed; called when no sale is waiting."""
+    def maintain(self, now_s: Mapping[str, int]) -> None:
+        """Checkpoint and forget what is no longer needed by each lender's time; called when no sale is waiting."""
         ...
 
 

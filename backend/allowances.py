@@ -18,13 +18,13 @@ from backend import accounts
 from backend import page as pages
 from backend.database import Statement, change, compiled, fetch, inserting, put
 from backend.lanes import GIVEN_UP
-from backend.schema import Account, Hold, Installed, Journal, LeaseGrant
+from backend.schema import Account, Hold, Horizon, Installed, Journal, LeaseGrant
 
 # On the path of every sale and every entry, so compiled once; peewee builds a query in the time that SQLite runs ten.
 _GRANTS: Final = compiled(
     LeaseGrant.select(
         LeaseGrant.lane, LeaseGrant.epoch, LeaseGrant.sequence, LeaseGrant.granted_minor, LeaseGrant.applied_number,
-        LeaseGrant.valid_until_s, LeaseGrant.spent_minor, Installed.sequence, Journal.lease_horizon,
+        LeaseGrant.valid_until_s, LeaseGrant.spent_minor, Installed.sequence, Horizon.lease_horizon,
     )
     .join(Journal, on=(Journal.lane == LeaseGrant.lane) & (Journal.epoch == LeaseGrant.epoch))
     .join(
@@ -33,6 +33,13 @@ _GRANTS: Final = compiled(
         on=(Installed.lane == LeaseGrant.lane)
         & (Installed.epoch == LeaseGrant.epoch)
         & (Installed.lender == LeaseGrant.lender),
+    )
+    .join(
+        Horizon,
+        JOIN.LEFT_OUTER,
+        on=(Horizon.lane == LeaseGrant.lane)
+        & (Horizon.epoch == LeaseGrant.epoch)
+        & (Horizon.lender == LeaseGrant.lender),
     )
     .where(LeaseGrant.account == b"", LeaseGrant.lender == "", Journal.state.not_in(GIVEN_UP))
 )  # fmt: skip
@@ -66,7 +73,7 @@ def outstanding_by_journal(lender: str, token: bytes) -> dict[Life, int]:
     for lane, epoch, sequence, granted, number, valid_until_s, spent, installed, horizon_s in _grants(lender, token):
         grant = leases.Grant(sequence, granted, Position(epoch, number), valid_until_s)
         grants[lane, epoch].append(leases.Counted(grant, spent))
-        ends[lane, epoch] = (installed or 0, horizon_s)
+        ends[lane, epoch] = (installed or 0, horizon_s or 0)
     in_use = _online_use(lender, token)
     return {
         life: leases.outstanding(

@@ -17,8 +17,9 @@ from agent.core.journal import ENTRY_BYTES_MAX, Head, JournalError
 
 _UINT: Final = rb"(?:[\x00-\x17]|\x18.|\x19..|\x1a.{4}|\x1b\x00.{7})"
 _INT: Final = rb"(?:[\x00-\x17\x20-\x37]|[\x18\x38].|[\x19\x39]..|[\x1a\x3a].{4}|[\x1b\x3b]\x00.{7})"
-_TIMES: Final = re.compile(rb"%s\x82[\xf4\xf5]%s(%s)" % (_UINT, _INT, _UINT), re.DOTALL)
-"""recorded_at, clock [bool, int], lease_horizon (RFC 8949 section 3.1)."""
+_TIMES: Final = re.compile(rb"%s\x82[\xf4\xf5]%s%s" % (_UINT, _INT, _UINT), re.DOTALL)
+"""recorded_at, clock [bool, int], lease_horizon (RFC 8949 section 3.1). What a horizon means is asked when its entry
+is posted: it speaks for the leases of one lender, who is named behind it."""
 
 
 class Link(NamedTuple):
@@ -26,31 +27,27 @@ class Link(NamedTuple):
 
     number: int
     hash: bytes
-    horizon: int
     data: bytes
 
 
 def follow(head: Head, entries: Iterable[bytes]) -> Iterator[Link]:
     """Yield each entry as long as it follows the one before. Raises JournalError as ``core.journal.follow`` does."""
     own = b"\x8d" + cbor.encode(journal.VERSION) + cbor.encode(head.lane) + cbor.encode(head.epoch)
-    number, previous, horizon = head.number, head.hash, head.lease_horizon
+    number, previous = head.number, head.hash
     for data in entries:
-        link = _link(own, number + 1, previous, horizon, data)
+        link = _link(own, number + 1, previous, data)
         if link is None:
-            raise _reason(Head(head.lane, head.epoch, number, previous, horizon), data)
-        number, previous, horizon = link.number, link.hash, link.horizon
+            raise _reason(Head(head.lane, head.epoch, number, previous), data)
+        number, previous = link.number, link.hash
         yield link
 
 
-def _link(own: bytes, number: int, previous: bytes, horizon: int, data: bytes) -> Link | None:
+def _link(own: bytes, number: int, previous: bytes, data: bytes) -> Link | None:
     """The entry in its place, None if it has another. Plain and flat, because it runs for every entry there is."""
     front = own + _uint(number) + b"X\x20" + previous
-    times = _TIMES.match(data, len(front)) if data.startswith(front) and len(data) <= ENTRY_BYTES_MAX else None
-    if times is None:
+    if not data.startswith(front) or len(data) > ENTRY_BYTES_MAX or _TIMES.match(data, len(front)) is None:
         return None
-    said = times[1]
-    told = said[0] if len(said) == 1 else int.from_bytes(said[1:], "big")
-    return Link(number, sha256(data).digest(), told, data) if told >= horizon else None
+    return Link(number, sha256(data).digest(), data)
 
 
 def _reason(head: Head, data: bytes) -> JournalError:

@@ -22,7 +22,7 @@ from backend.wire import b64url
 
 _STORE: Final = inserting(JournalEntry)
 _ADVANCE: Final = compiled(
-    Journal.update(number=0, hash=b"", horizon=0).where(Journal.lane == "", Journal.epoch == 0, Journal.number == 0)
+    Journal.update(number=0, hash=b"").where(Journal.lane == "", Journal.epoch == 0, Journal.number == 0)
 )
 _RESULTS: Final = compiled(
     JournalEntry.select(JournalEntry.number, JournalEntry.result, JournalEntry.reason, Dispute.bearer)
@@ -144,7 +144,7 @@ def _row(upload: Upload, link: Link) -> tuple[Any, ...]:
 
 
 def _advance(row: Journal, last: Link) -> None:
-    moved = change(_ADVANCE, last.number, last.hash, last.horizon, row.lane, row.epoch, row.number)
+    moved = change(_ADVANCE, last.number, last.hash, row.lane, row.epoch, row.number)
     assert moved == 1, "the journal's row was read in this transaction, so nobody else has moved it since"
 
 

@@ -88,4 +88,4 @@ def set_state(lane: str, epoch: int, state: str) -> None:
 
 def head_of(row: Journal) -> Head:
     """The end of a journal's chain as stored here."""
-    return Head(row.lane, row.epoch, row.number, bytes(row.hash), row.horizon)
+    return Head(row.lane, row.epoch, row.number, bytes(row.hash))

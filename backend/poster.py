@@ -18,10 +18,23 @@ from peewee import Database
 from agent.core.classify import WALLETS
 from agent.core.journal import Entry, JournalError, Kind, open_entry
 from backend import accounts, allowances, authorizations, holds, lanes, postings, recovery, wallet_postings
-from backend.database import Statement, compiled, fetch, fetch_all, grouped, off_page, on_page, transact
+from backend.database import (
+    Statement,
+    compiled,
+    fetch,
+    fetch_all,
+    grouped,
+    inserting,
+    load,
+    off_page,
+    on_page,
+    put,
+    selecting,
+    transact,
+)
 from backend.holds import Attempt
 from backend.postings import Books, Result
-from backend.schema import Dispute, Hold, Journal, JournalEntry
+from backend.schema import Dispute, Hold, Horizon, Journal, JournalEntry
 
 CHUNK_ENTRIES: Final = 100
 """How many entries are read at once; on SQLite, how many share a commit."""
@@ -45,10 +58,12 @@ _MONEY: Final = compiled(
     )
 )
 _POSTED: Final = compiled(
-    Journal.update(posted_number=0, lease_horizon=0).where(
+    Journal.update(posted_number=0).where(
         Journal.lane == "", Journal.epoch == 0, Journal.posted_number == 0
     )
 )
+HORIZON: Final = selecting(Horizon, Horizon.lane == "", Horizon.epoch == 0, Horizon.lender == "")
+_SWEAR: Final = inserting(Horizon, "REPLACE")
 _ACCEPTED: Final = compiled(
     JournalEntry.update(result="").where(
         JournalEntry.lane == "", JournalEntry.epoch == 0, JournalEntry.number.between(0, 0)
@@ -159,13 +174,14 @@ def _pending(number: int, entry: Entry, known: _Money, of_sale: dict[Attempt, by
 def _runs(pending: Iterable[_Pending]) -> Iterator[list[_Pending]]:
     """Neighbours of one account, and with them what concerns none."""
     run: list[_Pending] = []
-    account: bytes | None = None
+    account: tuple[str | None, bytes] | None = None
     for each in pending:
-        if each.account is not None and account is not None and each.account != account:
+        own = (each.entry.lender, each.account) if each.entry and each.account is not None else None
+        if own is not None and account is not None and own != account:
             yield run
             run, account = [], None
         run.append(each)
-        account = account or each.account
+        account = account or own
     if run:
         yield run
 
@@ -176,24 +192,56 @@ def _release(key: Attempt) -> None:
 
 def _post_run(lane: str, epoch: int, run: list[_Pending], books: Books) -> None:
     first, last = run[0].number, run[-1].number
-    with on_page(_questions(lane, epoch, run)) as page:
+    with on_page(_questions(lane, epoch, run, books)) as page:
         row = lanes.journal(lane, epoch)
         if row.posted_number != first - 1:
             raise _Overtaken
         results = [(each, _effect(each.entry, books) if each.entry else postings.MALFORMED) for each in run]
+        results = _sworn(lane, epoch, results, books)
         page.update(_ACCEPTED, _ACCEPTED, lambda: ("accepted", lane, epoch, first, last))
         for each, result in results:
             if result.reason is not None:
                 aside = (result.result, result.reason, lane, epoch, each.number)
                 page.update((_SET_ASIDE, each.number), _SET_ASIDE, partial(tuple, aside))
                 _dispute(lane, epoch, each, result)
-        horizon_s = max([row.lease_horizon, *(each.entry.lease_horizon for each in run if each.entry)])
-        page.update(_POSTED, _POSTED, lambda: (last, horizon_s, lane, epoch, first - 1), exactly=1)
+        page.update(_POSTED, _POSTED, lambda: (last, lane, epoch, first - 1), exactly=1)
 
 
-def _questions(lane: str, epoch: int, run: list[_Pending]) -> Iterator[tuple[Statement, tuple[Any, ...]]]:
+_Results = list[tuple[_Pending, Result]]
+
+
+def _sworn(lane: str, epoch: int, results: _Results, books: Books) -> _Results:
+    """Keep what each lender's entries swear to (lease rule 1): it frees leases of that lender alone. One that swears to
+    less than an entry before it has its effect, and people see it: the lane has forgotten which leases are over."""
+    known = {lender: _horizon_of(lane, epoch, lender) for lender in _lenders_of([each for each, _ in results], books)}
+    told, judged = dict(known), _Results()
+    for each, result in results:
+        lender, said_s = (each.entry.lender or "", each.entry.lease_horizon) if each.entry else ("", 0)
+        is_lowered = said_s < told.get(lender, 0) and result.reason is None
+        judged.append((each, Result("disputed", "horizon_lowered", each.account) if is_lowered else result))
+        if lender in told:
+            told[lender] = max(told[lender], said_s)
+    for lender, horizon_s in told.items():
+        if horizon_s != known[lender]:
+            put(Horizon, _SWEAR, {"lane": lane, "epoch": epoch, "lender": lender, "lease_horizon": horizon_s})
+    return judged
+
+
+def _horizon_of(lane: str, epoch: int, lender: str) -> int:
+    row = load(Horizon, HORIZON, lane, epoch, lender)
+    return row.lease_horizon if row is not None else 0
+
+
+def _lenders_of(run: Iterable[_Pending], books: Books) -> set[str]:
+    named = {each.entry.lender for each in run if each.entry and each.entry.lender}
+    return {lender for lender in named if lender in books.lenders}
+
+
+def _questions(lane: str, epoch: int, run: list[_Pending], books: Books) -> Iterator[tuple[Statement, tuple[Any, ...]]]:
     """What the effects of a run will ask, as far as it can be told before."""
     yield lanes.JOURNAL, (lane, epoch)
+    for lender in _lenders_of(run, books):
+        yield HORIZON, (lane, epoch, lender)
     for each in run:
         key, entry = each.key, each.entry
         if key is None or entry is None or key.lender in WALLETS:

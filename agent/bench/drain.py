@@ -74,7 +74,7 @@ class Shop:
         for done in range(0, sales, SALES_A_RECORD):
             drafts = [draft for _ in range(min(SALES_A_RECORD, sales - done)) for draft in self._sale()]
             self.ledger.record(drafts, self.lane.clock.read(self.pattern[0].lender or ""))
-            self.ledger.maintain(0)
+            self.ledger.maintain({})
 
     def decide(self) -> None:
         """The durable part of one decision."""
@@ -198,7 +198,7 @@ async def _decisions_us(shop: Shop, times: int | None) -> list[float]:
         shop.decide()
         taken.append((time.perf_counter_ns() - due_ns) / NS_PER_US)
         if len(taken) % UPKEEP_DECISIONS == 0:
-            shop.ledger.maintain(0)
+            shop.ledger.maintain({})
     return taken
 
 

@@ -213,7 +213,7 @@ class Till:
         assert hold.is_approved, hold.reason
 
     def maintain(self) -> None:
-        self.ledger.maintain(self.clock.wall_s())
+        self.ledger.maintain(dict.fromkeys(self.ledger.head.horizons, self.clock.wall_s()))
 
     def close(self) -> None:
         self.ledger.close()

@@ -84,10 +84,11 @@ class Lane:
         self.entries.append(sealed)
         return sealed
 
-    def fill(self, count: int = 1) -> None:
+    def fill(self, count: int = 1, *, lender: str | None = None, horizon_s: int = 0) -> None:
         """Write entries that move nothing."""
         for _ in range(count):
-            self.write(Kind.PRINT, {"job_id": 1, "rung": "confirmed", "copy": False})
+            body = {"job_id": 1, "rung": "confirmed", "copy": False}
+            self.write(Kind.PRINT, body, lender=lender, horizon_s=horizon_s)
 
     def upload_body(self, first: int, entries: Sequence[Sealed], /, **other: Any) -> dict[str, Any]:
         """The body of an upload, signed; ``other`` replaces members after the signature was made."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
@@ -114,22 +114,30 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The end of a chain: what the next entry must build upon. ``lease_horizon`` never decreases."""
+    """The end of a chain: what the next entry must build upon. ``horizons``: the lease horizon (UTC seconds) of each
+    lender that an entry was about; one never decreases, and no lender's clock moves another's."""
 
     lane: str
     epoch: int
     number: int = 0
     hash: bytes = GENESIS_HASH
-    lease_horizon: int = 0
+    horizons: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def position(self) -> Position:
         return Position(self.epoch, self.number)
 
+    def horizon_of(self, lender: str | None) -> int:
+        """The latest time to which the lane has sworn by this lender's clock; 0: to none."""
+        return self.horizons.get(lender, 0) if lender is not None else 0
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One entry, fields in wire order. Times are UTC seconds; ``clock`` is (trusted, offset to the wall clock in s)."""
+    """One entry, fields in wire order. Times are UTC seconds; ``clock`` is (trusted, offset to the wall clock in s).
+
+    ``lease_horizon`` speaks for the leases of ``lender`` alone; an entry of no lender says 0.
+    """
 
     version: int
     lane: str
@@ -168,7 +176,8 @@ class Sealed:
 
 
 def seal(draft: Draft, head: Head, *, recorded_at: int, clock: tuple[bool, int], lease_horizon: int) -> Sealed:
-    """Give ``draft`` its place after ``head``. The horizon is raised to ``lease_horizon``, never lowered (rule 1)."""
+    """Give ``draft`` its place after ``head``. Its lender's horizon is raised to ``lease_horizon``, never lowered
+    (rule 1)."""
     entry = Entry(
         version=VERSION,
         lane=head.lane,
@@ -177,7 +186,7 @@ def seal(draft: Draft, head: Head, *, recorded_at: int, clock: tuple[bool, int],
         previous=head.hash,
         recorded_at=recorded_at,
         clock=clock,
-        lease_horizon=max(head.lease_horizon, lease_horizon),
+        lease_horizon=max(head.horizon_of(draft.lender), lease_horizon) if draft.lender is not None else 0,
         kind=str(draft.kind),
         lender=draft.lender,
         sale_id=draft.sale_id,
@@ -194,8 +203,10 @@ def digest(data: bytes) -> bytes:
 
 
 def advance(head: Head, sealed: Sealed) -> Head:
-    entry = sealed.entry
-    return Head(head.lane, head.epoch, entry.number, sealed.hash, entry.lease_horizon)
+    entry, horizons = sealed.entry, head.horizons
+    if entry.lender is not None and entry.lease_horizon > head.horizon_of(entry.lender):
+        horizons = {**horizons, entry.lender: entry.lease_horizon}
+    return Head(head.lane, head.epoch, entry.number, sealed.hash, horizons)
 
 
 def open_entry(data: bytes) -> Sealed:
@@ -229,8 +240,8 @@ def follow(head: Head, upload: Iterable[bytes]) -> Iterator[Sealed]:
             raise JournalError("gap", f"number {entry.number}, expected {head.number + 1}")
         if entry.previous != head.hash:
             raise JournalError("fork", f"entry {entry.number} does not follow the hash of entry {head.number}")
-        if entry.lease_horizon < head.lease_horizon:
-            raise JournalError("horizon", f"entry {entry.number} lowers the lease horizon")
+        if entry.lease_horizon < head.horizon_of(entry.lender):
+            raise JournalError("horizon", f"entry {entry.number} lowers the lease horizon of {entry.lender}")
         head = advance(head, sealed)
         yield sealed
 

@@ -96,9 +96,9 @@ def certificate(case: Case) -> Iterator[Finding]:
 def clock(case: Case) -> Iterator[Finding]:
     """A wall clock behind what was signed or recorded is wrong, whatever else is right."""
     facts = case.facts
-    known = {"the last journal entry": facts["journal"]["lease_horizon"]}
+    known = {f"the last sale of {lender}": at_s for lender, at_s in facts["journal"]["lease_horizons"].items()}
     known |= {f"the snapshot of {row['lender']}": row["snapshot_built_at"] or 0 for row in facts["lenders"]}
-    what, latest_s = max(known.items(), key=lambda item: item[1])
+    what, latest_s = max(known.items(), key=lambda item: item[1], default=("", 0))
     now, told = _minute(case.now_s), facts["clock"]
     if case.now_s < latest_s:
         cause = f"It is behind {what}, which is of {_minute(latest_s)}."

@@ -119,7 +119,8 @@ class Reader:
             return NOT_A_PASS
         if isinstance(case.verified, Refusal):
             return case.verified
-        is_used = self._ledger.proof_is_consumed(case.verified.credential.account, case.verified.proof.cti)
+        credential, cti = case.verified.credential, case.verified.proof.cti
+        is_used = self._ledger.proof_is_consumed(credential.lender, credential.account, cti)
         return REPLAYED if is_used else None
 
 

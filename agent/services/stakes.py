@@ -29,7 +29,7 @@ class Stakes:
         view, reading = self.lease_view(case, reserved_minor=0), case.reading
         if view is None or not reading.trusted:
             return None
-        horizon_s = self._ledger.head.lease_horizon
+        horizon_s = self._ledger.head.horizon_of(case.attempt.lender)
         if not leases.is_spendable(view.valid_until_s, now_s=reading.now_s, horizon_s=horizon_s):
             return None
         debit = leases.debit_for_intent(case.attempt.sale.amount.minor, view.remaining_minor)
@@ -58,7 +58,8 @@ class Stakes:
         """What the lender's policy says to this case, decided alone."""
         assert isinstance(case.verified, CreditPass), "anything else is refused at sight"
         lender, policy, verified = case.lender, case.lender.policy, case.verified
-        clock = Clock(reading.now_s, reading.trusted, reading.source, self._ledger.head.lease_horizon)
+        horizon_s = self._ledger.head.horizon_of(lender.lender)
+        clock = Clock(reading.now_s, reading.trusted, reading.source, horizon_s)
         exposure = self._exposure(lender, policy, verified.credential.account, lease, reading.now_s)
         view = _snapshot_view(lender, case.found, self._ledger.head.epoch)
         return decide(case.attempt.sale, verified, view, exposure, policy, clock)

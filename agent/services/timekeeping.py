@@ -28,7 +28,7 @@ class LaneClock:
         self._clock, self._ledger, self._random_bytes = clock, ledger, random_bytes
         self._holdover_max_s, self._of_rails = holdover_max_s, of_rails
         self._started = Anchor(clock.wall_s(), clock.monotonic_s())
-        self._recorded_s = ledger.head.lease_horizon
+        self._recorded_s = ledger.head.horizons
         self._anchors: dict[str, Anchor] = {}
         self._asked: dict[tuple[str, bytes], float] = {}
 
@@ -41,7 +41,7 @@ class LaneClock:
             anchor=self._anchors.get(lender),
             started=self._started,
             floor_s=floor_s,
-            recorded_s=self._recorded_s,
+            recorded_s=self._recorded_s.get(lender, 0),
             last_signed_s=last_signed_s,
             holdover_max_s=self._holdover_max_s,
         )

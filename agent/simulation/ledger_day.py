@@ -123,7 +123,7 @@ class LedgerDay:
         return []
 
     def _maintain(self, ledger: SqliteLedger) -> list[Sealed]:
-        ledger.maintain(self._now_s)
+        ledger.maintain(dict.fromkeys(ledger.head.horizons, self._now_s))
         return []
 
     def _settle(self, ledger: SqliteLedger) -> list[Sealed]:

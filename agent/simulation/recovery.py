@@ -120,7 +120,7 @@ def _walk(journal: tuple[bytes, ...]) -> Head:
     head = Head("", 0)
     entries = (open_entry(data) for data in journal)
     for epoch, chain in groupby(entries, key=lambda sealed: (sealed.entry.lane, sealed.entry.epoch)):
-        head = Head(*epoch, lease_horizon=head.lease_horizon)
+        head = Head(*epoch, horizons=head.horizons)
         head = walk(head, [link.data for link in chain])
     return head
 

@@ -15,8 +15,9 @@ from typing import Any, Final, TypeAlias
 
 from peewee import EXCLUDED, SQL, Database, Query, fn
 
+from agent.core import cbor
 from agent.core.authorization import Hold, HoldState, event_of
-from agent.core.journal import Head, Kind, Sealed, check_end, open_entry, walk
+from agent.core.journal import Head, Kind, Sealed, advance, check_end, open_entry, walk
 from agent.core.settlement import tally
 from agent.store.schema import (
     FOLD,
@@ -67,7 +68,7 @@ IS_INTENDED: Final = HoldRow.state == SQL("'intended'")
 """As a literal, because SQLite uses a partial index only for the very condition that it was made with."""
 
 INSERT_ENTRY: Final = _insert(JournalEntry)
-UPDATE_HEAD: Final = sql(ChainHead.update(epoch=0, number=0, hash=b"", lease_horizon=0))
+UPDATE_HEAD: Final = sql(ChainHead.update(epoch=0, number=0, hash=b"", horizons=b""))
 SELECT_HOLD: Final = sql(
     HoldRow.select(*(getattr(HoldRow, name) for name in HOLD_FIELDS)).where(
         HoldRow.sale_id == "", HoldRow.lender == "", HoldRow.attempt == 0
@@ -77,7 +78,7 @@ UPSERT_HOLD: Final = _upsert(HoldRow, ("sale_id", "lender", "attempt"))
 HOLD_COLUMNS: Final = tuple(HoldRow._meta.sorted_field_names)
 INSERT_MOVEMENT: Final = _insert(LeaseMovement)
 ADD_STAND_IN: Final = _add_up(StandInTotal, ("lender", "scope", "subject", "hour"))
-CONSUME_PROOF: Final = sql(ConsumedProof.insert(account=b"", cti=b"", recorded_at=0).on_conflict_ignore())
+CONSUME_PROOF: Final = sql(ConsumedProof.insert(lender="", account=b"", cti=b"", recorded_at=0).on_conflict_ignore())
 ADD_BATCH_TOTAL: Final = _add_up(BatchTotal, ("lender", "batch", "name"))
 OPEN_BATCH: Final = sql(Batch.select(Batch.batch).where(Batch.lender == "", Batch.last_number.is_null()))
 INSERT_BATCH: Final = _insert(Batch)
@@ -103,23 +104,28 @@ def hold_from_row(row: tuple[Any, ...]) -> Hold:
     return Hold(*values)
 
 
-def append(run: Run, sealed: Sealed) -> None:
-    """Store one entry and fold it in. Inside a transaction; raises HoldRefused before anything of it is written."""
+def append(run: Run, sealed: Sealed, head: Head) -> None:
+    """Store one entry, with which the journal ends at ``head``, and fold it in. Inside a transaction; raises
+    HoldRefused before anything of it is written."""
     entry = sealed.entry
-    apply(run, sealed)
+    apply(run, sealed, head)
     place = (entry.epoch, entry.number, entry.kind, entry.lender, entry.sale_id, entry.recorded_at)
     run(INSERT_ENTRY, (*place, sealed.hash, sealed.data))
 
 
-def apply(run: Run, sealed: Sealed) -> None:
-    """Fold one entry into the caches."""
+def apply(run: Run, sealed: Sealed, head: Head) -> None:
+    """Fold one entry, with which the journal ends at ``head``, into the caches."""
     _fold_hold(run, sealed)
     _fold_lease(run, sealed)
-    _fold_proof(run, sealed)
     _fold_batch(run, sealed)
     _fold_epoch(run, sealed)
-    entry = sealed.entry
-    run(UPDATE_HEAD, (entry.epoch, entry.number, sealed.hash, entry.lease_horizon))
+    go_on(run, sealed, head)
+
+
+def go_on(run: Run, sealed: Sealed, head: Head) -> None:
+    """What is never to happen again: a proof that was shown, a time before a horizon, another entry of this number."""
+    _fold_proof(run, sealed)
+    run(UPDATE_HEAD, (head.epoch, head.number, head.hash, cbor.encode(dict(head.horizons))))
 
 
 def _fold_hold(run: Run, sealed: Sealed) -> None:
@@ -155,9 +161,9 @@ def _fold_lease(run: Run, sealed: Sealed) -> None:
 
 
 def _fold_proof(run: Run, sealed: Sealed) -> None:
-    body = sealed.entry.body
+    entry, body = sealed.entry, sealed.entry.body
     if body.get("cti") is not None and body.get("account") is not None:
-        run(CONSUME_PROOF, (body["account"], body["cti"], sealed.entry.recorded_at))
+        run(CONSUME_PROOF, (entry.lender, body["account"], body["cti"], entry.recorded_at))
 
 
 def _fold_batch(run: Run, sealed: Sealed) -> None:
@@ -194,7 +200,7 @@ def walk_all(database: Database, head: Head) -> None:
     """Follow every link of every epoch's chain, up to ``head``. Raises JournalError at the first that does not hold."""
     reached = Head(head.lane, 0)
     for epoch, rows in groupby(_entries(database), key=lambda row: row[0]):
-        begins = Head(head.lane, epoch, lease_horizon=reached.lease_horizon)
+        begins = Head(head.lane, epoch, horizons=reached.horizons)
         reached = walk(begins, (bytes(data) for _, data in rows))
     check_end(reached, head)
 
@@ -206,8 +212,11 @@ def rebuild(database: Database, head: Head) -> None:
         for model in FOLD:
             if model is not ChainHead:
                 database.execute(model.delete())
-        for _, data in _entries(database):
-            apply(database.connection().execute, open_entry(bytes(data)))
+        reached = Head(head.lane, 0)
+        for epoch, data in _entries(database):
+            sealed = open_entry(bytes(data))
+            reached = advance(Head(head.lane, epoch, horizons=reached.horizons), sealed)
+            apply(database.connection().execute, sealed, reached)
 
 
 def _entries(database: Database) -> Iterator[tuple[int, bytes]]:
@@ -237,5 +246,7 @@ SUM_STAND_IN: Final = sql(
     )
 )
 SELECT_PROOF: Final = sql(
-    ConsumedProof.select(ConsumedProof.recorded_at).where(ConsumedProof.account == b"", ConsumedProof.cti == b"")
+    ConsumedProof.select(ConsumedProof.recorded_at).where(
+        ConsumedProof.lender == "", ConsumedProof.account == b"", ConsumedProof.cti == b""
+    )
 )

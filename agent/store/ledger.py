@@ -6,14 +6,15 @@ file each beside this one; here are the journal and the sales in it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
-from typing import Final
+from typing import Any, Final
 
 import apsw
 from peewee import DatabaseError, fn
 from playhouse.apsw_ext import APSWDatabase
 
+from agent.core import cbor
 from agent.core.authorization import Hold
 from agent.core.journal import Draft, Head, Position, Sealed, advance, open_entry, seal
 from agent.core.situation import Totals
@@ -93,29 +94,30 @@ class SqliteLedger(Batches, Forwarded, Spool):
         slip: Slip | None = None,
         printed: PrintMark | None = None,
     ) -> list[Sealed]:
-        chain = _seal_all(drafts, self._head, reading)
+        chain, head = _seal_all(drafts, self._head, reading), self._head
         with self._transaction():
             for sealed in chain:
-                fold.append(self._run, sealed)
+                head = advance(head, sealed)
+                fold.append(self._run, sealed, head)
             if slip is not None:
                 self._insert_job(slip, reading.now_s)
             if printed is not None:
                 self._mark(printed)
-        for sealed in chain:
-            self._head = advance(self._head, sealed)
+        self._head = head
         return chain
 
     def start_epoch(self, lane: str, epoch: int, draft: Draft, reading: ClockReading) -> None:
         """Begin a chain with its first entry. Called once after enrollment or recovery."""
         assert epoch > self._head.epoch, "an epoch never starts twice"
-        head = Head(lane, epoch, lease_horizon=self._head.lease_horizon)
-        (sealed,) = _seal_all([draft], head, reading)
+        begins = Head(lane, epoch, horizons=self._head.horizons)
+        (sealed,) = _seal_all([draft], begins, reading)
+        head = advance(begins, sealed)
         with self._transaction():
             self._db.execute(ChainHead.delete())
-            self._db.execute(ChainHead.insert(id=1, lane=lane, epoch=epoch, number=0, hash=head.hash, lease_horizon=0))
-            fold.append(self._run, sealed)
+            self._db.execute(ChainHead.insert(id=1, lane=lane, epoch=epoch, number=0, hash=begins.hash, horizons=b""))
+            fold.append(self._run, sealed, head)
         self._older = self.ends()
-        self._head = advance(head, sealed)
+        self._head = head
 
     def attempts(self, sale_id: str) -> tuple[Hold, ...]:
         holds = map(fold.hold_from_row, self._read(_SELECT_ATTEMPTS, (sale_id,)).fetchall())
@@ -133,8 +135,8 @@ class SqliteLedger(Batches, Forwarded, Spool):
         count, amount_minor = self._read(fold.SUM_STAND_IN, values).fetchone()
         return Totals(count or 0, amount_minor or 0)
 
-    def proof_is_consumed(self, account: bytes, cti: bytes) -> bool:
-        return self._read(fold.SELECT_PROOF, (account, cti)).fetchone() is not None
+    def proof_is_consumed(self, lender: str, account: bytes, cti: bytes) -> bool:
+        return self._read(fold.SELECT_PROOF, (lender, account, cti)).fetchone() is not None
 
     # -- sales -----------------------------------------------------------------------------------------------
 
@@ -163,11 +165,13 @@ class SqliteLedger(Batches, Forwarded, Spool):
 
     # -- care --------------------------------------------------------------------------------------------------
 
-    def maintain(self, now_s: int) -> None:
+    def maintain(self, now_s: Mapping[str, int]) -> None:
         with self._faults():
             files.checkpoint(self._db)
         with self._transaction():
-            self._db.execute(ConsumedProof.delete().where(ConsumedProof.recorded_at < now_s - PROOFS_KEPT_S))
+            for lender, lender_now_s in now_s.items():
+                is_old = ConsumedProof.recorded_at < lender_now_s - PROOFS_KEPT_S
+                self._db.execute(ConsumedProof.delete().where(ConsumedProof.lender == lender, is_old))
             # Writes a page in any case: the first frame of a recycled log costs a flush more, and no sale shall pay it.
             self._run(f"PRAGMA user_version={VERSION}", ())
 
@@ -189,11 +193,11 @@ class SqliteLedger(Batches, Forwarded, Spool):
         return tuple(Position(*row) for row in rows)
 
     def _load_head(self) -> Head:
-        columns = (ChainHead.lane, ChainHead.epoch, ChainHead.number, ChainHead.hash, ChainHead.lease_horizon)
+        columns = (ChainHead.lane, ChainHead.epoch, ChainHead.number, ChainHead.hash, ChainHead.horizons)
         rows = self._query(ChainHead.select(*columns))
         if not rows:
             return Head("", 0)
-        lane, epoch, number, digest, horizon = rows[0]
+        lane, epoch, number, digest, horizons = rows[0]
         last = self._query(
             JournalEntry.select(JournalEntry.epoch, JournalEntry.number, JournalEntry.hash)
             .order_by(JournalEntry.epoch.desc(), JournalEntry.number.desc())
@@ -201,7 +205,16 @@ class SqliteLedger(Batches, Forwarded, Spool):
         )
         if not last or (last[0][0], last[0][1], bytes(last[0][2])) != (epoch, number, bytes(digest)):
             raise LedgerCorrupt("the journal does not end where its head says")
-        return Head(lane, epoch, number, bytes(digest), horizon)
+        return Head(lane, epoch, number, bytes(digest), _horizons(bytes(horizons)))
+
+
+def _horizons(data: bytes) -> dict[str, int]:
+    """Raises LedgerCorrupt: an unreadable horizon must not count as none (rule 1)."""
+    try:
+        horizons: Any = cbor.decode(data)
+    except cbor.CborError as error:
+        raise LedgerCorrupt(f"the lease horizons cannot be read: {error}") from error
+    return dict(horizons)
 
 
 def _seal_all(drafts: Sequence[Draft], head: Head, reading: ClockReading) -> list[Sealed]:

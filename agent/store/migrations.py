@@ -13,7 +13,9 @@ import apsw
 from peewee import Database
 from playhouse.apsw_ext import APSWDatabase
 
-from agent.store.schema import VERSION, Note
+from agent.core.journal import Head, advance, open_entry
+from agent.store import fold
+from agent.store.schema import VERSION, ChainHead, ConsumedProof, JournalEntry, Note
 
 
 def _to_2(database: Database) -> None:
@@ -23,7 +25,25 @@ def _to_2(database: Database) -> None:
         database.create_tables([Note])
 
 
-STEPS: Final[Mapping[int, Callable[[Database], None]]] = {2: _to_2}
+def _to_3(database: Database) -> None:
+    """Proofs and lease horizons are told apart by lender: both are folded from the journal again."""
+    lane = database.execute_sql('SELECT "lane" FROM "chain_head"').fetchone()
+    changed = [ChainHead, ConsumedProof]
+    with database.bind_ctx(changed, bind_refs=False, bind_backrefs=False):
+        database.drop_tables(changed)
+        database.create_tables(changed)
+    if lane is None:
+        return
+    database.execute(ChainHead.insert(id=1, lane=lane[0], epoch=0, number=0, hash=b"", horizons=b""))
+    ordered = JournalEntry.select(JournalEntry.data).order_by(JournalEntry.epoch, JournalEntry.number)
+    head, run = Head(lane[0], 0), database.connection().execute
+    for (data,) in database.execute(ordered):
+        sealed = open_entry(bytes(data))
+        head = advance(Head(head.lane, sealed.entry.epoch, horizons=head.horizons), sealed)
+        fold.go_on(run, sealed, head)
+
+
+STEPS: Final[Mapping[int, Callable[[Database], None]]] = {2: _to_2, 3: _to_3}
 """By the version that a step leads to, each from the one before."""
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from peewee import SQL, AutoField, BlobField, BooleanField, CompositeKey, IntegerField, Model, TextField
 from playhouse.apsw_ext import APSWDatabase
 
-VERSION = 2
+VERSION = 3
 """``user_version`` of this schema; ``migrations`` has a step to it from the one before."""
 
 
@@ -39,13 +39,14 @@ class JournalEntry(_Row):
 
 
 class ChainHead(_Row):
-    """Fold. One row (id 1): where the journal ends, and the lease horizon (rule 1)."""
+    """Fold. One row (id 1): where the journal ends. ``horizons`` are the lenders' lease horizons (rule 1), a CBOR map:
+    in a table of their own each sale would write a page more."""
 
     lane = TextField()
     epoch = IntegerField()
     number = IntegerField()
     hash = BlobField()
-    lease_horizon = IntegerField()
+    horizons = BlobField()
 
 
 class HoldRow(_Row):
@@ -111,13 +112,14 @@ class StandInTotal(_Row):
 class ConsumedProof(_Row):
     """Fold. A phone's proof that this lane has used; until it can no longer be fresh it is refused again."""
 
+    lender = TextField()
     account = BlobField()
     cti = BlobField()
     recorded_at = IntegerField()
 
     class Meta:
         without_rowid = True
-        primary_key = CompositeKey("account", "cti")
+        primary_key = CompositeKey("lender", "account", "cti")
 
 
 class BatchTotal(_Row):

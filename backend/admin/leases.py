@@ -21,7 +21,7 @@ from backend.admin.operation import Answer, Progress, Steps
 from backend.admin.words import duration, moment
 from backend.compose import Backend
 from backend.database import rows, transact
-from backend.schema import Hold, Installed, Journal, LeaseGrant
+from backend.schema import Hold, Horizon, Installed, Journal, LeaseGrant
 
 SHOWN_MAX: Final = 1_000
 CHUNK: Final = 50
@@ -124,7 +124,10 @@ def _by_journal(lender: str, token: bytes) -> Iterator[tuple[End, list[leases.Co
 def _end(lane: str, epoch: int, lender: str) -> End:
     journal = Journal.get(Journal.lane == lane, Journal.epoch == epoch)
     told = Installed.get_or_none(Installed.lane == lane, Installed.epoch == epoch, Installed.lender == lender)
-    return End(lane, epoch, journal.state, told.sequence if told else 0, journal.lease_horizon)
+    horizon = Horizon.get_or_none(Horizon.lane == lane, Horizon.epoch == epoch, Horizon.lender == lender)
+    return End(
+        lane, epoch, journal.state, told.sequence if told else 0, horizon.lease_horizon if horizon is not None else 0
+    )
 
 
 def _online_use(lender: str, token: bytes, end: End) -> int:

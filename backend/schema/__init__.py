@@ -14,7 +14,7 @@ from typing import Any
 from backend.schema.accounts import Account, Posting, Visit
 from backend.schema.journals import Dispute, Journal, JournalEntry, QuarantinedEntry, Resolution
 from backend.schema.lanes import Certificate, EnrollmentCode, EpochChange, Lane
-from backend.schema.leases import Cutting, Installed, LeaseGrant, Recall, SnapshotLayer
+from backend.schema.leases import Cutting, Horizon, Installed, LeaseGrant, Recall, SnapshotLayer
 from backend.schema.lenders import Lender, LenderKey
 from backend.schema.reports import LaneReport, LayerReport, Recovery
 from backend.schema.sales import CapUse, Claim, Hold, OnlineAnswer, Settlement, UsedProof
@@ -32,6 +32,7 @@ __all__ = [
     "EnrollmentCode",
     "EpochChange",
     "Hold",
+    "Horizon",
     "Installed",
     "Journal",
     "JournalEntry",
@@ -56,11 +57,11 @@ __all__ = [
     "WalletPayment",
 ]
 
-VERSION = 3
+VERSION = 4
 """The version of this schema, kept in the database."""
 
 TABLES: tuple[Any, ...] = (
-    Lender, LenderKey, Account, Posting, Lane, Journal, Installed, LeaseGrant, Recall, SnapshotLayer, Cutting,
+    Lender, LenderKey, Account, Posting, Lane, Journal, Installed, Horizon, LeaseGrant, Recall, SnapshotLayer, Cutting,
     JournalEntry, Hold, OnlineAnswer, UsedProof, CapUse, Dispute, Resolution, Visit, Settlement, EnrollmentCode,
     Certificate, EpochChange, QuarantinedEntry, Claim, WalletPayment, RailDuty, SandboxPayment, Recovery,
     LaneReport, LayerReport,

@@ -8,8 +8,8 @@ from backend.schema.row import Row
 
 
 class Journal(Row):
-    """One life of a lane's journal. ``number``, ``hash`` and ``horizon`` are its head as stored here;
-    ``posted_number`` and ``lease_horizon`` (lease rule 1) how far its entries have taken effect.
+    """One life of a lane's journal. ``number`` and ``hash`` are its head as stored here; ``posted_number`` is how far
+    its entries have taken effect.
 
     ``state``: ``lanes.OPEN`` and its fellows. Written off, its leases count no more.
     """
@@ -19,9 +19,7 @@ class Journal(Row):
     journal_key = BlobField()
     number = BigIntegerField(default=0)
     hash = BlobField()
-    horizon = BigIntegerField(default=0)
     posted_number = BigIntegerField(default=0)
-    lease_horizon = BigIntegerField(default=0)
     state = TextField()
 
     class Meta:

@@ -74,6 +74,19 @@ class Installed(Row):
         primary_key = CompositeKey("lane", "epoch", "lender")
 
 
+class Horizon(Row):
+    """The latest time to which a journal has sworn for the leases of a lender (lease rule 1), of the entries that have
+    taken effect."""
+
+    lane = TextField()
+    epoch = BigIntegerField()
+    lender = TextField()
+    lease_horizon = BigIntegerField()
+
+    class Meta:
+        primary_key = CompositeKey("lane", "epoch", "lender")
+
+
 class Recall(Row):
     """A lane is asked to give back the lease of ``account`` (null: all of its leases); open until ``ended_at``.
 

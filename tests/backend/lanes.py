@@ -121,7 +121,7 @@ class PaperLane:
         """What this lane would still approve alone for the account, now."""
         record = self.records.get(token)
         if record is None or not leases.is_spendable(
-            record.valid_until_s, now_s=self.shop.clock.now_s, horizon_s=self.head.lease_horizon
+            record.valid_until_s, now_s=self.shop.clock.now_s, horizon_s=self.head.horizon_of(LENDER)
         ):
             return 0
         spent = sum(d for t, at, d in self.spends if t == token and at > record.applied_through)

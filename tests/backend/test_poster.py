@@ -128,7 +128,7 @@ def test_an_entry_that_cannot_be_read_is_set_aside_and_later_ones_go_on(opened: 
     sealed = lane.write("print", {"job_id": 1})
     broken = sealed.data[:-1] + b"\xff"
     lane.entries[-1] = Sealed(sealed.entry, broken, journal.digest(broken))
-    lane.head = Head("A", 1, sealed.entry.number, journal.digest(broken), lane.head.lease_horizon)
+    lane.head = Head("A", 1, sealed.entry.number, journal.digest(broken), lane.head.horizons)
     lane.stand_in(10)
     assert lane.upload() == ["parked:entry_malformed", "accepted"]
     assert opened.account().held_minor == 10

@@ -121,10 +121,27 @@ def test_what_came_before_a_broken_link_is_still_given() -> None:
 def test_the_lease_horizon_never_goes_back_whatever_the_clock_says(horizons: list[int]) -> None:
     head = HEAD
     for horizon in horizons:
-        sealed = seal(Draft(Kind.PRINT, {}), head, recorded_at=0, clock=(False, 0), lease_horizon=horizon)
-        assert sealed.entry.lease_horizon >= head.lease_horizon
+        draft = Draft(Kind.PRINT, {}, "shoplend")
+        sealed = seal(draft, head, recorded_at=0, clock=(False, 0), lease_horizon=horizon)
+        assert sealed.entry.lease_horizon >= head.horizon_of("shoplend")
         head = advance(head, sealed)
-    assert head.lease_horizon == max(horizons)
+    assert head.horizon_of("shoplend") == max(horizons)
+
+
+@given(st.lists(st.tuples(st.sampled_from(["shoplend", "other", None]), st.integers(0, 2**40)), max_size=12))
+def test_each_lender_has_a_horizon_of_its_own_and_an_entry_of_none_moves_none(
+    said: list[tuple[str | None, int]],
+) -> None:
+    head, links = HEAD, []
+    for lender, horizon in said:
+        draft = Draft(Kind.PRINT, {}, lender)
+        links.append(seal(draft, head, recorded_at=0, clock=(True, 0), lease_horizon=horizon))
+        head = advance(head, links[-1])
+    assert all(sealed.entry.lease_horizon == 0 for sealed in links if sealed.entry.lender is None)
+    for lender in ("shoplend", "other"):
+        assert head.horizon_of(lender) == max((at for name, at in said if name == lender), default=0)
+    assert head.horizon_of(None) == 0
+    assert list(follow(HEAD, [link.data for link in links])) == links, "one lender's later time lowers no other's"
 
 
 scalars = st.none() | st.booleans() | st.integers(0, 2**53 - 1) | st.text(max_size=20) | st.binary(max_size=32)

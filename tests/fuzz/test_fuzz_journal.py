@@ -28,7 +28,7 @@ SEED = int(os.environ.get("COUNTERFOIL_FUZZ_SEED", "20261122"))
 
 pytestmark = pytest.mark.proof
 
-HEAD = Head("lane-01", 1, 6, b"h" * 32, 1_800_000_000)
+HEAD = Head("lane-01", 1, 6, b"h" * 32, {"demo": 1_800_000_000})
 DRAFTS = (
     Draft(Kind.EPOCH_START, {"certificate": b"c" * 32, "reason": "enrolled"}),
     Draft(Kind.AUTHORIZATION, {"amount_minor": 100, "account": b"a" * 16, "lease": None}, "demo", "sale-0001", 1),

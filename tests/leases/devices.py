@@ -5,7 +5,7 @@ from typing import Any
 
 from agent.core import cbor
 from agent.core.cose import SigningKey
-from agent.core.journal import Head
+from agent.core.journal import Head, walk
 from backend.enrollment import NewLane, create_code
 from backend.identity import LaneName
 from backend.wire import Enrollment, Heartbeat, NewEpoch, b64url, read
@@ -18,9 +18,7 @@ NEXT_KEY = SigningKey.from_seed("p256", b"n" * 32)
 def restore(lane: PaperLane, number: int) -> None:
     """The lane's disk is as it was after entry ``number``: an old copy of the ledger was played back."""
     lane.entries = lane.entries[:number]
-    last = lane.entries[-1] if lane.entries else None
-    head = Head(lane.name, lane.head.epoch)
-    lane.head = Head(lane.name, lane.head.epoch, number, last.hash, last.entry.lease_horizon) if last else head
+    lane.head = walk(Head(lane.name, lane.head.epoch), [sealed.data for sealed in lane.entries])
     lane.spends = [spend for spend in lane.spends if spend[1].number <= number]
     lane.sent = min(lane.sent, number)
     lane.open_debits = {}

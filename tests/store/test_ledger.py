@@ -86,12 +86,13 @@ def test_a_record_is_one_flush_however_much_it_holds(bench: Bench) -> None:
 def test_what_was_recorded_is_there_with_all_that_goes_with_it(bench: Bench, again: bool) -> None:
     first = bench.begin().record([authorization(), capture()], READING, slip=SLIP)
     ledger = bench.reopen() if again else bench.ledger
-    assert ledger.head == Head("lane-01", 1, 3, first[-1].hash, NOW_S)
+    assert ledger.head == Head("lane-01", 1, 3, first[-1].hash, {"shoplend": NOW_S})
     assert ledger.sale_entries("sale-0001") == first
     assert ledger.spent_after("shoplend", b"a" * 16, Position(1, 0)) == 300
     assert ledger.spent_after("shoplend", b"a" * 16, Position(1, 2)) == 0
     assert ledger.stand_in_totals("shoplend", "account", b"a" * 16, NOW_S - 60) == Totals(1, 300)
-    assert ledger.proof_is_consumed(b"a" * 16, b"ale-0001")
+    assert ledger.proof_is_consumed("shoplend", b"a" * 16, b"ale-0001")
+    assert not ledger.proof_is_consumed("other", b"a" * 16, b"ale-0001"), "a token is one lender's"
     assert [(job.state, job.slip) for job in ledger.print_jobs("sale-0001")] == [("queued", SLIP)]
 
 
@@ -125,7 +126,7 @@ def test_a_fault_at_the_commit_is_unknown_and_the_ledger_refuses_until_it_is_ope
         lambda: ledger.attempts("sale-0001"),
         lambda: ledger.spent_after("shoplend", b"a" * 16, Position(1, 0)),
         lambda: ledger.mark_print_job(PrintMark(1, "printed")),
-        lambda: ledger.maintain(NOW_S),
+        lambda: ledger.maintain({"shoplend": NOW_S}),
     ):
         with pytest.raises(LedgerUnavailable):
             refused()
@@ -201,14 +202,14 @@ def test_a_damaged_page_ends_the_ledger_until_it_is_opened_again(bench: Bench) -
 
 
 def test_a_ledger_before_its_first_epoch_is_whole_and_empty(bench: Bench) -> None:
-    assert bench.ledger.verify() == bench.ledger.head == Head("", 0, 0, GENESIS_HASH, 0)
+    assert bench.ledger.verify() == bench.ledger.head == Head("", 0, 0, GENESIS_HASH, {})
 
 
 def test_a_new_epoch_starts_at_one_and_keeps_the_horizon_and_what_was_spent(bench: Bench) -> None:
     ledger = bench.begin()
     ledger.record([authorization()], READING)
     ledger.start_epoch("lane-01", 2, Draft(Kind.EPOCH_START, {}), ClockReading(NOW_S - 50, False, "untrusted"))
-    assert (ledger.head.position, ledger.head.lease_horizon) == (Position(2, 1), NOW_S)
+    assert (ledger.head.position, ledger.head.horizons) == (Position(2, 1), {"shoplend": NOW_S})
     assert ledger.spent_after("shoplend", b"a" * 16, Position(1, 1)) == 300
     assert ledger.verify() == ledger.head
     with pytest.raises(AssertionError):
@@ -218,10 +219,10 @@ def test_a_new_epoch_starts_at_one_and_keeps_the_horizon_and_what_was_spent(benc
 def test_proofs_are_forgotten_only_when_they_can_no_longer_be_fresh(bench: Bench) -> None:
     ledger = bench.begin()
     ledger.record([authorization()], READING)
-    ledger.maintain(NOW_S + 7 * 86_400)
-    assert ledger.proof_is_consumed(b"a" * 16, b"ale-0001")
-    ledger.maintain(NOW_S + 7 * 86_400 + 1)
-    assert not ledger.proof_is_consumed(b"a" * 16, b"ale-0001")
+    ledger.maintain({"shoplend": NOW_S + 7 * 86_400, "other": NOW_S + 700 * 86_400})
+    assert ledger.proof_is_consumed("shoplend", b"a" * 16, b"ale-0001"), "another lender's clock opens no door"
+    ledger.maintain({"shoplend": NOW_S + 7 * 86_400 + 1})
+    assert not ledger.proof_is_consumed("shoplend", b"a" * 16, b"ale-0001")
 
 
 def test_recent_sales_are_the_newest_first_each_with_its_last_attempt(bench: Bench) -> None:

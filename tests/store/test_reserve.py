@@ -137,7 +137,7 @@ def close_books(till: Till) -> None:
     report = run(till.lane.settlement.close_day(LENDER))
     assert report is not None and report.totals["captured"]["count"] == 8
     assert till.entries(Kind.SETTLEMENT)
-    till.ledger.maintain(0)
+    till.ledger.maintain({})
 
 
 def test_without_the_reserve_the_books_could_not_be_closed(disk: Path) -> None:

@@ -135,10 +135,25 @@ def lapsed(world: World) -> None:
     world.install(lane)
     phone = world.phone()
     lease = world.lease(lane, phone)
-    lane.write("print", {"job_id": 1, "rung": "confirmed", "copy": False}, horizon_s=lease.valid_until_s)
+    lane.fill(lender=phone.lender, horizon_s=lease.valid_until_s)
     lane.send()
     lane.stand_in(phone, 100)
     _expect(lane.send(), "disputed:lease_excess")
+
+
+@GROUP.case("L-22", "a horizon of no lender, or of another one, ends no lease")
+def lapsed_elsewhere(world: World) -> None:
+    lane = world.fresh_lane()
+    world.install(lane)
+    phone = world.phone()
+    lease = world.lease(lane, phone)
+    lane.fill(horizon_s=lease.valid_until_s)
+    others = [lender for lender in world.kit.lenders if lender != phone.lender]
+    for other in others[:1]:
+        lane.fill(lender=other, horizon_s=lease.valid_until_s)
+    lane.send()
+    lane.stand_in(phone, 100)
+    _expect(lane.send(), "accepted")
 
 
 @GROUP.case("L-10", "credit that is leased to a lane cannot be spent online without its debit")
