@@ -58,9 +58,7 @@ _MONEY: Final = compiled(
     )
 )
 _POSTED: Final = compiled(
-    Journal.update(posted_number=0).where(
-        Journal.lane == "", Journal.epoch == 0, Journal.posted_number == 0
-    )
+    Journal.update(posted_number=0).where(Journal.lane == "", Journal.epoch == 0, Journal.posted_number == 0)
 )
 HORIZON: Final = selecting(Horizon, Horizon.lane == "", Horizon.epoch == 0, Horizon.lender == "")
 _SWEAR: Final = inserting(Horizon, "REPLACE")

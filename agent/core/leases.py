@@ -11,7 +11,7 @@ The rules, by the numbers that the code uses; a test named after a rule shows th
 
 |  # | promise                                                                         | kept in                      |
 | -- | ------------------------------------------------------------------------------- | ---------------------------- |
-|  1 | a lease lapses by the lane's own word: the horizon that each entry carries      | core/journal, backend/ingest |
+|  1 | a lease lapses by the lane's own word: its lender's horizon in each entry        | core/journal, backend/poster |
 |  2 | a lease counts from its signing until a newer layer's installation is told      | `live`, backend/allowances   |
 |  3 | a layer says how far the journal is in it, read before any of its figures       | backend/snapshots            |
 |  4 | leases that the lanes of a store share                                          | not built yet                |

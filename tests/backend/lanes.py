@@ -80,13 +80,27 @@ class Shop:
     def findings(self) -> list[str]:
         return list(audit.findings(self.backend.lenders))
 
-    def cut(self, lane: str, *, allowance_minor: int | None = None, is_base: bool = True, life_s: int = DAY_S) -> int:
+    def cut(
+        self,
+        lane: str,
+        *,
+        allowance_minor: int | None = None,
+        is_base: bool = True,
+        life_s: int = DAY_S,
+        lender: str = LENDER,
+    ) -> int:
         """Cut a layer for a lane; its sequence. The lane has it to install, or not."""
         plan = Plan(self.backend.plan.allowance_minor if allowance_minor is None else allowance_minor, life_s)
-        lender = self.backend.lenders[LENDER]
-        layer = snapshots.build(self.backend.database, lane, lender, plan, is_base=is_base, now_s=self.clock.now_s)
+        signer = self.backend.lenders[lender]
+        layer = snapshots.build(self.backend.database, lane, signer, plan, is_base=is_base, now_s=self.clock.now_s)
         assert layer is not None
         return int(layer.sequence)
+
+    def refresh(self, lane: str, lender: str = LENDER) -> SnapshotLayer | None:
+        """Cut what the lane needs of the lender, if anything."""
+        backend = self.backend
+        signer = backend.lenders[lender]
+        return snapshots.refresh(backend.database, lane, signer, backend.plan, now_s=self.clock.now_s)
 
 
 @dataclass(frozen=True)
@@ -133,9 +147,19 @@ class PaperLane:
         return f"sale-{self.name}-{self.sales:04}"
 
     # --- what it writes ----------------------------------------------------------------------------------------
-    def write(self, kind: str, body: dict[str, Any], sale_id: str | None = None, *, attempt: int = 1) -> Sealed:
-        draft = Draft(kind, body, LENDER, sale_id, None if sale_id is None else attempt)
-        now_s = self.shop.clock.now_s
+    def write(
+        self,
+        kind: str,
+        body: dict[str, Any],
+        sale_id: str | None = None,
+        *,
+        attempt: int = 1,
+        lender: str | None = LENDER,
+        now_s: int | None = None,
+    ) -> Sealed:
+        """``now_s`` is the trusted time of ``lender``, if it is not everybody's."""
+        draft = Draft(kind, body, lender, sale_id, None if sale_id is None else attempt)
+        now_s = self.shop.clock.now_s if now_s is None else now_s
         sealed = journal.seal(draft, self.head, recorded_at=now_s, clock=(True, 0), lease_horizon=now_s)
         self.head = journal.advance(self.head, sealed)
         self.entries.append(sealed)
@@ -149,7 +173,7 @@ class PaperLane:
     ) -> str:
         """Approve alone, from the lease (or with funding="cap"); spends whether or not the lease allows it."""
         sale_id = sale_id or self.new_sale()
-        attempt = more.pop("attempt", 1)
+        attempt, lender = more.pop("attempt", 1), more.pop("lender", LENDER)
         self.open_debits.pop(sale_id, None)
         body = self._body(amount_minor, token) | {
             "funding": "lease",
@@ -159,7 +183,7 @@ class PaperLane:
         body |= {"lease": {"epoch": self.head.epoch, "delta_minor": amount_minor}, "cti": self.shop.chance.randbytes(8)}
         if more.get("funding") == "cap":
             body["lease"] = None
-        self.write("authorization", body | more, sale_id, attempt=attempt)
+        self.write("authorization", body | more, sale_id, attempt=attempt, lender=lender)
         return sale_id
 
     def decline(self, amount_minor: int, sale_id: str, *, token: bytes | None = None) -> None:
@@ -177,12 +201,11 @@ class PaperLane:
         body = {"account": token or self.shop.token, "lease": {"epoch": self.head.epoch, "delta_minor": amount_minor}}
         self.write("lease_return", body)
 
-    def install(self, sequence: int | None = None) -> None:
+    def install(self, sequence: int | None = None, *, lender: str = LENDER) -> None:
         """Put the stack up to a sequence (default: the newest) in force, reading the real layer files."""
-        keys = self.shop.backend.lenders[LENDER].key_list
-        rows = list(
-            SnapshotLayer.select().where(SnapshotLayer.lane == self.name).order_by(SnapshotLayer.sequence.desc())
-        )
+        keys = self.shop.backend.lenders[lender].key_list
+        mine = (SnapshotLayer.lane == self.name) & (SnapshotLayer.lender == lender)
+        rows = list(SnapshotLayer.select().where(mine).order_by(SnapshotLayer.sequence.desc()))
         newest = next(row for row in rows if sequence in (None, row.sequence))
         self.records = {}
         for phone in self.shop.phones:
@@ -196,7 +219,8 @@ class PaperLane:
                     self.records[phone.account] = Record(found.allowance_minor, found.valid_until_s, through)
                     break
         self.sequence = newest.sequence
-        self.write("snapshot_installed", {"sequence": newest.sequence, "digest": bytes(newest.digest)})
+        body = {"sequence": newest.sequence, "digest": bytes(newest.digest)}
+        self.write("snapshot_installed", body, lender=lender)
 
     # --- what it asks and sends --------------------------------------------------------------------------------
     def intend(self, amount_minor: int, sale_id: str | None = None, *, phone: int = 0) -> str:

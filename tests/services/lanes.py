@@ -294,13 +294,14 @@ class Till:
         grants: Mapping[bytes, int] | None = None,
         ready: bool = True,
         lender: PaperLender | None = None,
+        others: Sequence[PaperLender] = (),
         clock: PaperClock | None = None,
         settings: Mapping[str, Any] | None = None,
         **layer: Any,
     ) -> None:
         self.directory = directory
         self.clock, self.backend, self.printer = clock or PaperClock(), PaperBackend(), PaperPrinter()
-        self.lender, self.free_bytes = lender or PaperLender(), 10**12
+        self.lender, self.others, self.free_bytes = lender or PaperLender(), others, 10**12
         self.disk = Disk()
         self.vfs = DiskVfs(self.disk)
         self.settings: dict[str, Any] = {"lane": "lane-01", **(settings or {})}
@@ -308,10 +309,10 @@ class Till:
         self.witness: PaperWitness | None = None
         self._codes = count(1)
         self.start()
-        if ready:
-            self.tell_time()
-            self.lane.lenders.install_policy(LENDER, self.lender.policy())
-            self.install(grants if grants is not None else {CUSTOMER: 10_000}, **layer)
+        for each in (self.lender, *others) if ready else ():
+            self.tell_time(lender=each)
+            self.lane.lenders.install_policy(each.name, each.policy())
+            self.install(grants if grants is not None else {CUSTOMER: 10_000}, lender=each, **layer)
 
     def start(self, wrap: Callable[[SqliteLedger], Any] = lambda ledger: ledger) -> Lane:
         self.ledger = self.open_ledger()
@@ -323,7 +324,7 @@ class Till:
                 certificate_sha256=b"c" * 32,
                 **self.settings,
             ),
-            [self.lender.enrolled()],
+            [lender.enrolled() for lender in (self.lender, *self.others)],
             key("journal"),
             ledger=wrap(self.ledger),
             snapshots=SnapshotFiles(self.directory / "snapshots"),
@@ -363,17 +364,18 @@ class Till:
     def close(self) -> None:
         self.ledger.close()
 
-    def tell_time(self, time_s: int | None = None) -> bool:
-        forwarding = self.lane.forwarding
-        nonce = forwarding.ask_time(LENDER)
-        document = self.lender.signed_time(nonce, self.clock.wall if time_s is None else time_s)
-        return forwarding.signed_time(LENDER, nonce, document)
+    def tell_time(self, time_s: int | None = None, *, lender: PaperLender | None = None) -> bool:
+        forwarding, signer = self.lane.forwarding, lender or self.lender
+        nonce = forwarding.ask_time(signer.name)
+        document = signer.signed_time(nonce, self.clock.wall if time_s is None else time_s)
+        return forwarding.signed_time(signer.name, nonce, document)
 
-    def install(self, grants: Mapping[bytes, int], **layer: Any) -> None:
+    def install(self, grants: Mapping[bytes, int], *, lender: PaperLender | None = None, **layer: Any) -> None:
         """Cut a layer and install it. ``applied_through`` unless given: everything recorded so far."""
         layer.setdefault("applied_through", {self.settings["lane"]: tuple(self.ledger.head.position)})
-        cut = self.lender.layer(self.directory, grants, **layer)
-        self.lane.lenders.install_snapshot(LENDER, [cut])
+        signer = lender or self.lender
+        cut = signer.layer(self.directory, grants, **layer)
+        self.lane.lenders.install_snapshot(signer.name, [cut])
 
     def phone(self, account: bytes = CUSTOMER, **fields: Any) -> Phone:
         return Phone(self.clock, account, numbers=self._codes, **fields)
