@@ -42,7 +42,7 @@ from agent.texts import Language
 from agent.uplink.identity import Enrolled, certificate_life, certificate_sha256, load_identity, load_journal_key
 from agent.uplink.remote import RemoteBackend
 from agent.uplink.unix_channel import serve_unix
-from drivers.device import DataEvent, Device, DeviceEvent
+from drivers.device import Device, Scan
 from drivers.printers.pos_printer import POSPrinter
 
 LOG: Final = logging.getLogger(__name__)
@@ -152,18 +152,10 @@ async def _open_printer(config: Config, stack: contextlib.AsyncExitStack) -> POS
 
 
 def _open_scanners(config: Config, lane: Lane, stack: contextlib.AsyncExitStack) -> list[Device]:
-    loop = asyncio.get_running_loop()
+    def taken(scan: Scan) -> None:
+        lane.counter.scanned(scan.raw, scan.device, scan.symbology, scan.article)
 
-    def on_event(event: DeviceEvent) -> None:
-        if isinstance(event, DataEvent):
-            scan = event.scan
-            loop.call_soon_threadsafe(lane.counter.scanned, scan.raw, scan.device)
-
-    scanners = []
-    for name in config.scanner:
-        scanner = devices.configured_scanner(config, name, on_event)
-        stack.callback(scanner.close)
-        scanners.append(scanner)
+    scanners: list[Device] = [*stack.enter_context(devices.scanners_of(config, taken))]
     lane.scanners_failed = lambda: {device.name: device.state.reason for device in scanners if device.state.reason}
     return scanners
 

@@ -170,15 +170,16 @@ class SerialLine(Section):
 
     baud: int = _whole(9600, 300, 4_000_000, "baud", "Speed of a serial line.")
     parity: Literal["none", "even", "odd"] = Field(default="none", description="Parity of a serial line.")
+    data_bits: Literal[7, 8] = Field(default=8, description="Data bits of a serial line.")
     flow_control: Literal["none", "xon-xoff", "rts-cts", "dsr-dtr"] = Field(
         default="none", description="Flow control of a serial line."
     )
 
     def _line_options(self, address: str) -> dict[str, object]:
-        if not address.startswith("serial:"):
+        if not address.startswith(("serial:", "usb:", "auto")):
             return {}
         flow: dict[str, object] = {} if self.flow_control == "none" else {self.flow_control.replace("-", "_"): True}
-        return {"baud": self.baud, "parity": self.parity} | flow
+        return {"baud": self.baud, "parity": self.parity, "data_bits": self.data_bits} | flow
 
 
 class Scanner(SerialLine):
@@ -186,24 +187,41 @@ class Scanner(SerialLine):
 
     address: str = _text(
         "serial:/dev/ttyACM0",
-        r"^(serial|camera|virtual):\S+$",
-        "serial:PATH, camera:PATH (such as /dev/video0) or virtual:PATH",
-        "Where it is; a path in /dev/serial/by-id stays the same wherever it is plugged in. For a camera the keys "
-        "below mean nothing.",
+        r"^(auto|usb:[0-9a-fA-F]{4}:[0-9a-fA-F]{4}(:\S+)?|(serial|hidraw|evdev|camera|virtual):\S+)$",
+        "auto, usb:VENDOR:PRODUCT[:SERIAL], serial:PATH, hidraw:PATH, evdev:PATH, camera:PATH or virtual:PATH",
+        "Where it is, as `counterfoil devices list` shows it. auto: the first scanner that is plugged in. A path in "
+        "/dev/serial/by-id or /dev/input/by-id stays the same wherever it is plugged in. evdev: a scanner that types; "
+        "what it types reaches no other program.",
     )
     suffix: Literal["cr", "lf", "crlf", "tab", "etx", "none"] = Field(
         default="cr", description="What the scanner sends after a code; none: a pause ends the code."
     )
     pause_ms: int = _whole(0, 0, 10_000, "milliseconds", "The pause that ends a code; 0: what suits the suffix.")
     aim_prefix: bool = _value(True, "true or false", "Whether an AIM identifier (]Q3 …) before a code is understood.")
+    layout: Literal["us", "uk", "de", "fr", "es"] = Field(
+        default="us", description="The keyboard that a typing scanner was set to."
+    )
+    gs_text: str = _text(
+        "",
+        r"^\S{0,8}$",
+        "up to 8 characters",
+        "What a typing scanner writes for GS (FNC1) where it cannot type Ctrl+].",
+    )
 
     @property
     def options(self) -> dict[str, object]:
         """The options of `drivers.registry.open_scanner`."""
-        if self.address.startswith("camera:"):
+        scheme = self.address.partition(":")[0]
+        if scheme in ("camera", "hidraw"):
             return {}
-        framing = {"suffix": self.suffix, "pause_s": self.pause_ms / 1000, "aim_prefix": self.aim_prefix}
-        return framing | self._line_options(self.address)
+        options: dict[str, object] = {
+            "suffix": {"none": "timeout"}.get(self.suffix, self.suffix),
+            "pause_s": self.pause_ms / 1000,
+            "aim_prefix": self.aim_prefix,
+        }
+        if scheme in ("evdev", "usb", "auto"):
+            options |= {"layout": self.layout, "gs_text": self.gs_text}
+        return options | self._line_options(self.address)
 
 
 class Printer(SerialLine):

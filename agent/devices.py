@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal
@@ -17,12 +17,16 @@ from agent.config import Config
 from agent.ports import PrintResult
 from agent.services.slips import local_time
 from agent.texts import Language
-from drivers.device import Device, OnEvent
+from drivers.device import DataEvent, Device, DeviceEvent, OnEvent, Scan
 from drivers.document import Cut, Document, Feed, Pair, Qr, Rule, Text
+from drivers.errors import DriverError
+from drivers.hotplug import Change, Hotplug
 from drivers.printers.outcome import PrintOutcome
 from drivers.printers.pos_printer import POSPrinter
 from drivers.registry import open_printer, open_scanner
 from drivers.remedies import remedy_for
+from drivers.scanners.scanner import Scanner
+from drivers.unusable import UnusableDevice
 
 TEST_JOB: Final = "test"
 PRINTER: Final = "printer"
@@ -30,7 +34,10 @@ PRINTER: Final = "printer"
 
 @dataclass(frozen=True, slots=True)
 class DeviceReport:
-    """How a device is. ``reason`` is an id of ``drivers.remedies``, "" when it can work; ``text`` is for a person."""
+    """How a device is. ``reason`` is an id of ``drivers.remedies``, "" when it can work; ``text`` is for a person.
+
+    ``counts`` are its statistics since start, under their UnifiedPOS names.
+    """
 
     kind: Literal["scanner", "printer"]
     name: str
@@ -38,6 +45,7 @@ class DeviceReport:
     state: str
     reason: str
     text: str
+    counts: dict[str, int]
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form of the local API and of the commands."""
@@ -50,10 +58,46 @@ def configured_printer(config: Config) -> POSPrinter | None:
     return open_printer(PRINTER, settings.address, settings.options) if settings.address else None
 
 
-def configured_scanner(config: Config, name: str, on_event: OnEvent) -> Device:
-    """One scanner, enabled. Raises DriverError."""
+def configured_scanner(
+    config: Config, name: str, on_event: OnEvent, *, one_at_a_time: bool = False
+) -> Scanner | UnusableDevice:
+    """One scanner, enabled; one whose section cannot be used is `failed` and says so, and no other suffers."""
     settings = config.scanner[name]
-    return open_scanner(name, settings.address, settings.options, on_event=on_event)
+    try:
+        return open_scanner(name, settings.address, settings.options, on_event=on_event, one_at_a_time=one_at_a_time)
+    except (DriverError, OSError) as error:
+        return UnusableDevice(name, str(error))
+
+
+@contextmanager
+def scanners_of(config: Config, taken: Callable[[Scan], None]) -> Iterator[list[Scanner | UnusableDevice]]:
+    """All scanners of a lane, for as long as it runs; each scan is taken on the running loop, one by one a scanner.
+
+    A scanner that is plugged in is used at once.
+    """
+    loop, scanners = asyncio.get_running_loop(), dict[str, Scanner | UnusableDevice]()
+
+    def take(scan: Scan) -> None:
+        try:
+            taken(scan)
+        finally:
+            scanners[scan.device].enable_data()
+
+    def on_event(event: DeviceEvent) -> None:
+        if isinstance(event, DataEvent):
+            loop.call_soon_threadsafe(take, event.scan)
+
+    def plugged(_: Change) -> None:
+        for scanner in scanners.values():
+            scanner.try_now()
+
+    with ExitStack() as stack:
+        for name in config.scanner:
+            scanners[name] = configured_scanner(config, name, on_event, one_at_a_time=True)
+            stack.callback(scanners[name].close)
+        hotplug = Hotplug(plugged)
+        stack.callback(hotplug.close)
+        yield list(scanners.values())
 
 
 @contextmanager
@@ -74,7 +118,8 @@ def report(config: Config, device: Device) -> DeviceReport:
     is_scanner = device.name in config.scanner and not isinstance(device, POSPrinter)
     address = config.scanner[device.name].address if is_scanner else config.printer.address
     kind: Literal["scanner", "printer"] = "scanner" if is_scanner else "printer"
-    return DeviceReport(kind, device.name, address, device.state.name, health.reason, health.text)
+    counts = device.statistics.snapshot() | {"hours_powered_count": device.statistics.hours_powered(time.monotonic())}
+    return DeviceReport(kind, device.name, address, device.state.name, health.reason, health.text, counts)
 
 
 def print_test(config: Config, printer: POSPrinter) -> PrintResult:

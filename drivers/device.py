@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Protocol
 
 from drivers.errors import LifeCycleError
 
@@ -56,13 +56,42 @@ class DeviceState:
 
 
 @dataclass(frozen=True, slots=True)
+class Article:
+    """What an article code says; None where it has none.
+
+    `gtin` has 14 digits whatever was printed (GTIN-8, UPC-A, UPC-E, EAN-13), so that one article has one number. Dates
+    are ISO 8601 days. `price` is the decimal number of the code, "1.50"; the code names no currency.
+    """
+
+    gtin: str | None = None
+    batch: str | None = None
+    serial: str | None = None
+    produced_on: str | None = None
+    packed_on: str | None = None
+    best_before: str | None = None
+    sell_by: str | None = None
+    expires_on: str | None = None
+    net_weight_g: int | None = None
+    count: int | None = None
+    price: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Only the fields that the code has."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
 class Scan:
-    """One read: the bytes of the code without AIM prefix and suffix; `symbology` is the AIM id (`]Q3`) where sent."""
+    """One read: the bytes of the code without AIM prefix and suffix; `symbology` is the AIM id (`]Q3`) where sent.
+
+    `article` is what an article code says (number, dates, weight, …), None for codes of other kinds.
+    """
 
     raw: bytes
     symbology: str | None
     device: str
     monotonic_s: float
+    article: Article | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,12 +144,25 @@ class Statistics:
 
     def __init__(self, *names: str) -> None:
         self._counts = Counter(dict.fromkeys(names, 0))
+        self._powered_s = 0.0
+        self._powered_since_s: float | None = None
 
     def add(self, name: str, count: int = 1) -> None:
         """Counts; each device writes from one thread at a time."""
         if name not in self._counts:
             raise KeyError(name)
         self._counts[name] += count
+
+    def powered(self, is_on: bool, now_s: float) -> None:
+        """The device works, or has stopped working; the hours in between are counted. `now_s` is monotonic."""
+        if self._powered_since_s is not None:
+            self._powered_s += now_s - self._powered_since_s
+        self._powered_since_s = now_s if is_on else None
+
+    def hours_powered(self, now_s: float) -> int:
+        """Whole hours in which the device worked."""
+        running_s = now_s - self._powered_since_s if self._powered_since_s is not None else 0.0
+        return int((self._powered_s + running_s) // 3600)
 
     def snapshot(self) -> dict[str, int]:
         """All counters, also those still at zero."""

@@ -28,6 +28,7 @@ class Life:
         if not reason and self.state.name == "failed":
             self.statistics.add("reconnect_count")
         self.state = self.state.after("fail" if reason else "recover", reason)
+        self.statistics.powered(not reason, time.monotonic())
         self._conditions = conditions or ((reason,) if reason else ())
         if (self.state, self._conditions) != before:
             self.tell(StatusUpdateEvent(self.name, self.state, self._conditions, time.monotonic()))
@@ -36,10 +37,12 @@ class Life:
         """One piece of work failed."""
         self.tell(ErrorEvent(self.name, reason, time.monotonic()))
 
-    def tell(self, event: DeviceEvent) -> None:
-        """Hands an event over; one that finds the queue full is counted and gone."""
+    def tell(self, event: DeviceEvent) -> bool:
+        """Hands an event over; one that finds the queue full is counted and gone. Returns whether it was taken."""
         try:
             if self._on_event is not None:
                 self._on_event(event)
         except queue.Full:
             self.statistics.add("event_lost_count")
+            return False
+        return True

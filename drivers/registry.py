@@ -1,52 +1,53 @@
-"""From an address in the configuration to a working device. Rule: a table of kind and scheme, no guessing.
+"""From an address in the configuration to a working device. Rule: a table of kinds; a new kind is one row here.
 
 tcp:HOST:PORT        printers on the network             file:PATH    /dev/usb/lp0, or a file that keeps the bytes
-serial:PATH          scanners and printers on a port     virtual:PATH a stand-in: directory of slips, path of a port
-camera:PATH          a scanner: /dev/video0, 0, or a recording (picture, video, dir/%03d.png) that stands in for one
+serial:PATH          printers on a port                  virtual:PATH a stand-in: a directory of slips
+The lines to a scanner are in `drivers.scanners.lines`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol
 
-from drivers.device import Closable, OnEvent
+from drivers.device import Closable, Device, OnEvent
 from drivers.errors import AddressError, OptionError
+from drivers.options import Options, none_left, parse_address, settings
 from drivers.printers.conversation import Patience
 from drivers.printers.pos_printer import POSPrinter
 from drivers.printers.profiles import COLUMNS, profile_named
-from drivers.scanners.camera import START_S, CameraSettings, CameraTransport, CodeLines
-from drivers.scanners.framing import Framer, Framing
+from drivers.scanners.lines import line_to
 from drivers.scanners.scanner import Scanner
 from drivers.transports.file import FileTransport
 from drivers.transports.serial_port import SerialSettings, SerialTransport
 from drivers.transports.tcp import TcpTransport
 from drivers.transports.transport import Transport
 from drivers.virtual.printer import VirtualPrinter
-from drivers.virtual.scanner import VirtualScanner
 
-Options = Mapping[str, object]
 _Line = tuple[Transport, Closable | None]
-S = TypeVar("S", SerialSettings, Framing, Patience, CameraSettings)
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
-    """`scheme:target`."""
+class OpenDevice(Protocol):
+    """Makes a device of one kind: opened, claimed and enabled. Raises AddressError, OptionError."""
 
-    scheme: str
-    target: str
+    def __call__(self, name: str, address: str, options: Options | None = None, *, on_event: OnEvent) -> Device: ...
 
 
-def parse_address(text: str) -> Address:
-    """Splits an address. Raises AddressError when it is not `scheme:target`."""
-    scheme, colon, target = text.partition(":")
-    if not colon or not target:
-        raise AddressError(f"{text!r} is not scheme:target, such as tcp:192.0.2.7:9100 or serial:/dev/ttyACM0")
-    return Address(scheme, target)
+def open_device(kind: str, name: str, address: str, options: Options | None = None, *, on_event: OnEvent) -> Device:
+    """A device of any kind in the table. Raises AddressError (also for a kind that there is not), OptionError."""
+    if kind not in KINDS:
+        raise AddressError(f"no kind of device {kind!r}; there are {', '.join(KINDS)}")
+    return KINDS[kind](name, address, options, on_event=on_event)
+
+
+def started(device: Device) -> None:
+    """Opens, claims and enables it; one that is not there now is `failed` and recovers by itself."""
+    device.open()
+    device.claim()
+    device.enable()
 
 
 def open_printer(
@@ -61,69 +62,57 @@ def open_printer(
     given = dict(options or {})
     profile = profile_named(str(given.pop("profile", "generic-80")))
     profile = replace(profile, columns=_columns(given.pop("columns", profile.columns)))
-    patience = _settings(Patience, given)
-    lines = _PRINTER_LINES | {"virtual": partial(_virtual_printer, columns=profile.columns)}
-    transport, stand_in = _line("printer", lines, address, given)
+    patience = settings(Patience, given)
+    transport, stand_in = _printer_line(address, given, profile.columns)
     printer = POSPrinter(name, transport, profile, patience=patience, on_event=on_event, stand_in=stand_in)
-    printer.open()
-    printer.claim()
-    printer.enable()
+    started(printer)
     return printer
 
 
-def open_scanner(name: str, address: str, options: Options | None = None, *, on_event: OnEvent) -> Scanner:
+def open_scanner(
+    name: str, address: str, options: Options | None = None, *, on_event: OnEvent, one_at_a_time: bool = False
+) -> Scanner:
     """A scanner, opened, claimed and enabled; one that is not there now is `failed` and recovers by itself.
 
-    Options: the fields of `Framing` and of `SerialSettings`; of `CameraSettings` for a camera.
-    Raises AddressError, OptionError.
+    Options: the fields of `Framing`; of `SerialSettings`, `WedgeSettings` and `CameraSettings` where the line has them.
+    `one_at_a_time`: the consumer calls `enable_data` after each DataEvent. Raises AddressError, OptionError.
     """
     given = dict(options or {})
-    build = _camera if parse_address(address).scheme == "camera" else _serial_scanner
-    scanner = build(name, address, given, on_event)
-    scanner.open()
-    scanner.claim()
-    scanner.enable()
+    line = line_to(address, given)
+    none_left("scanner", address, given)
+    scanner = Scanner(
+        name, line.transport, line.new_stream, on_event,
+        open_s=line.open_s, stand_in=line.stand_in, one_at_a_time=one_at_a_time,
+    )  # fmt: skip
+    started(scanner)
     return scanner
 
 
-def _serial_scanner(name: str, address: str, given: dict[str, Any], on_event: OnEvent) -> Scanner:
-    framing = _settings(Framing, given)
-    transport, stand_in = _line("scanner", _SCANNER_LINES, address, given)
-    return Scanner(name, transport, lambda: Framer(framing), on_event, stand_in=stand_in)
-
-
-def _camera(name: str, address: str, given: dict[str, Any], on_event: OnEvent) -> Scanner:
-    transport, _none = _line("scanner", _SCANNER_LINES, address, given)
-    return Scanner(name, transport, CodeLines, on_event, open_s=START_S)
-
-
-def _line(
-    kind: str, table: Mapping[str, Callable[[str, dict[str, Any]], _Line]], text: str, given: dict[str, Any]
-) -> _Line:
-    address = parse_address(text)
-    if address.scheme not in table:
-        raise AddressError(f"no {kind} at {text!r}: the scheme is one of {', '.join(table)}")
-    line = table[address.scheme](address.target, given)
-    if given:
-        raise OptionError(f"a {kind} at {text!r} has no option {', '.join(sorted(given))}")
-    return line
-
-
-def _settings(kind: type[S], given: dict[str, Any]) -> S:
-    """Takes what belongs to that group of settings out of the options."""
-    mine = {field.name: given.pop(field.name) for field in fields(kind) if field.name in given}
-    for field in fields(kind):
-        default, value = field.default, mine.get(field.name, field.default)
-        number = isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool)
-        if type(value) is not type(default) and not number:
-            raise OptionError(f"{field.name} must be {type(default).__name__}, not {value!r}")
-    return kind(**mine)
+KINDS: dict[str, OpenDevice] = {
+    "scanner": open_scanner,
+    "printer": open_printer,
+}
 
 
 def _columns(value: object) -> int:
     if value not in COLUMNS:
         raise OptionError(f"columns must be one of {', '.join(map(str, COLUMNS))}, not {value!r}")
     return int(str(value))
+
+
+def _printer_line(text: str, given: dict[str, Any], columns: int) -> _Line:
+    lines: Mapping[str, Callable[[str, dict[str, Any]], _Line]] = {
+        "tcp": _tcp,
+        "serial": _serial,
+        "file": _file,
+        "virtual": partial(_virtual, columns=columns),
+    }
+    address = parse_address(text)
+    if address.scheme not in lines:
+        raise AddressError(f"no printer at {text!r}: the scheme is one of {', '.join(lines)}")
+    line = lines[address.scheme](address.target, given)
+    none_left("printer", text, given)
+    return line
 
 
 def _tcp(target: str, _: dict[str, Any]) -> _Line:
@@ -134,34 +123,14 @@ def _tcp(target: str, _: dict[str, Any]) -> _Line:
 
 
 def _serial(target: str, given: dict[str, Any]) -> _Line:
-    return SerialTransport(target, _settings(SerialSettings, given)), None
+    return SerialTransport(target, settings(SerialSettings, given)), None
 
 
 def _file(target: str, _: dict[str, Any]) -> _Line:
     return FileTransport(target), None
 
 
-def _camera_line(target: str, given: dict[str, Any]) -> _Line:
-    return CameraTransport(target, _settings(CameraSettings, given)), None
-
-
-def _virtual_printer(target: str, _: dict[str, Any], columns: int) -> _Line:
+def _virtual(target: str, _: dict[str, Any], columns: int) -> _Line:
     stand_in = VirtualPrinter(Path(target), columns=columns)
     transport, _none = _tcp(stand_in.address.removeprefix("tcp:"), {})
     return transport, stand_in
-
-
-def _virtual_scanner(target: str, _: dict[str, Any]) -> _Line:
-    return SerialTransport(target, SerialSettings()), VirtualScanner(Path(target))
-
-
-_PRINTER_LINES: dict[str, Callable[[str, dict[str, Any]], _Line]] = {
-    "tcp": _tcp,
-    "serial": _serial,
-    "file": _file,
-}
-_SCANNER_LINES: dict[str, Callable[[str, dict[str, Any]], _Line]] = {
-    "serial": _serial,
-    "camera": _camera_line,
-    "virtual": _virtual_scanner,
-}

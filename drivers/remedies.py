@@ -33,6 +33,18 @@ REMEDIES: dict[str, Remedy] = {
         "This user may not open the device; the installer must add the udev rule or group.",
         "没有打开设备的权限，请联系安装人员配置 udev 规则或用户组。",
     ),
+    "not_plugged_in": Remedy(
+        "No such device is plugged in; check its cable, or look with `counterfoil devices list`.",
+        "未找到该设备，请检查连线，或运行 counterfoil devices list 查看。",
+    ),
+    "driver_fault": Remedy(
+        "This program failed at the device and tries again by itself; if it goes on, call service.",
+        "程序处理该设备时出错，正在自动重试；如反复出现请联系维修。",
+    ),
+    "misconfigured": Remedy(
+        "The device's section in the configuration cannot be used; correct it and restart the agent.",
+        "该设备的配置有误，请修改配置后重启程序。",
+    ),
     # Printers
     "silent": Remedy(
         "The printer is connected but does not answer; switch it on, or set a profile ending in -mute if it never can.",
@@ -71,6 +83,21 @@ REMEDIES: dict[str, Remedy] = {
     "unterminated": Remedy(
         "A code arrived without its end; scan again, then check the scanner's suffix setting.",
         "条码不完整，请重新扫描；如仍出现请检查扫描枪后缀设置。",
+    ),
+    "keys_lost": Remedy(
+        "The scanner typed faster than this computer listened; scan again.",
+        "扫描枪输入过快，部分按键丢失，请重新扫描。",
+    ),
+    "too_old": Remedy(
+        "A code was scanned while nothing could take it and is forgotten; scan it again.",
+        "系统忙时扫描的条码已作废，请重新扫描。",
+    ),
+    "not_hidpos": Remedy(
+        "The device is no scanner in HID-POS mode; scan its setting code for it, or use its keyboard or serial mode.",
+        "该设备未处于 HID-POS 模式，请扫描相应设置码，或改用键盘或串口模式。",
+    ),
+    "not_scanned": Remedy(
+        "No code came; is the scanner's light on? Try again.", "未收到条码，请确认扫描枪已亮灯并重试。"
     ),
     # Cameras
     "camera_missing": Remedy(

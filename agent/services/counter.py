@@ -13,13 +13,14 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
 from agent.core.authorization import Hold, HoldState
-from agent.core.classify import classify
+from agent.core.classify import Code, classify
 from agent.core.print_job import PrintJobState
 from agent.core.receipt import masked
 from agent.errors import CounterfoilError, IdempotencyConflict
 from agent.ports import Ledger
 from agent.services.checkout import Checkout, Order
 from agent.texts import Language, text
+from drivers.device import Article
 
 LOG: Final = logging.getLogger(__name__)
 EVENTS_WAITING_MAX: Final = 1000
@@ -76,6 +77,15 @@ class _Waiting:
     fault: CounterfoilError | None = None
 
 
+def _for_pos(code: Code, device: str, symbology: str | None, article: Article | None) -> dict[str, Any]:
+    """A scan as an event. A credential is never handed on: whoever listens learns only that one was shown."""
+    if code.kind in PAYING_KINDS:
+        return {"kind": code.kind, "device": device, "value": None}
+    kind = "item" if article and code.kind == "other" else code.kind  # such as a GS1 code with batch and date
+    said = article.to_dict() if article else None
+    return {"kind": kind, "device": device, "value": code.value, "symbology": symbology, "article": said}
+
+
 class Counter:
     """Opens sales, takes scans, shows where a sale stands."""
 
@@ -112,14 +122,15 @@ class Counter:
         attempts = self._checkout.attempts(order)
         return bool(attempts) and attempts[-1].state is not HoldState.DECLINED
 
-    def scanned(self, raw: bytes, device: str) -> None:
-        """A code from any scanner. Never blocks; a code that cannot pay is the POS's."""
+    def scanned(self, raw: bytes, device: str, symbology: str | None = None, article: Article | None = None) -> None:
+        """A code from any scanner. Never blocks; a code that cannot pay is the POS's, with what it says of an article.
+
+        ``symbology`` is the AIM id where the scanner told it.
+        """
         code = classify(raw)
         waiting = self._waiting
         if waiting is None or waiting.order.sale_id in self._asked or code.kind not in PAYING_KINDS:
-            # A credential is never handed on: whoever listens learns only that one was shown.
-            value = None if code.kind in PAYING_KINDS else code.value
-            self._events.publish("scan", {"kind": code.kind, "device": device, "value": value})
+            self._events.publish("scan", _for_pos(code, device, symbology, article))
             return
         self._asked[waiting.order.sale_id] = waiting.order
         self._spawn(self._sell(waiting, code.value))

@@ -19,6 +19,7 @@ SUFFIX_BYTES: dict[str, bytes] = {
     "cr": b"\r", "lf": b"\n", "crlf": b"\r\n", "tab": b"\t", "etx": b"\x03", "timeout": b""
 }  # fmt: skip
 CODE_BYTES_MAX = 4096
+_STX, _ETX = 0x02, b"\x03"
 _NOISE = bytes(set(range(0x20)) - {0x1D}) + b"\x7f"
 _LINE_ENDS = b"\r\n\x03"
 """What is left of a longer suffix than the one that was set, such as CR LF read as LF."""
@@ -59,9 +60,9 @@ class Code:
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """Bytes that made no code: `overlong` or `unterminated`, both ids of `drivers.remedies`."""
+    """Bytes that made no code; the reason is an id of `drivers.remedies`."""
 
-    reason: Literal["overlong", "unterminated"]
+    reason: Literal["overlong", "unterminated", "keys_lost"]
 
 
 Frame = Code | Dropped
@@ -102,7 +103,16 @@ class Framer:
         code = self._code(held)
         return (code,) if code else ()
 
+    def drop(self) -> None:
+        """A part of the code that is coming was lost: no code before the next suffix or pause."""
+        self._held.clear()
+        self._dropping = True
+
     def _take(self, byte: int) -> Frame | None:
+        if byte == _STX and self._suffix == _ETX:  # a code begins here, whatever came before
+            self._held.clear()
+            self._dropping = False
+            return None
         self._held.append(byte)
         if self._suffix and self._held.endswith(self._suffix):
             return self._end()

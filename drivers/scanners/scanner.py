@@ -1,4 +1,4 @@
-"""A code scanner. Rule: its thread outlives every unplug, and only puts values on the consumer's queue.
+"""A code scanner. Rule: its thread outlives every unplug and every fault, and only puts values on the consumer's queue.
 
 What it is read through is a transport (a serial port, a camera's process), what makes codes of the bytes is a stream.
 Half a code left by an unplug is forgotten: the first read after a replug never begins with another code's tail.
@@ -6,6 +6,7 @@ Half a code left by an unplug is forgotten: the first read after a replug never 
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -15,20 +16,26 @@ from drivers.device import Closable, DataEvent, DeviceState, Health, HealthLevel
 from drivers.errors import TransportError
 from drivers.life import Life
 from drivers.remedies import remedy_for
+from drivers.scanners.article import article_in
+from drivers.scanners.data_queue import DataQueue
 from drivers.scanners.framing import Code, Frame
 from drivers.transports.transport import Transport
 
+LOG = logging.getLogger(__name__)
 _READ_BYTES = 4096
 _POLL_S = 0.2
 """How often the thread looks whether it should end."""
 _FIRST_ATTEMPT_S = 1.0
 _BACKOFF_S = (0.1, 0.2, 0.5, 1.0, 2.0)
 """Waits between attempts to open; the last one repeats."""
+_INTERACTIVE_S = 15.0
+"""How long a person is given to scan a code in an interactive check."""
 _STEADY_S = 5.0
 """A line that broke sooner than this was not mended: the next wait is longer, not the first one again."""
 _STATISTICS = (
     "good_scan_count",
     "failed_scan_count",
+    "stale_scan_count",
     "communication_error_count",
     "reconnect_count",
     "event_lost_count",
@@ -61,7 +68,9 @@ class Scanner:
         *,
         open_s: float = 1.0,
         stand_in: Closable | None = None,
+        one_at_a_time: bool = False,
     ) -> None:
+        """`one_at_a_time`: after each DataEvent the consumer calls `enable_data` when it is ready for the next."""
         self.name = name
         self.statistics = Statistics(*_STATISTICS)
         self.stand_in = stand_in
@@ -69,7 +78,9 @@ class Scanner:
         self._new_stream = new_stream
         self._open_s = open_s
         self._life = Life(name, self.statistics, on_event)
+        self._data = DataQueue(self._hand_over, self._forgotten, one_at_a_time=one_at_a_time)
         self._stopping = threading.Event()
+        self._wanted = threading.Event()
         self._attempted = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"scanner-{name}", daemon=True)
 
@@ -95,16 +106,44 @@ class Scanner:
     def close(self) -> None:
         """Ends the thread, after at most the attempt to open that it is in, and the device for good."""
         self._stopping.set()
+        self._wanted.set()
         if self._thread.is_alive():
             self._thread.join()
         self._life.step("close")
         if self.stand_in is not None:
             self.stand_in.close()
 
+    def try_now(self) -> None:
+        """Something was plugged in: a device that is waiting for its next attempt makes it at once."""
+        self._wanted.set()
+
+    def enable_data(self) -> None:
+        """The consumer has taken the last DataEvent and is ready for the next one; any thread may call this."""
+        self._data.enable(time.monotonic())
+
+    def clear_input(self) -> None:
+        """Forgets the reads that wait."""
+        self._data.clear()
+
+    @property
+    def data_count(self) -> int:
+        """How many reads wait for the consumer."""
+        return self._data.data_count
+
     def check_health(self, level: HealthLevel = "external") -> Health:
-        """All levels report the line: a scanner answers no question; a person proves it by a scan."""
-        reason = self.state.reason
+        """internal and external: thread and line, as a scanner answers no question; interactive: a person scans."""
+        if level == "interactive" and not self.state.reason:
+            return self._scanned_by_a_person()
+        reason = self.state.reason or ("" if self._thread.is_alive() else "driver_fault")
         return Health(level, reason, remedy_for(reason) or f"The scanner's line is {self.state.name}; scan any code.")
+
+    def _scanned_by_a_person(self) -> Health:
+        before, until_s = self.statistics.snapshot()["good_scan_count"], time.monotonic() + _INTERACTIVE_S
+        while time.monotonic() < until_s:
+            if self.statistics.snapshot()["good_scan_count"] > before:
+                return Health("interactive", "", "A code was read.")
+            time.sleep(_POLL_S)
+        return Health("interactive", "not_scanned", remedy_for("not_scanned"))
 
     def _run(self) -> None:
         failures, opened_s = 0, 0.0
@@ -115,16 +154,22 @@ class Scanner:
                 self._life.became("")
                 self._attempted.set()
                 self._read_codes()
-            except TransportError as error:
+            except Exception as error:  # a fault of this program too costs this device a pause, and no other anything
                 failures = 0 if opened_s and time.monotonic() - opened_s >= _STEADY_S else failures
                 opened_s = 0.0
-                self.statistics.add("communication_error_count")
-                self._life.became(error.reason)
-                self._attempted.set()
-                self._stopping.wait(_BACKOFF_S[min(failures, len(_BACKOFF_S) - 1)])
+                self._failed(error)
+                self._wanted.wait(_BACKOFF_S[min(failures, len(_BACKOFF_S) - 1)])
                 failures += 1
+                self._wanted.clear()
             finally:
                 self._transport.close()
+
+    def _failed(self, error: Exception) -> None:
+        if not isinstance(error, TransportError):
+            LOG.error("the driver of %s failed", self.name, exc_info=error)
+        self.statistics.add("communication_error_count")
+        self._life.became(error.reason if isinstance(error, TransportError) else "driver_fault")
+        self._attempted.set()
 
     def _read_codes(self) -> None:
         stream = self._new_stream()
@@ -142,7 +187,15 @@ class Scanner:
         for frame in frames:
             if isinstance(frame, Code):
                 self.statistics.add("good_scan_count")
-                self._life.tell(DataEvent(Scan(frame.raw, frame.symbology, self.name, now_s)))
+                article = article_in(frame.raw, frame.symbology)
+                self._data.put(Scan(frame.raw, frame.symbology, self.name, now_s, article))
             else:
                 self.statistics.add("failed_scan_count")
                 self._life.failed_once(frame.reason)
+
+    def _hand_over(self, scan: Scan) -> bool:
+        return self._life.tell(DataEvent(scan))
+
+    def _forgotten(self, _: Scan) -> None:
+        self.statistics.add("stale_scan_count")
+        self._life.failed_once("too_old")

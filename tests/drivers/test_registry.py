@@ -8,7 +8,8 @@ import pytest
 
 from drivers.document import Document, Text
 from drivers.errors import AddressError, OptionError
-from drivers.registry import open_printer, open_scanner, parse_address
+from drivers.options import parse_address
+from drivers.registry import open_printer, open_scanner
 from drivers.virtual.printer import VirtualPrinter
 from drivers.virtual.scanner import VirtualScanner
 from tests.drivers.conftest import Events
@@ -51,7 +52,7 @@ def test_an_address_that_names_nothing_is_refused(address: str) -> None:
 
 
 def test_a_scanner_is_not_on_the_network() -> None:
-    with pytest.raises(AddressError, match="serial, camera, virtual"):
+    with pytest.raises(AddressError, match="serial, hidraw, evdev, camera"):
         open_scanner("gun", "tcp:h:1", on_event=print)
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from agent.errors import IdempotencyConflict, LedgerUnavailable
 from agent.services.counter import EVENTS_WAITING_MAX, Events
+from drivers.device import Article
 from tests.services.lanes import Till, approved, declined, order
 from tests.uplink.world import run
 
@@ -84,7 +85,24 @@ SCANS = {
 def test_a_scan_without_a_sale_goes_to_the_pos_and_a_credential_stays_secret(till: Till, raw: bytes) -> None:
     listener = till.lane.events.subscribe()
     till.counter.scanned(raw, "counter")
-    assert listener.get_nowait()["data"] == {"kind": SCANS[raw][0], "device": "counter", "value": SCANS[raw][1]}
+    told = listener.get_nowait()["data"]
+    assert (told["kind"], told["device"], told["value"]) == (SCANS[raw][0], "counter", SCANS[raw][1])
+    assert told["value"] is not None or set(told) == {"kind", "device", "value"}
+
+
+def test_what_an_article_code_says_is_told_to_the_pos_and_never_read_out_of_a_credential(till: Till) -> None:
+    listener = till.lane.events.subscribe()
+    ham = Article(gtin="09501234567890", batch="A1", expires_on="2026-12-31", net_weight_g=1752)
+    till.counter.scanned(b"0109501234567890310300175210A1", "counter", "]C1", ham)
+    assert listener.get_nowait()["data"] == {
+        "kind": "item",
+        "device": "counter",
+        "value": "0109501234567890310300175210A1",
+        "symbology": "]C1",
+        "article": {"gtin": "09501234567890", "batch": "A1", "expires_on": "2026-12-31", "net_weight_g": 1752},
+    }
+    till.counter.scanned(b"281234567890123456", "counter", "]Q3", ham)
+    assert listener.get_nowait()["data"] == {"kind": "wallet_alipay", "device": "counter", "value": None}
 
 
 def test_an_item_scanned_while_a_sale_waits_does_not_pay_for_it(till: Till) -> None:
