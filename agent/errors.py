@@ -24,6 +24,20 @@ class CounterfoilError(Exception):
         return {"code": self.code, "message": self.message, "hint": self.hint}
 
 
+class OfferRefused(CounterfoilError):
+    """A payment plan or a coupon that this sale cannot have; nothing was recorded, and the code is still good.
+
+    ``reason`` is a key of the text catalogue.
+    """
+
+    code = "offer_refused"
+    hint = "Ask for the offers again and let the customer choose."
+
+    def __init__(self, reason: str = "plan_not_offered") -> None:
+        super().__init__(f"This plan or coupon cannot be taken: {reason}.")
+        self.reason = reason
+
+
 class LedgerError(CounterfoilError):
     """The lane's ledger cannot be used."""
 

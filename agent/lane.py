@@ -26,6 +26,7 @@ from agent.services.forwarding import Forwarding
 from agent.services.health import Condition, LaneFacts, LimitFacts, conditions, ends_stand_in
 from agent.services.lease_desk import LeaseDesk
 from agent.services.lenders import EnrolledLender, Lenders
+from agent.services.offers import Offers, disclosed
 from agent.services.printing import Spooler
 from agent.services.restoration import Restoration
 from agent.services.settlement import Settlement
@@ -118,6 +119,7 @@ class Lane:
             self.lenders,
             self.clock,
             backend,
+            offers=Offers(ledger, self.clock, settings.timezone, settings.language),
             make_slip=self._make_slip,
             may_stand_in=lambda: ends_stand_in(self._limits()),
             may_begin=lambda: self._free_bytes() >= settings.free_bytes_full,
@@ -243,6 +245,7 @@ class Lane:
             lender=lender.name if lender else self.settings.rails.get(hold.lender, hold.lender),
             local_time=slips.local_time(reading.now_s, self.settings.timezone),
             entry=Position(head.epoch, head.number + 1),
+            plan=disclosed(self.ledger, hold),
         )
         document = slips.sale_slip(receipt, self.settings.language)
         return Slip(document, reading.now_s + self.settings.print_job_ttl_s, hold.lender, hold.sale_id, hold.attempt)

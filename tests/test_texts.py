@@ -58,15 +58,17 @@ def placeholders(sentence: str) -> set[str]:
 @pytest.mark.parametrize("language", texts.LANGUAGES)
 def test_every_language_has_the_same_keys_and_placeholders(language: texts.Language) -> None:
     other, reference = texts.catalogue(language), texts.catalogue("en")
-    assert other.keys() == reference.keys() == {"reasons", "slip"}
+    assert other.keys() == reference.keys() == {"reasons", "slip", "statement"}
     assert other["reasons"].keys() == reference["reasons"].keys()
     assert other["slip"].keys() == reference["slip"].keys()
     for key, sentences in other["reasons"].items():
         assert tuple(sentences) == FIELDS, key
         for field in FIELDS:
             assert placeholders(sentences[field]) == placeholders(reference["reasons"][key][field]), key
-    for label, sentence in other["slip"].items():
-        assert placeholders(sentence) == placeholders(reference["slip"][label]), label
+    for section in ("slip", "statement"):
+        assert other[section].keys() == reference[section].keys()
+        for label, sentence in other[section].items():
+            assert placeholders(sentence) == placeholders(reference[section][label]), label
 
 
 @pytest.mark.parametrize("language", texts.LANGUAGES)

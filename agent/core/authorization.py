@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
 
+from agent.core import cbor
 from agent.core.journal import Kind
 
 
@@ -89,7 +90,8 @@ class Hold:
 
     ``open_debit_minor`` is what its intent reserves of the lease and no outcome has settled yet;
     ``lease_minor`` is what it has spent of the lease; ``mode`` is ``online`` or ``stand_in`` once decided; ``code`` is
-    the digest of the scanned code, by which a repeated request is told from a new attempt.
+    the digest of the scanned code, by which a repeated request is told from a new attempt; ``plan`` is the body of its
+    ``Choice`` of instalments in CBOR, ``coupon`` the id of the coupon that it uses up.
     """
 
     lender: str
@@ -108,6 +110,8 @@ class Hold:
     lease_minor: int = 0
     capture: str = "at_once"
     code: bytes | None = None
+    plan: bytes | None = None
+    coupon: bytes | None = None
 
     @property
     def is_approved(self) -> bool:
@@ -121,6 +125,7 @@ class Hold:
         state, changes = next_state(self.state, event), self._lease_changes(event, body.get("lease"))
         if event in (HoldEvent.INTEND, HoldEvent.APPROVE, HoldEvent.DECLINE):
             changes |= {name: body[name] for name in _IDENTITY if body.get(name) is not None}
+            changes |= _chosen(body.get("plan"))
         if event in (HoldEvent.APPROVE, HoldEvent.DECLINE):
             changes |= {
                 "mode": "online" if kind == Kind.ONLINE_OUTCOME else "stand_in",
@@ -139,6 +144,10 @@ class Hold:
         if lease:
             changes |= {"lease_minor": self.lease_minor + lease["delta_minor"], "lease_epoch": lease["epoch"]}
         return changes
+
+
+def _chosen(plan: Mapping[str, Any] | None) -> dict[str, bytes | None]:
+    return {"plan": cbor.encode(dict(plan)), "coupon": plan["coupon"]} if plan else {}
 
 
 _IDENTITY: Final = ("account", "amount_minor", "currency", "capture", "code")

@@ -37,6 +37,7 @@ class StatementError(ValueError):
 class Statement:
     """What was offered. Rates in percent a year with two decimals, as texts; ``fee_rate`` as in the plan.
 
+    ``merchant_minor`` is what the merchant bears of the fee in any case;
     ``coupon_id`` with ``waived_minor`` and ``borne_by``: what a coupon took off the customer's cost, and who bears it.
     """
 
@@ -48,6 +49,7 @@ class Statement:
     principal_minor: int
     sold_on: date
     payments: tuple[Payment, ...]
+    merchant_minor: int
     first_months: int
     fee_method: FeeMethod
     fee_rate: str
@@ -66,6 +68,11 @@ class Statement:
         return sum(payment.fee_minor for payment in self.payments)
 
     @property
+    def merchant_fee_minor(self) -> int:
+        """All that the merchant bears."""
+        return self.merchant_minor + (self.waived_minor if self.borne_by == "merchant" else 0)
+
+    @property
     def total_minor(self) -> int:
         return self.principal_minor + self.fee_minor
 
@@ -77,6 +84,41 @@ class Statement:
     def digest(self) -> bytes:
         """By which a choice names what was shown."""
         return digest(self.encode())
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The plan that a customer chose, as every entry of the attempt names it; ``statement`` is the digest of what was
+    shown, ``merchant_fee_minor`` what the merchant bears of the fee."""
+
+    plan_id: str
+    statement: bytes
+    coupon_id: bytes | None
+    fee_minor: int
+    merchant_fee_minor: int
+
+    @classmethod
+    def of(cls, said: Statement) -> Choice:
+        return cls(said.plan_id, said.digest, said.coupon_id, said.fee_minor, said.merchant_fee_minor)
+
+    def to_body(self) -> dict[str, cbor.Value]:
+        """Field ``plan`` of a body: {id, statement, coupon, fee_minor, merchant_fee_minor}."""
+        return dict(zip(_CHOICE, (getattr(self, name) for name in self.__dataclass_fields__), strict=True))
+
+    @classmethod
+    def of_body(cls, value: Any) -> Choice:
+        """Raises StatementError."""
+        given = [value.get(name) for name in _CHOICE] if isinstance(value, Mapping) else [None] * len(_CHOICE)
+        plan_id, statement, coupon_id, *fees = given
+        is_digest = isinstance(statement, bytes) and len(statement) == DIGEST_BYTES
+        if not isinstance(plan_id, str) or not is_digest or not isinstance(coupon_id, bytes | None):
+            raise StatementError("An entry names no plan as plans are named.")
+        if not all(type(fee) is int and 0 <= fee <= MINOR_MAX for fee in fees):
+            raise StatementError("An entry names a fee that is no amount.")
+        return cls(*given)
+
+
+_CHOICE: Final = ("id", "statement", "coupon", "fee_minor", "merchant_fee_minor")
 
 
 def digest(data: bytes) -> bytes:
@@ -95,6 +137,7 @@ def statement(terms: Instalments, offer: Offer, currency: str, sold_on: date, co
         principal_minor=offer.principal_minor,
         sold_on=sold_on,
         payments=offer.payments,
+        merchant_minor=offer.merchant_fee_minor,
         first_months=plan.first_payment.months,
         fee_method=plan.fee_method,
         fee_rate=plan.fee_rate,
@@ -132,7 +175,7 @@ def _statement(fields: Any) -> Statement:
         given[name] = _words(given[name])
     for name in ("plan_id", "fee_rate", "nominal", "effective"):
         given[name] = _of(str, given[name])
-    for name in ("principal_minor", "waived_minor", "first_months"):
+    for name in ("principal_minor", "merchant_minor", "waived_minor", "first_months"):
         given[name] = _whole(given[name])
     given["currency"] = check_currency(given["currency"])
     given["sold_on"] = date.fromisoformat(given["sold_on"])

@@ -35,6 +35,7 @@ class Kind(StrEnum):
     ONLINE_OUTCOME = "online_outcome"
     AUTHORIZATION = "authorization"
     DECLINE = "decline"
+    DISCLOSURE = "disclosure"
     CAPTURE = "capture"
     REVERSAL = "reversal"
     LEASE_RETURN = "lease_return"
@@ -46,7 +47,8 @@ class Kind(StrEnum):
 
 
 _MONEY: Final = ("amount_minor", "currency")
-_ATTEMPT: Final = (*_MONEY, "category", "capture", "account", "cti", "code")
+_SOLD: Final = (*_MONEY, "category", "capture", "account")
+_ATTEMPT: Final = (*_SOLD, "cti", "code", "plan")
 _DECIDED: Final = (*_ATTEMPT, "response_code", "reason", "rules", "policy_version")
 _ALONE: Final = (*_DECIDED, "snapshot_sequence", "clock_source", "online_unknown")
 _DOCUMENT: Final = ("version", "digest")
@@ -57,6 +59,7 @@ BODIES: Final[Mapping[Kind, tuple[str, ...]]] = {
     Kind.ONLINE_OUTCOME: (*_DECIDED, "approved", "authorization_code", "lease"),
     Kind.AUTHORIZATION: (*_ALONE, "authorization_code", "funding", "lease"),
     Kind.DECLINE: _ALONE,
+    Kind.DISCLOSURE: (*_SOLD, "policy_version", "statement", "coupon", "language", "shown_at", "chosen_at"),
     Kind.CAPTURE: _MONEY,
     Kind.REVERSAL: (*_MONEY, "reason"),
     Kind.LEASE_RETURN: ("account", "lease"),
@@ -73,6 +76,9 @@ BODIES: Final[Mapping[Kind, tuple[str, ...]]] = {
 - certificate: SHA-256 of the lane's certificate; journal_key: its COSE_Key; digest: SHA-256 of the signed document,
   of a snapshot its newest layer's manifest
 - capture: at_once or later; account and cti: None as long as the pass is not known to be good
+- plan: what was chosen (``core.disclosure.Choice``) of the disclosure before it, None: no instalments
+- a disclosure comes before the intent or decision of its attempt: statement: the bytes that were shown
+  (``core.disclosure.Statement``); coupon: its text or None; shown_at None: not shown by this lane
 - lease of an intent: {epoch, debit_minor}, reserved and not yet spent; of an outcome or authorization:
   {epoch, delta_minor}, what the sale used; None: nothing
 - a reversal that restores the lease (rule 9) has account and lease {epoch, delta_minor < 0} besides

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from agent.core.authorization import Hold
+from agent.core.disclosure import Statement
 from agent.core.journal import Position
 from agent.core.money import Money
 
@@ -31,7 +32,8 @@ class Receipt:
 
     ``account`` is empty for a sale that a wallet paid, and ``lender`` then the wallet.
     ``is_guaranteed``: paid by the lane's lease, so that the backend never declines it afterwards; an approval under the
-    pass's own cap is the lender's risk instead, and the slip must not say more.
+    pass's own cap is the lender's risk instead, and the slip must not say more. ``plan``: what was disclosed of its
+    instalments.
     """
 
     seller: Seller
@@ -46,6 +48,7 @@ class Receipt:
     is_guaranteed: bool
     entry: Position
     code: str
+    plan: Statement | None = None
 
 
 def masked(account: bytes | None) -> str:
@@ -58,7 +61,9 @@ def slip_code(lane: str, sale_id: str) -> str:
     return f"{SLIP_CODE_PREFIX}.{lane}.{sale_id}"
 
 
-def receipt_of(hold: Hold, *, seller: Seller, lender: str, local_time: str, entry: Position) -> Receipt:
+def receipt_of(
+    hold: Hold, *, seller: Seller, lender: str, local_time: str, entry: Position, plan: Statement | None = None
+) -> Receipt:
     """The receipt of an approved hold that is about to be recorded at ``entry``."""
     return Receipt(
         seller=seller,
@@ -73,4 +78,5 @@ def receipt_of(hold: Hold, *, seller: Seller, lender: str, local_time: str, entr
         is_guaranteed=hold.lease_minor > 0,
         entry=entry,
         code=slip_code(seller.lane, hold.sale_id),
+        plan=plan,
     )

@@ -27,12 +27,15 @@ from agent.errors import (
     LedgerError,
     LeftBefore,
     NothingToRecover,
+    OfferRefused,
     UplinkRefused,
     UplinkUnavailable,
 )
 from agent.local.limits import Paced
 from agent.local.requests import (
+    AskOffers,
     BadRequest,
+    Choice,
     CloseDay,
     LeaseReturn,
     OpenSale,
@@ -47,8 +50,10 @@ from agent.ports import PrintResult
 from agent.services.checkout import Checkout, Order
 from agent.services.counter import Counter, Events
 from agent.services.lease_desk import LeaseDesk
+from agent.services.offers import Basket
 from agent.services.restoration import Restoration
 from agent.services.settlement import Settlement
+from agent.texts import LANGUAGES, text
 
 WAIT_MAX_S: Final = 60.0
 ATTEMPTS_MAX: Final = 1000.0
@@ -86,6 +91,8 @@ def create_app(services: LocalServices) -> ASGIApp:
     routes = [
         ("POST", "/v1/sales", calls.open_sale),
         ("GET", "/v1/sales/{sale_id}", calls.show_sale),
+        ("POST", "/v1/sales/{sale_id}/choice", calls.choose),
+        ("POST", "/v1/offers", calls.offer),
         ("POST", "/v1/sales/{sale_id}/capture", calls.capture),
         ("POST", "/v1/sales/{sale_id}/reversal", calls.reverse),
         ("POST", "/v1/sales/{sale_id}/abandonment", calls.abandon),
@@ -116,13 +123,34 @@ class _Calls:
 
     async def open_sale(self, request: Request) -> Response:
         body = await read(request, OpenSale)
-        amount = Money(body.amount.minor, body.amount.currency)
-        if amount.currency != self._services.currency:
-            raise MoneyError(f"this lane sells in {self._services.currency}, not in {amount.currency}")
+        amount = self._amount(body.amount.minor, body.amount.currency)
         sale_id, category = body.sale_id or self._services.new_sale_id(), body.category or self._services.category
-        order = Order(sale_id, amount, category, body.capture)
+        order = Order(sale_id, amount, category, body.capture, body.wish(), body.offers)
         view = await self._services.counter.open_sale(order, body.code)
         return JSONResponse(view, 201 if view["state"] == "waiting" else 200)
+
+    def _amount(self, minor: int, currency: str) -> Money:
+        amount = Money(minor, currency)
+        if currency != self._services.currency:
+            raise MoneyError(f"this lane sells in {self._services.currency}, not in {currency}")
+        return amount
+
+    async def choose(self, request: Request) -> Response:
+        """What the customer chose of the offers; the sale is decided with it."""
+        sale_id, body = request.path_params["sale_id"], await read(request, Choice)
+        view = await self._services.counter.choose(sale_id, body.wish())
+        if view is None:
+            return _problem(409, "sale_not_choosing", f"Sale {sale_id} does not wait for a choice.")
+        return JSONResponse(view)
+
+    async def offer(self, request: Request) -> Response:
+        """The plans for an amount: of the lender of a code, or of one that is named."""
+        body = await read(request, AskOffers)
+        amount, category = self._amount(body.amount.minor, body.amount.currency), body.category
+        menu = self._services.checkout.offers_for(
+            Basket(amount, category or self._services.category), body.code, self._lender(body.lender), body.coupon
+        )
+        return JSONResponse(self._services.counter.offers(menu))
 
     async def show_sale(self, request: Request) -> Response:
         sale_id = request.path_params["sale_id"]
@@ -235,6 +263,8 @@ def _guarded(handler: Handler) -> Handler:
             return _problem(422, "amount", str(error))
         except (LedgerError, UplinkUnavailable) as error:
             return _problem(503, error.code, error.message, error.hint)
+        except OfferRefused as error:
+            return _offer_refused(error.reason)
         except (IdempotencyConflict, LeftBefore, NothingToRecover, UplinkRefused) as error:
             return _problem(409, error.code, error.message, error.hint)
         except CounterfoilError as error:
@@ -256,7 +286,7 @@ def _is_decided(view: dict[str, Any], after_attempt: int) -> bool:
     """Whether an attempt after the given one has its answer, or will have none before the ledger works again; a
     declined sale goes on waiting for another code."""
     answered = view["attempt"] > after_attempt and view["state"] not in ("waiting", "asking")
-    return answered or view["state"] == "unknown"
+    return answered or view["state"] in ("unknown", "choosing")
 
 
 async def _stream(events: Events) -> AsyncIterator[str]:
@@ -276,6 +306,16 @@ async def _stream(events: Events) -> AsyncIterator[str]:
         events.unsubscribe(listener)
 
 
-def _problem(status: int, kind: str, detail: str, hint: str = "") -> JSONResponse:
+def _offer_refused(reason: str) -> JSONResponse:
+    """In every language: whoever shows it to a cashier and to a customer has both sentences."""
+    texts = {
+        language: {name: text(language, reason, name) for name in ("cashier", "customer", "next")}
+        for language in LANGUAGES
+    }
+    said = texts["en"]
+    return _problem(409, reason, said["cashier"], said["next"], texts=texts)
+
+
+def _problem(status: int, kind: str, detail: str, hint: str = "", **more: object) -> JSONResponse:
     body = {"type": f"urn:counterfoil:problem:{kind}", "title": kind, "status": status, "detail": detail, "hint": hint}
-    return JSONResponse(body, status, media_type="application/problem+json")
+    return JSONResponse(body | more, status, media_type="application/problem+json")

@@ -16,6 +16,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from agent.core.money import MINOR_MAX
 from agent.core.pass_claims import ACCOUNT_BYTES
+from agent.services.offers import Wish
 
 BODY_BYTES_MAX: Final = 64 * 1024
 SALE_ID: Final = r"^[A-Za-z0-9._-]{8,36}$"
@@ -30,14 +31,43 @@ class _Amount(_Body):
     currency: str
 
 
-class OpenSale(_Body):
-    """POST /v1/sales. Without ``code`` the sale waits for the next scan."""
+class _Wish(_Body):
+    """A plan by its id, the text of a coupon, and the ``statement`` (hex) that was shown for it."""
+
+    plan: str | None = Field(default=None, max_length=20)
+    coupon: str | None = Field(default=None, max_length=1024)
+    statement: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+
+    def wish(self) -> Wish | None:
+        """None for a sale without instalments."""
+        if self.plan is None and self.coupon is None:
+            return None
+        return Wish(self.plan, self.coupon, bytes.fromhex(self.statement) if self.statement else None)
+
+
+class Choice(_Wish):
+    """POST /v1/sales/{sale_id}/choice. Without a plan: no instalments."""
+
+
+class AskOffers(_Body):
+    """POST /v1/offers. With ``code`` the offers are those of the pass's lender."""
+
+    amount: _Amount
+    category: str | None = Field(default=None, pattern=r"^[0-9]{4}$")
+    lender: str | None = Field(default=None, max_length=16)
+    code: str | None = Field(default=None, max_length=512)
+    coupon: str | None = Field(default=None, max_length=1024)
+
+
+class OpenSale(_Wish):
+    """POST /v1/sales. Without ``code`` the sale waits for the next scan; with ``offers`` its customer then chooses."""
 
     sale_id: str | None = Field(default=None, pattern=SALE_ID)
     amount: _Amount
     category: str | None = Field(default=None, pattern=r"^[0-9]{4}$")
     capture: Literal["at_once", "later"] = "at_once"
     code: str | None = Field(default=None, max_length=512)
+    offers: bool = False
 
 
 class Reversal(_Body):

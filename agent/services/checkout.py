@@ -15,21 +15,24 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from agent.core import cbor
 from agent.core.authorization import Hold, HoldState
 from agent.core.classify import WALLETS, classify
 from agent.core.decision import RESPONSE_CODES
+from agent.core.disclosure import Choice
 from agent.core.journal import Draft
 from agent.core.money import Money
 from agent.core.situation import Sale
 from agent.core.trusted_time import ClockReading
-from agent.errors import DiskFull, IdempotencyConflict, UplinkRefused, UplinkUnavailable
+from agent.errors import DiskFull, IdempotencyConflict, OfferRefused, UplinkRefused, UplinkUnavailable
 from agent.ports import Backend, Ledger
 from agent.services import entries
 from agent.services.entries import Refusal
 from agent.services.lenders import Lenders
+from agent.services.offers import Basket, Menu, Offers, Wish
 from agent.services.outcomes import Outcomes, SlipMaker
 from agent.services.question import authorization_request
-from agent.services.reading import Case, Reader
+from agent.services.reading import Case, Reader, Sight
 from agent.services.recovery import Recovery
 from agent.services.stakes import Stakes
 from agent.services.timekeeping import LaneClock
@@ -37,18 +40,24 @@ from agent.services.wallets import Patience, WalletDesk
 
 LOG: Final = logging.getLogger(__name__)
 CLOCK_UNTRUSTED: Final = Refusal("clock_untrusted", RESPONSE_CODES["clock_untrusted"])
+CHOICE_LATE: Final = Refusal("choice_late", "54")
 NOT_BY_THIS_LANE: Final = "91"
 """ISO 8583 field 39, issuer inoperative: what ends standing in and has no code of its own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What the POS asks for: put this amount on credit. ``capture`` is ``at_once`` or ``later``."""
+    """What the POS asks for: put this amount on credit. ``capture`` is ``at_once`` or ``later``.
+
+    ``wish``: the plan and coupon that were chosen; ``asks_offers``: the customer chooses when the pass is known.
+    """
 
     sale_id: str
     amount: Money
     merchant_category: str
     capture: str = "at_once"
+    wish: Wish | None = None
+    asks_offers: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +82,7 @@ class Checkout:
         clock: LaneClock,
         backend: Backend,
         *,
+        offers: Offers,
         make_slip: SlipMaker,
         may_stand_in: Callable[[], str | None],
         may_begin: Callable[[], bool],
@@ -87,12 +97,29 @@ class Checkout:
             settings.patience, ledger, clock, backend,
             outcomes=self._outcomes, recovery=self._recovery, budget_s=settings.online_budget_s,
         )  # fmt: skip
+        self.offers = offers
         self._turn = asyncio.Lock()
 
-    async def sell(self, order: Order, code: str) -> Hold:
+    def look(self, code: str) -> Sight:
+        """The code as it is judged now: whose it is, and whether it is good."""
+        return self._reader.look(code)
+
+    def offers_for(self, basket: Basket, code: str | None, lender: str, coupon: str | None) -> Menu:
+        """What is offered for a basket: to the account of ``code``, else to anybody by ``lender``."""
+        if code is not None:
+            sight = self.look(code)
+            return self.offers.menu(sight.lender, replace(basket, account=sight.account), coupon)
+        named = self._lenders.get(lender)
+        assert named is not None, "the caller names a lender of this lane"
+        return self.offers.menu(named, basket, coupon)
+
+    async def sell(self, order: Order, code: str, seen: Sight | None = None) -> Hold:
         """Decide one attempt. The same sale and code give the same answer; another code after a decline is a new
-        attempt. Raises IdempotencyConflict for a known sale id with other content, and ledger faults."""
-        sight = self._reader.look(code)  # before its turn: how long a sale waits does not make its pass older
+        attempt. ``seen``: the code was judged when it was scanned, before the customer chose.
+
+        Raises IdempotencyConflict for a known sale id with other content, OfferRefused, and ledger faults.
+        """
+        sight = seen or self.look(code)  # before its turn: how long a sale waits does not make its pass older
         async with self._turn:
             for interrupted in self._ledger.attempts(order.sale_id):
                 if interrupted.state is HoldState.INTENDED:
@@ -106,13 +133,15 @@ class Checkout:
             case = self._reader.open_case(sale, order.capture, sight)
             kind = classify(code.encode()).kind
             if kind in self._settings.rails:
+                if order.wish is not None:
+                    raise OfferRefused("plan_not_offered")
                 return await self.wallets.pay(replace(case.attempt, lender=kind), code, case.reading)
-            refusal = self._reader.refused_at_sight(case)
+            refusal = self._reader.refused_at_sight(case) or (_late(case) if seen else None)
             if refusal is not None:
                 source = case.reading.source
                 draft = entries.decline(case.attempt, refusal, clock_source=source, online_unknown=False)
                 return self._conclude(case, draft)
-            return await self._decide(case)
+            return await self._decide(self._with_choice(case, order))
 
     async def resolve_interrupted(self) -> None:
         """After a restart: ask what became of every open intent, and close it."""
@@ -169,6 +198,8 @@ class Checkout:
             asked = (order.amount.minor, order.amount.currency, order.merchant_category, order.capture)
             if asked != tuple(first[name] for name in ("amount_minor", "currency", "category", "capture")):
                 raise IdempotencyConflict(f"sale {order.sale_id} had another amount, category or capture before")
+            if attempts[-1].is_approved and not order.asks_offers and _plan_of(attempts[-1]) != _wished(order):
+                raise IdempotencyConflict(f"sale {order.sale_id} was approved with another plan")
         return attempts
 
     def _known(self, order: Order, code: str) -> Hold | None:
@@ -181,14 +212,27 @@ class Checkout:
 
     # -- the decision ------------------------------------------------------------------------------------------
 
+    def _with_choice(self, case: Case, order: Order) -> Case:
+        """The case with the instalments that its customer chose. Raises OfferRefused; nothing is recorded then."""
+        if order.wish is None:
+            return case
+        if order.capture != "at_once":
+            raise OfferRefused("plan_capture")  # what was disclosed is what is owed: all of it, from now on
+        basket = Basket(order.amount, order.merchant_category, case.attempt.account, order.sale_id)
+        chosen = self.offers.take(case.lender, basket, order.wish)
+        return replace(case, attempt=replace(case.attempt, plan=chosen.choice), chosen=chosen)
+
     async def _decide(self, case: Case) -> Hold:
+        if case.chosen is not None:
+            disclosure = entries.disclosure(case.attempt, case.chosen, case.reading.now_s)
+            self._ledger.record([disclosure], case.reading)
         if not self._backend.available:
             return self._stand_in(case, debit_minor=0, online_unknown=False)
         lease = self._stakes.reserve(case)
         self._ledger.record([entries.intent(case.attempt, lease)], case.reading)
         debit_minor = lease["debit_minor"] if lease else 0
         try:
-            request = authorization_request(case.attempt, self._ledger.head, {"pass": case.code}, lease)
+            request = authorization_request(case.attempt, self._ledger.head, {"pass": case.code}, lease, case.chosen)
             answer = await self._backend.authorize(request, self._budget_s(case))
         except UplinkUnavailable:
             return self._stand_in(case, debit_minor=debit_minor, online_unknown=False)
@@ -246,3 +290,18 @@ class Checkout:
         policy = case.lender.policy
         by_policy = policy.limits.online_budget_ms / 1000 if policy else self._settings.online_budget_s
         return min(by_policy, self._settings.online_budget_s)
+
+
+def _late(case: Case) -> Refusal | None:
+    """A proof stays bound to its sale for a policy time, so that choosing a plan does not make it stale; not longer."""
+    policy = case.lender.policy
+    bound_s = policy.limits.proof_bound_s if policy else 0
+    return CHOICE_LATE if case.reading.now_s - case.attempt.scanned_at > bound_s else None
+
+
+def _wished(order: Order) -> str | None:
+    return order.wish.plan if order.wish else None
+
+
+def _plan_of(hold: Hold) -> str | None:
+    return Choice.of_body(cbor.decode(hold.plan)).plan_id if hold.plan else None

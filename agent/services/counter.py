@@ -9,16 +9,20 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeAlias
 
 from agent.core.authorization import Hold, HoldState
 from agent.core.classify import Code, classify
+from agent.core.coupons import PREFIX as COUPON
 from agent.core.print_job import PrintJobState
 from agent.core.receipt import masked
-from agent.errors import CounterfoilError, IdempotencyConflict
+from agent.errors import CounterfoilError, IdempotencyConflict, OfferRefused
 from agent.ports import Ledger
+from agent.services import statements
 from agent.services.checkout import Checkout, Order
+from agent.services.offers import Basket, Menu, Wish, disclosed
+from agent.services.reading import Sight
 from agent.texts import Language, text
 from drivers.device import Article
 
@@ -73,8 +77,15 @@ class Events:
 
 @dataclass(slots=True)
 class _Waiting:
+    """A sale that has no outcome yet. ``seen`` is the pass of a customer who chooses from ``menu``; ``refused``: why
+    the last choice could not be taken."""
+
     order: Order
     fault: CounterfoilError | None = None
+    coupon: str | None = None
+    seen: Sight | None = None
+    menu: Menu | None = None
+    refused: str | None = None
 
 
 def _for_pos(code: Code, device: str, symbology: str | None, article: Article | None) -> dict[str, Any]:
@@ -100,9 +111,10 @@ class Counter:
         """A sale that waits for the next code, or is decided at once with ``code``. The sale of before is dropped:
         it has no outcome yet, or it is over. Raises IdempotencyConflict and ledger faults."""
         if code is not None:
-            self._is_open(order)
+            if not self._is_open(order) and order.asks_offers and not self._went_through(order):
+                self._waiting = _Waiting(order)
             try:
-                await self._ask(order, code.strip())
+                await self._take(order, code.strip())
             finally:
                 await self._tell_waiters()
         elif not self._is_open(order) and not self._went_through(order):
@@ -113,7 +125,7 @@ class Counter:
     def _is_open(self, order: Order) -> bool:
         """Whether this sale waits for its code or is asked for now. Raises IdempotencyConflict for another content."""
         waiting = self._waiting_for(order.sale_id)
-        known = self._asked.get(order.sale_id) or (waiting.order if waiting else None)
+        known = waiting.order if waiting else self._asked.get(order.sale_id)
         if known is not None and known != order:
             raise IdempotencyConflict(f"sale {order.sale_id} is open with other content")
         return known is not None
@@ -129,6 +141,9 @@ class Counter:
         """
         code = classify(raw)
         waiting = self._waiting
+        if waiting is not None and code.value.startswith(COUPON) and waiting.order.sale_id not in self._asked:
+            self._spawn(self._add_coupon(waiting, code.value))
+            return
         if waiting is None or waiting.order.sale_id in self._asked or code.kind not in PAYING_KINDS:
             self._events.publish("scan", _for_pos(code, device, symbology, article))
             return
@@ -137,14 +152,78 @@ class Counter:
 
     async def _sell(self, waiting: _Waiting, code: str) -> None:
         try:
-            await self._ask(waiting.order, code)
+            await self._take(waiting.order, code)
+        except OfferRefused as refused:
+            self._offer_again(waiting, code, refused.reason)
         except CounterfoilError as fault:
             waiting.fault = fault
             LOG.error("a sale could not be recorded", extra={"sale_id": waiting.order.sale_id, "code": fault.code})
         finally:
             await self._tell_waiters()
 
-    async def _ask(self, order: Order, code: str) -> None:
+    async def _take(self, order: Order, code: str) -> None:
+        """A code for a sale: its customer chooses a plan first if the sale asks for offers, else it is decided."""
+        waiting = self._waiting_for(order.sale_id)
+        seen = self._checkout.look(code) if waiting and order.asks_offers else None
+        if waiting is None or seen is None or not seen.is_good:
+            await self._ask(order, code)
+            return
+        waiting.seen, waiting.refused = seen, None
+        self._show_menu(waiting)
+
+    def _show_menu(self, waiting: _Waiting) -> None:
+        assert waiting.seen is not None
+        self._asked.pop(waiting.order.sale_id, None)
+        order, wish = waiting.order, waiting.order.wish
+        basket = Basket(order.amount, order.merchant_category, waiting.seen.account, order.sale_id)
+        try:
+            coupon = waiting.coupon or (wish.coupon if wish else None)
+            waiting.menu = self._checkout.offers.menu(waiting.seen.lender, basket, coupon)
+            waiting.refused = waiting.refused or waiting.menu.coupon_reason
+        except OfferRefused as refused:
+            waiting.menu, waiting.refused = Menu(waiting.seen.lender, ()), refused.reason
+        self._events.publish("sale", self.view(order.sale_id))
+
+    def _offer_again(self, waiting: _Waiting, code: str, reason: str) -> None:
+        """The plan that the sale asked for cannot be: its customer chooses another, and the code is still good."""
+        waiting.seen, waiting.refused = waiting.seen or self._checkout.look(code), reason
+        self._show_menu(waiting)
+
+    async def _add_coupon(self, waiting: _Waiting, text: str) -> None:
+        waiting.coupon, waiting.refused = text, None
+        if waiting.seen is not None:
+            self._show_menu(waiting)
+        await self._tell_waiters()
+
+    async def choose(self, sale_id: str, wish: Wish | None) -> dict[str, Any] | None:
+        """The customer's choice, None for no instalments; None if no sale waits for one. A repeated choice gets the
+        same answer. Raises OfferRefused (the customer may choose again), IdempotencyConflict and ledger faults."""
+        waiting = self._waiting_for(sale_id)
+        if waiting is None or waiting.seen is None:
+            return self._chosen_before(sale_id, wish)
+        if wish is not None and wish.coupon is None and waiting.coupon is not None:
+            wish = replace(wish, coupon=waiting.coupon)
+        order, seen = replace(waiting.order, wish=wish), waiting.seen
+        try:
+            await self._ask(order, seen.code, seen)
+            waiting.seen = waiting.menu = None  # declined: the sale waits for another code
+        except OfferRefused as refused:
+            self._offer_again(waiting, seen.code, refused.reason)
+            raise
+        finally:
+            await self._tell_waiters()
+        return self.view(sale_id)
+
+    def _chosen_before(self, sale_id: str, wish: Wish | None) -> dict[str, Any] | None:
+        holds = self._ledger.attempts(sale_id)
+        if not holds or not holds[-1].is_approved:
+            return None
+        said = disclosed(self._ledger, holds[-1])
+        if (said.plan_id if said else None) != (wish.plan if wish else None):
+            raise IdempotencyConflict(f"sale {sale_id} was approved with another plan")
+        return self.view(sale_id)
+
+    async def _ask(self, order: Order, code: str, seen: Sight | None = None) -> None:
         """Decide; whoever asks for this sale meanwhile, even before anything is recorded, hears that it is asked."""
         self._asked.setdefault(order.sale_id, order)
         waiting = self._waiting_for(order.sale_id)
@@ -152,11 +231,11 @@ class Counter:
             waiting.fault = None
         try:
             self._events.publish("sale", self.view(order.sale_id))
-            hold = await self._checkout.sell(order, code)
+            hold = await self._checkout.sell(order, code, seen)
             if hold.state is not HoldState.DECLINED and self._waiting_for(order.sale_id):
                 self._waiting = None
         finally:
-            if self._asked.get(order.sale_id) is order:
+            if self._asked.get(order.sale_id) == order:
                 del self._asked[order.sale_id]
 
     def _spawn(self, work: Awaitable[None]) -> None:
@@ -202,15 +281,29 @@ class Counter:
             view |= self._outcome(attempts[-1])
         order = asked or (waiting.order if waiting else None)
         if order is not None:
-            view |= {"amount": order.amount.to_wire(), "waiting_for_code": asked is None}
+            chooses = waiting is not None and waiting.menu is not None
+            view |= {"amount": order.amount.to_wire(), "waiting_for_code": asked is None and not chooses}
         if asked is not None:
             is_pending = self._checkout.wallets.is_waiting(sale_id)
             view |= {"state": "asking"} | self._texts("wallet_pending" if is_pending else "asking")
+        elif waiting is not None and waiting.menu is not None:
+            view |= self._choosing(waiting.menu, waiting.refused)
         elif waiting is not None and waiting.fault is not None:
             view |= {"state": "unknown", "reason": waiting.fault.code} | self._texts(waiting.fault.code)
         return view
 
+    def _choosing(self, menu: Menu, refused: str | None) -> dict[str, Any]:
+        """What the customer may choose from; ``reason``: why the last choice or the coupon could not be taken."""
+        offers = [statements.to_json(said, self._language) for said in menu.statements]
+        shown = {"state": "choosing", "lender": menu.lender.lender, "offers": offers, "reason": refused}
+        return shown | self._texts(refused or "choosing")
+
+    def offers(self, menu: Menu) -> dict[str, Any]:
+        """Offers that no sale has asked for yet."""
+        return self._choosing(menu, menu.coupon_reason)
+
     def _outcome(self, hold: Hold) -> dict[str, Any]:
+        said = disclosed(self._ledger, hold)
         jobs = self._ledger.print_marks(hold.sale_id)
         return {
             "state": SHOWN_STATES[hold.state],
@@ -223,6 +316,7 @@ class Counter:
             "reason": hold.reason,
             "authorization_code": hold.authorization_code,
             "amount": {"minor": hold.amount_minor, "currency": hold.currency},
+            "plan": statements.to_json(said, self._language) if said else None,
             "print_jobs": [{"job_id": job.job_id, "state": job.state, "rung": job.rung} for job in jobs],
             "printed": any(job.state is PrintJobState.PRINTED for job in jobs),
             "acknowledged": self._is_acknowledged(hold.sale_id),

@@ -11,12 +11,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from agent.core import cbor
 from agent.core.authorization import Hold
 from agent.core.decision import Decision
+from agent.core.disclosure import Choice
 from agent.core.journal import Draft, Head, Kind
 from agent.core.money import Money
 from agent.core.situation import Sale
 from agent.ports import PrintJob
+from agent.services.offers import Chosen
 
 CODE_DIGEST_BYTES = 8
 AUTHORIZATION_CODE_CHARS = 6
@@ -44,12 +47,14 @@ class Attempt:
     scanned_at: int
     account: bytes | None = None
     cti: bytes | None = None
+    plan: Choice | None = None
 
     @classmethod
     def of(cls, hold: Hold) -> Attempt:
         """The attempt of a stored hold, as far as its outcome's entry needs it."""
         sale = Sale(hold.sale_id, Money(hold.amount_minor, hold.currency), "")
-        return cls(hold.lender, sale, hold.attempt, hold.capture, hold.code, 0, hold.account)
+        plan = Choice.of_body(cbor.decode(hold.plan)) if hold.plan else None
+        return cls(hold.lender, sale, hold.attempt, hold.capture, hold.code, 0, hold.account, plan=plan)
 
     def is_answered_by(self, answer: Mapping[str, Any], debit_minor: int) -> bool:
         """An answer that contradicts its question is no answer: the outcome is then unknown."""
@@ -70,6 +75,7 @@ class Attempt:
             "account": self.account,
             "cti": self.cti,
             "code": self.digest,
+            "plan": self.plan.to_body() if self.plan else None,
         }
 
 
@@ -82,6 +88,23 @@ def authorization_code(head: Head) -> str:
     """Six characters for a stand-in approval, from the place in the journal that it is about to take."""
     seed = f"{head.lane}/{head.epoch}/{head.number + 1}".encode() + head.hash
     return base64.b32encode(hashlib.sha256(seed).digest()).decode()[:AUTHORIZATION_CODE_CHARS]
+
+
+def disclosure(attempt: Attempt, chosen: Chosen, chosen_at: int) -> Draft:
+    """What the customer was shown and chose; on the disk before anybody is asked to lend."""
+    facts = attempt.body()
+    return attempt.named(
+        Kind.DISCLOSURE,
+        {name: facts[name] for name in ("amount_minor", "currency", "category", "capture", "account")}
+        | {
+            "policy_version": chosen.policy_version,
+            "statement": chosen.statement.encode(),
+            "coupon": chosen.coupon,
+            "language": chosen.language,
+            "shown_at": chosen.shown_at,
+            "chosen_at": chosen_at,
+        },
+    )
 
 
 def intent(attempt: Attempt, lease: Mapping[str, int] | None) -> Draft:

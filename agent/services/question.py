@@ -5,16 +5,22 @@ The one rule: the code that the customer showed is in the question and nowhere e
 
 from __future__ import annotations
 
+from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from agent.core.journal import Head
 from agent.services.entries import Attempt
+from agent.services.offers import Chosen
 
 
 def authorization_request(
-    attempt: Attempt, intent: Head, shown: Mapping[str, str], lease: Mapping[str, int] | None = None
+    attempt: Attempt,
+    intent: Head,
+    shown: Mapping[str, str],
+    lease: Mapping[str, int] | None = None,
+    chosen: Chosen | None = None,
 ) -> dict[str, Any]:
     """``shown`` is ``pass`` or ``wallet_code``; ``intent`` is where the journal ends with the attempt's intent."""
     return {
@@ -29,4 +35,14 @@ def authorization_request(
         "category": attempt.sale.merchant_category,
         "capture": attempt.capture,
         "lease": dict(lease) if lease else None,
+        "plan": _plan(chosen) if chosen else None,
+    }
+
+
+def _plan(chosen: Chosen) -> dict[str, Any]:
+    return {
+        "id": chosen.choice.plan_id,
+        "statement": urlsafe_b64encode(chosen.choice.statement).rstrip(b"=").decode(),
+        "sold_on": chosen.statement.sold_on.isoformat(),
+        "coupon": chosen.coupon,
     }

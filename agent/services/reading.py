@@ -22,6 +22,7 @@ from agent.ports import Ledger
 from agent.services import entries
 from agent.services.entries import Attempt, Refusal
 from agent.services.lenders import Lender, Lenders
+from agent.services.offers import Chosen
 from agent.services.timekeeping import LaneClock
 
 NOT_A_PASS: Final = Refusal("not_a_pass", "12")
@@ -37,7 +38,7 @@ class Case:
     """An attempt with all that is known about it before it is decided.
 
     ``verified`` is the pass, or why it is none; ``fault`` is why its account cannot be looked up. ``judged``: the pass
-    was verified in full, by a trusted clock. Only the backend may approve one that was not.
+    was verified in full, by a trusted clock. Only the backend may approve one that was not. ``chosen``: instalments.
     """
 
     attempt: Attempt
@@ -48,6 +49,7 @@ class Case:
     found: Found | None = None
     fault: Refusal | None = None
     judged: bool = False
+    chosen: Chosen | None = None
 
     def with_newest_layers(self) -> Case:
         """The case as the layers now in force see it. While the backend was asked, a snapshot may have been installed
@@ -66,6 +68,15 @@ class Sight:
     lender: Lender
     reading: ClockReading
     verified: CreditPass | Refusal
+
+    @property
+    def is_good(self) -> bool:
+        """A credit pass that a sale could go on with."""
+        return isinstance(self.verified, CreditPass)
+
+    @property
+    def account(self) -> bytes | None:
+        return self.verified.credential.account if isinstance(self.verified, CreditPass) else None
 
 
 class Reader:

@@ -15,8 +15,9 @@ from agent.core.journal import Entry, Kind
 from agent.core.receipt import Receipt
 from agent.core.slip_claim import SlipClaim, make_claim
 from agent.ports import Ledger, Slip
-from agent.texts import Language, slip
-from drivers.document import Cut, Document, Feed, Pair, Qr, Rule, Text
+from agent.services import statements
+from agent.texts import Language, slip, statement_label
+from drivers.document import Block, Cut, Document, Feed, Pair, Qr, Rule, Text
 
 
 def sale_slip(receipt: Receipt, language: Language) -> Document:
@@ -45,6 +46,7 @@ def sale_slip(receipt: Receipt, language: Language) -> Document:
             Pair(label("entry_number"), f"{receipt.entry.epoch}-{receipt.entry.number}"),
             Text(f"{label('sale_id')}: {receipt.sale_id}"),
             Rule(),
+            *_instalments(receipt, language),
             Qr(receipt.code),
             Text(label("scan_to_look_up"), align="center"),
             Text(label("thanks"), align="center"),
@@ -59,6 +61,18 @@ def _payer(receipt: Receipt, label: Callable[[str], str]) -> tuple[Pair, ...]:
     if not receipt.account:
         return (Pair(label("wallet"), receipt.lender),)
     return (Pair(label("lender"), receipt.lender), Pair(label("account"), receipt.account))
+
+
+def _instalments(receipt: Receipt, language: Language) -> tuple[Block, ...]:
+    """The statement of the plan, as it was shown before the sale."""
+    if receipt.plan is None:
+        return ()
+    title = Text(statement_label(language, "title"), align="center", bold=True)
+    return (title, *map(_row, statements.rows(receipt.plan, language)), Rule())
+
+
+def _row(row: statements.Row) -> Block:
+    return Pair(row.label, row.figure, bold=row.is_prominent) if row.figure else Text(row.label)
 
 
 def local_time(at_s: int, zone: str) -> str:

@@ -250,3 +250,8 @@ SELECT_PROOF: Final = sql(
         ConsumedProof.lender == "", ConsumedProof.account == b"", ConsumedProof.cti == b""
     )
 )
+SELECT_COUPON: Final = sql(
+    HoldRow.select(HoldRow.sale_id).where(
+        HoldRow.lender == "", HoldRow.coupon == b"", SQL("state NOT IN ('declined', 'reversed')")
+    )
+)

@@ -138,6 +138,10 @@ class SqliteLedger(Batches, Forwarded, Spool):
     def proof_is_consumed(self, lender: str, account: bytes, cti: bytes) -> bool:
         return self._read(fold.SELECT_PROOF, (lender, account, cti)).fetchone() is not None
 
+    def coupon_sale(self, lender: str, coupon_id: bytes) -> str | None:
+        row = self._read(fold.SELECT_COUPON, (lender, coupon_id)).fetchone()
+        return row[0] if row else None
+
     # -- sales -----------------------------------------------------------------------------------------------
 
     def open_intents(self) -> tuple[Hold, ...]:

@@ -43,7 +43,14 @@ def _to_3(database: Database) -> None:
         fold.go_on(run, sealed, head)
 
 
-STEPS: Final[Mapping[int, Callable[[Database], None]]] = {2: _to_2, 3: _to_3}
+def _to_4(database: Database) -> None:
+    """Holds name the plan that was chosen and the coupon that they use up."""
+    for column in ("plan", "coupon"):
+        database.execute_sql(f'ALTER TABLE "hold" ADD COLUMN "{column}" BLOB')
+    database.execute_sql('CREATE INDEX "hold_coupon" ON "hold" ("lender", "coupon") WHERE ("coupon" IS NOT NULL)')
+
+
+STEPS: Final[Mapping[int, Callable[[Database], None]]] = {2: _to_2, 3: _to_3, 4: _to_4}
 """By the version that a step leads to, each from the one before."""
 
 

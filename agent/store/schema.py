@@ -11,7 +11,7 @@ from __future__ import annotations
 from peewee import SQL, AutoField, BlobField, BooleanField, CompositeKey, IntegerField, Model, TextField
 from playhouse.apsw_ext import APSWDatabase
 
-VERSION = 3
+VERSION = 4
 """``user_version`` of this schema; ``migrations`` has a step to it from the one before."""
 
 
@@ -68,6 +68,8 @@ class HoldRow(_Row):
     lease_minor = IntegerField()
     capture = TextField()
     code = BlobField(null=True)
+    plan = BlobField(null=True)
+    coupon = BlobField(null=True)
 
     class Meta:
         table_name = "hold"
@@ -77,6 +79,8 @@ class HoldRow(_Row):
 
 # Open intents only: an index over all holds would cost every sale a page and serve none.
 HoldRow.add_index(HoldRow.lender, HoldRow.account, where=HoldRow.state == SQL("'intended'"), name="hold_intended")
+# A coupon is looked for by its id; hardly any sale has one.
+HoldRow.add_index(HoldRow.lender, HoldRow.coupon, where=HoldRow.coupon.is_null(False), name="hold_coupon")
 
 
 class LeaseMovement(_Row):

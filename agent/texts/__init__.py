@@ -18,7 +18,7 @@ UNKNOWN: Final = "unknown"
 
 @cache
 def catalogue(language: Language) -> dict[str, dict[str, Any]]:
-    """The whole catalogue of a language: `reasons` (id: cashier, customer, next) and `slip` (label: text)."""
+    """The whole catalogue of a language: `reasons` (id: cashier, customer, next); `slip`, `statement` (label: text)."""
     loaded: dict[str, dict[str, Any]] = json.loads(files(__name__).joinpath(f"{language}.json").read_text("utf-8"))
     return loaded
 
@@ -37,3 +37,9 @@ def slip(language: Language, label: str) -> str:
     """A label of the slip; raises KeyError for a label that does not exist."""
     sentence: str = catalogue(language)["slip"][label]
     return sentence
+
+
+def statement_label(language: Language, label: str, **values: object) -> str:
+    """A label of an all-in-cost statement, with its values; raises KeyError for a label that does not exist."""
+    sentence: str = catalogue(language)["statement"][label]
+    return sentence.format(**values)

@@ -1,6 +1,7 @@
 """The entries that a lane writes have exactly the fields that the journal documents: the backend reads them by name."""
 
 from agent.core.journal import BODIES, Kind
+from agent.services.offers import Wish
 from tests.services.lanes import CUSTOMER, STRANGER, Till, approved, declined, order
 from tests.services.test_printing import print_for
 from tests.uplink.world import run
@@ -27,6 +28,8 @@ def live(till: Till) -> None:
     sell(6)
     till.backend.answer = declined()
     sell(7)
+    till.backend.available = False
+    run(till.checkout.sell(order("sale-0008", 100, wish=Wish("next-month")), till.phone().code()))
     print_for(till, 1.0)
     run(till.lane.settlement.close_day(till.lender.name))
     till.lane.lenders.install_keys(till.lender.name, till.lender.key_list(2))
