@@ -199,6 +199,14 @@ class Ledger(Protocol):
 
     def store_document(self, lender: str, kind: str, version: int, data: bytes) -> None: ...
 
+    def policy_of_version(self, lender: str, version: int) -> bytes | None:
+        """The signed policy that was in force under this version; None: this ledger never had it."""
+        ...
+
+    def keep_policy(self, lender: str, version: int, digest: bytes, data: bytes) -> None:
+        """Keep a policy for as long as the journal; ``digest`` is the SHA-256 of ``data``."""
+        ...
+
     def note(self, name: str) -> str | None:
         """What the lane noted about itself under a name of ``NOTES``."""
         ...

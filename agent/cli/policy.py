@@ -33,17 +33,11 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def show(args: argparse.Namespace) -> int:
     """Print a policy, unverified. Raises UntrustedDocument with all faults if the content is no policy."""
-    from agent.core import cbor, cose
-    from agent.core.policy import PolicyError, parse_policy
+    from agent.core.policy import PolicyError, read_policy
     from agent.errors import UntrustedDocument
 
     try:
-        payload = cbor.decode(cose.parse1(args.file.read_bytes()).payload, deterministic=False)
-        if not isinstance(payload, dict):
-            raise UntrustedDocument(f"{args.file}: the content is not a policy")
-        policy = parse_policy(payload)
-    except (cbor.CborError, cose.CoseError) as error:
-        raise UntrustedDocument(f"{args.file}: {error}") from None
+        policy = read_policy(args.file.read_bytes())
     except PolicyError as error:
         raise UntrustedDocument("\n  ".join([f"{args.file}:", *error.faults])) from None
     _print(args, policy, "not verified")

@@ -1,7 +1,8 @@
-"""The stand-in decision: a pure function from sale, pass, snapshot, exposure, policy and clock to an answer.
+"""The stand-in decision: a pure function from a situation and a policy to an answer.
 
-The one rule: what cannot be proved good is refused. Same input, same answer, bit for bit, so every decision can be
-replayed from the journal. The first row that speaks gives the answer; `fired` names all that spoke.
+The one rule: what cannot be proved good is refused. Same input, same answer, bit for bit, so every decision is
+replayed from its own entry (`agent.core.replay`). The first row that speaks gives the answer; `fired` names all that
+spoke.
 
 | order | what                  | reason                                  | code | backend may help           |
 | ----- | --------------------- | --------------------------------------- | ---- | -------------------------- |
@@ -30,34 +31,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final, Literal
 
 from agent.core.cel_rules import Outcome, Value, evaluate_all
-from agent.core.leases import is_spendable
 from agent.core.policy import Effect, Policy, Rule
 from agent.core.policy_vocabulary import Limits
-from agent.core.situation import Clock, Exposure, LeaseView, Sale, SnapshotView, Totals
-
-if TYPE_CHECKING:
-    from agent.core.credit_pass import CreditPass
-    from agent.core.snapshot_layer import Record
-
-__all__ = [
-    "APPROVED",
-    "BACKEND_MAY_HELP",
-    "RESPONSE_CODES",
-    "Clock",
-    "Decision",
-    "Exposure",
-    "Funding",
-    "LeaseView",
-    "RuleOutcome",
-    "Sale",
-    "SnapshotView",
-    "Totals",
-    "decide",
-    "shrunk_minor",
-]
+from agent.core.situation import Situation
 
 Funding = Literal["lease", "cap"]
 
@@ -108,31 +87,24 @@ class Decision:
     go_online: bool
 
 
-def decide(  # noqa: PLR0917  # the six things that a decision looks at, in the order of the story
-    sale: Sale,
-    credit_pass: CreditPass,
-    snapshot: SnapshotView | None,
-    exposure: Exposure,
-    policy: Policy | None,
-    clock: Clock,
-) -> Decision:
+def decide(situation: Situation, policy: Policy | None) -> Decision:
     """Stand in for the backend, or refuse to. The pass is verified already and bound to this sale. Raises nothing."""
-    reason = _refused_by_state(sale, credit_pass, snapshot, policy, clock)
+    reason = _refused_by_state(situation, policy)
     if reason is not None:
         verdict = _Verdict(reason=reason)
     else:
-        assert policy is not None and snapshot is not None  # rows 2 and 3
-        verdict = _judge(_Case(sale, credit_pass, snapshot, exposure, policy, clock))
+        assert policy is not None  # row 2
+        verdict = _judge(situation, policy)
     return Decision(
         approved=verdict.approved,
         response_code=verdict.response_code,
         reason=verdict.text_key,
         fired=verdict.fired,
         funding=verdict.funding if verdict.approved else None,
-        spend_minor=sale.amount.minor if verdict.approved else 0,
+        spend_minor=situation.sale_amount_minor if verdict.approved else 0,
         policy_version=policy.version if policy else None,
-        snapshot_sequence=snapshot.sequence if snapshot else None,
-        clock_source=clock.source,
+        snapshot_sequence=situation.snapshot_sequence,
+        clock_source=situation.clock_source,
         flags=tuple(rule.id for rule, _ in verdict.spoken if rule.effect == "flag"),
         go_online=verdict.go_online,
     )
@@ -148,22 +120,6 @@ def shrunk_minor(minor: int, age_s: int, soft_age_s: int, hard_age_s: int) -> in
     if age_s <= soft_age_s:
         return minor
     return minor * (hard_age_s - age_s) // (hard_age_s - soft_age_s)
-
-
-@dataclass(frozen=True, slots=True)
-class _Case:
-    """All inputs of one decision, once policy and snapshot are known to be there."""
-
-    sale: Sale
-    credit_pass: CreditPass
-    snapshot: SnapshotView
-    exposure: Exposure
-    policy: Policy
-    clock: Clock
-
-    @property
-    def record(self) -> Record | None:
-        return self.snapshot.record
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,97 +155,64 @@ class _Verdict:
         return self.response_code in BACKEND_MAY_HELP or (self.rule is not None and self.rule.effect == "refer")
 
 
-def _refused_by_state(
-    sale: Sale, credit_pass: CreditPass, snapshot: SnapshotView | None, policy: Policy | None, clock: Clock
-) -> str | None:
+def _refused_by_state(situation: Situation, policy: Policy | None) -> str | None:
     """Rows 1 to 6: the state of the lane and of the account, before any rule is asked."""
-    if not clock.trusted:
+    if not situation.clock_trusted:
         return "clock_untrusted"
-    if policy is None or policy.lender != credit_pass.credential.lender or policy.expires_at <= clock.at_s:
+    if policy is None or policy.lender != situation.lender or policy.expires_at <= situation.clock_at_s:
         return "policy_expired"
-    if snapshot is None:
+    if situation.snapshot_sequence is None:
         return "snapshot_missing"
-    if policy.version < snapshot.policy_version_min:
+    if policy.version < situation.snapshot_policy_version_min:
         return "policy_expired"
-    if snapshot.age_s(clock.at_s) >= snapshot.hard_age_s:
+    if situation.snapshot_age_s >= situation.snapshot_hard_age_s:
         return "snapshot_age"
-    if sale.amount.currency != policy.currency:
+    if situation.sale_currency != policy.currency:
         return "currency_mismatch"
-    if snapshot.record is not None and snapshot.record.removed:
+    if situation.account_removed:
         return "no_record"
-    if snapshot.record is not None and snapshot.record.blocked:
-        return "account_blocked"
-    return None
+    return "account_blocked" if situation.account_blocked else None
 
 
-def _judge(case: _Case) -> _Verdict:
+def _judge(situation: Situation, policy: Policy) -> _Verdict:
     """Rows 7 to 10. Every rule is asked, so that the record shows all that spoke."""
-    spoken = _spoken(case.policy.rules, _values(case))
+    spoken = _spoken(policy.rules, rule_values(situation, policy))
     if rule := _first(spoken, "decline", "refer"):
         return _Verdict(rule=rule, spoken=spoken)
-    funding, reason = _fund(case)
+    funding, reason = _fund(situation, policy.limits)
     rule = None if reason else _first(spoken, "step_up")
     return _Verdict(rule, reason, funding, spoken)
 
 
-def _fund(case: _Case) -> tuple[Funding, str | None]:
+def _fund(situation: Situation, limits: Limits) -> tuple[Funding, str | None]:
     """Row 8: what pays for the sale, and the reason why it does not."""
-    if case.record is None:
-        return "cap", _refused_by_cap(case, case.policy.limits)
-    return "lease", _refused_by_lease(case)
+    if not situation.account_known:
+        return "cap", _refused_by_cap(situation, limits)
+    if situation.lease_left_s <= 0:
+        return "lease", "lease_lapsed"
+    return "lease", "lease_exceeded" if situation.sale_amount_minor > _spendable_minor(situation) else None
 
 
-def _refused_by_lease(case: _Case) -> str | None:
-    lease = case.exposure.lease
-    if lease is None:
-        return "lease_exceeded"
-    if not is_spendable(lease.valid_until_s, now_s=case.clock.now_s, horizon_s=case.clock.horizon_s):
-        return "lease_lapsed"
-    return "lease_exceeded" if case.sale.amount.minor > _spendable_minor(case) else None
-
-
-def _spendable_minor(case: _Case) -> int:
+def _spendable_minor(situation: Situation) -> int:
     """What the lease still pays at the age of its layer, and never more than a debit of this sale has reserved."""
-    lease, layer = case.exposure.lease, case.snapshot
-    if lease is None:
-        return 0
-    left = shrunk_minor(lease.remaining_minor, layer.age_s(case.clock.at_s), layer.soft_age_s, layer.hard_age_s)
-    return min(left, lease.reserved_minor) if lease.reserved_minor else left
+    ages = (situation.snapshot_age_s, situation.snapshot_soft_age_s, situation.snapshot_hard_age_s)
+    left = shrunk_minor(situation.lease_minor, *ages)
+    return min(left, situation.lease_reserved_minor) if situation.lease_reserved_minor else left
 
 
-def _refused_by_cap(case: _Case, limits: Limits) -> str | None:
-    cap_minor = min(case.credit_pass.credential.cap_minor, limits.cap_minor_max)
+def _refused_by_cap(situation: Situation, limits: Limits) -> str | None:
+    cap_minor = min(situation.pass_cap_minor, limits.cap_minor_max)
     if cap_minor == 0:
         return "no_record"
-    amount_minor = case.sale.amount.minor
-    total_minor = case.exposure.cap.amount_minor + amount_minor
+    amount_minor = situation.sale_amount_minor
+    total_minor = situation.cap_cumulative_minor + amount_minor
     return "cap_exceeded" if amount_minor > cap_minor or total_minor > limits.cap_account_cumulative_minor else None
 
 
-def _values(case: _Case) -> dict[str, Value]:
-    """The situation under the names of `policy_vocabulary.RULE_VARIABLES`: exactly these."""
-    credential, exposure, layer = case.credit_pass.credential, case.exposure, case.snapshot
-    return case.policy.variables(case.sale.merchant_category) | {
-        "sale_amount_minor": case.sale.amount.minor,
-        "sale_merchant_category": case.sale.merchant_category,
-        "pass_tier": credential.tier,
-        "pass_user_verified": case.credit_pass.proof.user_verified,
-        "pass_cap_minor": credential.cap_minor,
-        "account_known": case.record is not None,
-        "account_tier": case.record.tier if case.record else credential.tier,
-        "account_step_up_always": case.record is not None and case.record.step_up,
-        "account_count": exposure.account.count,
-        "account_cumulative_minor": exposure.account.amount_minor,
-        "lane_count": exposure.lane.count,
-        "lane_cumulative_minor": exposure.lane.amount_minor,
-        "cap_count": exposure.cap.count,
-        "cap_cumulative_minor": exposure.cap.amount_minor,
-        "lease_remaining_minor": _spendable_minor(case),
-        "snapshot_age_s": layer.age_s(case.clock.at_s),
-        "snapshot_soft_age_s": layer.soft_age_s,
-        "snapshot_hard_age_s": layer.hard_age_s,
-        "clock_source": case.clock.source,
-    }
+def rule_values(situation: Situation, policy: Policy) -> dict[str, Value]:
+    """What rules may name: the situation, the policy's limits for it, and what follows from both."""
+    derived = {"lease_remaining_minor": _spendable_minor(situation)}
+    return situation.values() | policy.variables(situation.sale_merchant_category) | derived
 
 
 def _spoken(rules: Sequence[Rule], values: dict[str, Value]) -> tuple[tuple[Rule, Outcome], ...]:

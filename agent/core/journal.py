@@ -50,7 +50,7 @@ _MONEY: Final = ("amount_minor", "currency")
 _SOLD: Final = (*_MONEY, "category", "capture", "account")
 _ATTEMPT: Final = (*_SOLD, "cti", "code", "plan")
 _DECIDED: Final = (*_ATTEMPT, "response_code", "reason", "rules", "policy_version")
-_ALONE: Final = (*_DECIDED, "snapshot_sequence", "clock_source", "online_unknown")
+_ALONE: Final = (*_DECIDED, "snapshot_sequence", "clock_source", "situation", "online_unknown")
 _DOCUMENT: Final = ("version", "digest")
 
 BODIES: Final[Mapping[Kind, tuple[str, ...]]] = {
@@ -84,6 +84,8 @@ BODIES: Final[Mapping[Kind, tuple[str, ...]]] = {
 - a reversal that restores the lease (rule 9) has account and lease {epoch, delta_minor < 0} besides
 - lease_return: {epoch, delta_minor > 0}, subtracted like a spend (rule 8). The backend reads it; lanes write none yet
 - rules: [rule, effect, outcome] each, as the backend answered them or as the lane decided; approved: the backend's word
+- situation: what the lane's own decision looked at (`core.situation`), so that it can be decided again; None: no rule
+  was asked
 - funding: lease or cap; online_unknown: the backend was asked and may have answered, too
 - totals: {kind of total: {count, minor}} of the batch's entries
 """

@@ -17,7 +17,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any, Literal, get_args
 
-from agent.core import trust
+from agent.core import cbor, cose, trust
 from agent.core.cel_rules import CompiledRule, RuleError, Value, compile_rule
 from agent.core.cose import Signer
 from agent.core.money import MINOR_MAX, MoneyError, check_currency
@@ -122,6 +122,18 @@ def verify_policy(data: bytes, keys: trust.KeyList, *, at: int, version_min: int
     if policy.version < version_min:
         raise PolicyError(f"version: {policy.version} is older than {version_min}, which was seen before")
     return policy
+
+
+def read_policy(data: bytes) -> Policy:
+    """The content of a signed policy whose signature is not asked for: it was when it came into force, and its key may
+    have expired since. Raises PolicyError."""
+    try:
+        payload = cbor.decode(cose.parse1(data).payload, deterministic=False)
+    except (cbor.CborError, cose.CoseError) as error:
+        raise PolicyError(f"document: {error}") from None
+    if not isinstance(payload, dict):
+        raise PolicyError("document: the content is not a policy")
+    return parse_policy(payload)
 
 
 def parse_policy(payload: Mapping[Any, Any]) -> Policy:

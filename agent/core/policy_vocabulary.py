@@ -9,10 +9,10 @@ from typing import Annotated, get_type_hints
 
 from agent.core.cel_rules import Value, Variable
 from agent.core.money import MINOR_MAX
+from agent.core.situation import FIELDS, JUDGED_BEFORE_RULES
 
 _COUNT_MAX = 1_000_000
 _DAY_S = 86_400
-_YEAR_S = 366 * _DAY_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,30 +76,14 @@ LIMITS: dict[str, Range] = {
 # A lower limit only notes what an upper one declines, so it must speak first.
 LOWER_AND_UPPER = tuple((name, name.replace("_lower", "_upper")) for name in LIMITS if "_lower" in name)
 
-_TOTAL_COUNT = (0, 2**31)
-
-# What the lane supplies; `agent.core.decision` fills exactly these names.
-VARIABLES: dict[str, Variable] = {
-    "sale_amount_minor": Variable(1, MINOR_MAX, "amount of this sale"),
-    "sale_merchant_category": Variable("", "9999", "merchant category code, four digits (ISO 18245)"),
-    "pass_tier": Variable(0, 7, "customer tier that the pass states"),
-    "pass_user_verified": Variable(False, True, "the phone verified its user for this code"),
-    "pass_cap_minor": Variable(0, MINOR_MAX, "offline cap that the pass states"),
-    "account_known": Variable(False, True, "the snapshot has a record of the account"),
-    "account_tier": Variable(0, 7, "customer tier: the record's, or the pass's if there is no record"),
-    "account_step_up_always": Variable(False, True, "the record asks for user verification at any amount"),
-    "account_count": Variable(*_TOTAL_COUNT, "stand-in sales of the account in account_window_s, without this one"),
-    "account_cumulative_minor": Variable(0, MINOR_MAX, "their amount"),
-    "lane_count": Variable(*_TOTAL_COUNT, "stand-in sales of the lane in lane_window_s, without this one"),
-    "lane_cumulative_minor": Variable(0, MINOR_MAX, "their amount"),
-    "cap_count": Variable(*_TOTAL_COUNT, "sales of the account under the pass's own cap in cap_window_s"),
-    "cap_cumulative_minor": Variable(0, MINOR_MAX, "their amount"),
+# What follows from a situation and a policy; `agent.core.decision` fills exactly these.
+DERIVED: dict[str, Variable] = {
     "lease_remaining_minor": Variable(0, MINOR_MAX, "what the lane may still spend of the account's lease, by its age"),
-    "snapshot_age_s": Variable(0, _YEAR_S, "age of the layer that supplied the record"),
-    "snapshot_soft_age_s": Variable(0, _YEAR_S, "age from which allowances shrink"),
-    "snapshot_hard_age_s": Variable(1, _YEAR_S, "age at which allowances end"),
-    "clock_source": Variable("holdover", "signed", "how the lane knows the time: signed or holdover"),
 }
+
+VARIABLES: dict[str, Variable] = {
+    name: variable for name, variable in FIELDS.items() if name not in JUDGED_BEFORE_RULES
+} | DERIVED
 
 RULE_VARIABLES: dict[str, Variable] = VARIABLES | {
     name: Variable(limit.low, limit.high, limit.meaning) for name, limit in LIMITS.items()

@@ -1,17 +1,29 @@
-"""What a stand-in decision looks at, apart from pass and policy: sale, exposure, clock, snapshot. Values only.
+"""The situation of one stand-in decision: everything that it looks at besides the policy, as one flat record of values.
 
-The one rule: every figure states what it already includes, so that nothing is counted twice and nothing forgotten.
+The one rule: what is not in this record has no part in the decision, so a stored situation and the policy of its time
+give the stored decision again. Every figure states what it already includes; nothing personal is among them.
+
+A journal entry keeps the record as a list: the number of this vocabulary, then the values in the order of ``KEPT``.
+What the entry says anyway (``TOLD_BY_ENTRY``) is not kept twice.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from operator import attrgetter
+from typing import Annotated, Any, Final, get_type_hints
 
-if TYPE_CHECKING:
-    from agent.core.money import Money
-    from agent.core.snapshot_layer import Record
-    from agent.core.trusted_time import ClockSource
+from agent.core.cel_rules import Value, Variable
+from agent.core.journal import Entry
+from agent.core.money import MINOR_MAX, Money
+
+VOCABULARY: Final = 1
+"""Grows with every change of ``Situation``: an entry of another vocabulary is not replayed, never misread."""
+
+_COUNT_MAX: Final = 2**31
+_TIME_END: Final = 2**53
+_YEAR_S: Final = 366 * 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,56 +43,116 @@ class Totals:
     amount_minor: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class LeaseView:
-    """The account's lease at this lane.
+class SituationError(ValueError):
+    """A list that is no situation of this vocabulary. The only exception of this module."""
 
-    `remaining_minor` is net of all spends and of the open debits of other sales; `reserved_minor` is the part of it
-    that this very sale's online intent has debited (0: no intent), and then all that a stand-in may use (lease rule 5).
+
+def _flag(meaning: str) -> Variable:
+    return Variable(False, True, meaning)
+
+
+def _minor(meaning: str) -> Variable:
+    return Variable(0, MINOR_MAX, meaning)
+
+
+def _count(meaning: str) -> Variable:
+    return Variable(0, _COUNT_MAX, meaning)
+
+
+def _seconds(meaning: str, high: int = _TIME_END) -> Variable:
+    return Variable(0, high, meaning)
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """Whole numbers, yes or no, short texts. Amounts in minor units; the totals are without this sale."""
+
+    lender: Annotated[str, Variable("", "~" * 16, "whose pass it is")]
+    sale_amount_minor: Annotated[int, Variable(1, MINOR_MAX, "amount of this sale")]
+    sale_currency: Annotated[str, Variable("AAA", "ZZZ", "its currency (ISO 4217)")]
+    sale_merchant_category: Annotated[str, Variable("", "9999", "merchant category code, four digits (ISO 18245)")]
+
+    clock_trusted: Annotated[bool, _flag("the lane knows the time")]
+    clock_source: Annotated[str, Variable("holdover", "signed", "how the lane knows the time: signed or holdover")]
+    clock_at_s: Annotated[int, _seconds("UTC seconds that judge validity and age; never before the lease horizon")]
+
+    pass_tier: Annotated[int, Variable(0, 7, "customer tier that the pass states")]
+    pass_user_verified: Annotated[bool, _flag("the phone verified its user for this code")]
+    pass_cap_minor: Annotated[int, _minor("offline cap that the pass states")]
+
+    snapshot_sequence: Annotated[int | None, _count("the newest layer; none: there is no snapshot")]
+    snapshot_policy_version_min: Annotated[int, _seconds("the oldest policy that may judge the records")]
+    snapshot_age_s: Annotated[int, _seconds("age of the layer that supplied the record")]
+    snapshot_soft_age_s: Annotated[int, _seconds("age from which allowances shrink")]
+    snapshot_hard_age_s: Annotated[int, _seconds("age at which allowances end")]
+
+    account_known: Annotated[bool, _flag("the snapshot has a record of the account")]
+    account_removed: Annotated[bool, _flag("the record says: not served at this lane any longer")]
+    account_blocked: Annotated[bool, _flag("the lender has blocked the account")]
+    account_tier: Annotated[int, Variable(0, 7, "customer tier: the record's, or the pass's if there is no record")]
+    account_step_up_always: Annotated[bool, _flag("the record asks for user verification at any amount")]
+
+    lease_minor: Annotated[int, _minor("the account's lease, net of all spends and of the debits of other sales")]
+    lease_reserved_minor: Annotated[int, _minor("what this sale's own online intent has debited of it; 0: no intent")]
+    lease_left_s: Annotated[int, Variable(-_TIME_END, _TIME_END, "time until the lease lapses; not above 0: it has")]
+
+    account_count: Annotated[int, _count("stand-in sales of the account in account_window_s, without this one")]
+    account_cumulative_minor: Annotated[int, _minor("their amount")]
+    lane_count: Annotated[int, _count("stand-in sales of the lane in lane_window_s, without this one")]
+    lane_cumulative_minor: Annotated[int, _minor("their amount")]
+    cap_count: Annotated[int, _count("sales of the account under the pass's own cap in cap_window_s")]
+    cap_cumulative_minor: Annotated[int, _minor("their amount")]
+
+    def kept(self) -> list[Value]:
+        """As a journal entry keeps it."""
+        return [VOCABULARY, *_kept_values(self)]
+
+    def values(self) -> dict[str, Value]:
+        """By name, as rules see it."""
+        return dict(zip(FIELDS, _all_values(self), strict=True))
+
+
+FIELDS: Final[Mapping[str, Variable]] = {
+    name: hint.__metadata__[0] for name, hint in get_type_hints(Situation, include_extras=True).items()
+}
+JUDGED_BEFORE_RULES: Final = frozenset(
+    {"lender", "sale_currency", "clock_trusted", "snapshot_sequence", "snapshot_policy_version_min", "account_removed"}
+    | {"account_blocked", "lease_minor", "lease_reserved_minor", "lease_left_s"}
+)
+"""No rule may name these: what they say is a promise that no policy switches off."""
+
+TOLD_BY_ENTRY: Final[Mapping[str, Callable[[Entry], Any]]] = {
+    "lender": lambda entry: entry.lender,
+    "sale_amount_minor": lambda entry: entry.body["amount_minor"],
+    "sale_currency": lambda entry: entry.body["currency"],
+    "sale_merchant_category": lambda entry: entry.body["category"],
+    "clock_source": lambda entry: entry.body["clock_source"],
+    "snapshot_sequence": lambda entry: entry.body["snapshot_sequence"],
+}
+KEPT: Final = tuple(name for name in FIELDS if name not in TOLD_BY_ENTRY)
+_kept_values: Final = attrgetter(*KEPT)
+_all_values: Final = attrgetter(*FIELDS)
+
+
+def situation_of(entry: Entry) -> Situation | None:
+    """The situation that an authorization or a decline was decided in; None: no rule was asked.
+
+    Raises SituationError for what another vocabulary, or somebody else, has written.
     """
-
-    epoch: int
-    remaining_minor: int
-    valid_until_s: int
-    reserved_minor: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Exposure:
-    """What this lane has at stake: the lease, and the totals of account, lane, and account under the pass's cap."""
-
-    lease: LeaseView | None
-    account: Totals = Totals()
-    lane: Totals = Totals()
-    cap: Totals = Totals()
-
-
-@dataclass(frozen=True, slots=True)
-class Clock:
-    """UTC seconds, whether they are trusted and why; nothing valid until `horizon_s` or before is used again."""
-
-    now_s: int
-    trusted: bool
-    source: ClockSource
-    horizon_s: int = 0
-
-    @property
-    def at_s(self) -> int:
-        """The time that judges validity and age: a clock that went back gives nothing back."""
-        return max(self.now_s, self.horizon_s)
-
-
-@dataclass(frozen=True, slots=True)
-class SnapshotView:
-    """The layer that supplied the record (or the newest, if there is none), and the record."""
-
-    sequence: int
-    built_at: int
-    soft_age_s: int
-    hard_age_s: int
-    record: Record | None
-    policy_version_min: int = 0
-
-    def age_s(self, at_s: int) -> int:
-        """Seconds since it was built; never negative."""
-        return max(0, at_s - self.built_at)
+    match entry.body.get("situation"):
+        case None:
+            return None
+        case [int(version), *values] if version == VOCABULARY and len(values) == len(KEPT):
+            kept = dict(zip(KEPT, values, strict=True))
+        case [int(version), *_] if version != VOCABULARY:
+            raise SituationError(f"the situation is of vocabulary {version}, this is vocabulary {VOCABULARY}")
+        case _:
+            raise SituationError(f"a situation is a list of {1 + len(KEPT)} values")
+    try:
+        told = {name: tell(entry) for name, tell in TOLD_BY_ENTRY.items()}
+    except KeyError as missing:
+        raise SituationError(f"the entry does not say {missing}") from None
+    for name, value in (told | kept).items():
+        if type(value) is not type(FIELDS[name].low) and not (name == "snapshot_sequence" and value is None):
+            raise SituationError(f"{name}: is no {FIELDS[name].kind}: {value!r:.40}")
+    return Situation(**told, **kept)

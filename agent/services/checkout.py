@@ -18,7 +18,7 @@ from typing import Final
 from agent.core import cbor
 from agent.core.authorization import Hold, HoldState
 from agent.core.classify import WALLETS, classify
-from agent.core.decision import RESPONSE_CODES
+from agent.core.decision import RESPONSE_CODES, decide
 from agent.core.disclosure import Choice
 from agent.core.journal import Draft
 from agent.core.money import Money
@@ -253,10 +253,11 @@ class Checkout:
             draft = entries.decline(case.attempt, refusal, clock_source=reading.source, online_unknown=online_unknown)
             return self._conclude(case, draft, reading)
         view = self._stakes.lease_view(case, reserved_minor=debit_minor)
-        decision = self._stakes.ask_rules(case, view, reading)
+        situation = self._stakes.situation(case, view, reading)
         draft = entries.stand_in(
             case.attempt,
-            decision,
+            situation,
+            decide(situation, case.lender.policy),
             self._ledger.head,
             lease_epoch=view.epoch if view else None,
             online_unknown=online_unknown,

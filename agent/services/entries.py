@@ -17,7 +17,8 @@ from agent.core.decision import Decision
 from agent.core.disclosure import Choice
 from agent.core.journal import Draft, Head, Kind
 from agent.core.money import Money
-from agent.core.situation import Sale
+from agent.core.replay import explained
+from agent.core.situation import Sale, Situation
 from agent.ports import PrintJob
 from agent.services.offers import Chosen
 
@@ -132,27 +133,25 @@ def online_outcome(attempt: Attempt, answer: Mapping[str, Any], lease_epoch: int
 
 
 def stand_in(
-    attempt: Attempt, decision: Decision, head: Head, *, lease_epoch: int | None, online_unknown: bool
+    attempt: Attempt,
+    situation: Situation,
+    decision: Decision,
+    head: Head,
+    *,
+    lease_epoch: int | None,
+    online_unknown: bool,
 ) -> Draft:
-    """What the lane decided alone: an authorization or a decline."""
-    explained = attempt.body() | {
-        "response_code": decision.response_code,
-        "reason": decision.reason,
-        "rules": [[fired.rule_id, fired.effect, fired.outcome] for fired in decision.fired],
-        "policy_version": decision.policy_version,
-        "snapshot_sequence": decision.snapshot_sequence,
-        "clock_source": decision.clock_source,
-        "online_unknown": online_unknown,
-    }
+    """What the lane decided alone: an authorization or a decline, and the situation from which it follows again."""
+    body = attempt.body() | explained(decision)
+    body |= {"situation": situation.kept(), "online_unknown": online_unknown}
     if not decision.approved:
-        return attempt.named(Kind.DECLINE, explained)
+        return attempt.named(Kind.DECLINE, body)
     by_lease = decision.funding == "lease"
     return attempt.named(
         Kind.AUTHORIZATION,
-        explained
+        body
         | {
             "authorization_code": authorization_code(head),
-            "funding": decision.funding,
             "lease": {"epoch": lease_epoch, "delta_minor": decision.spend_minor} if by_lease else None,
         },
     )
@@ -170,6 +169,7 @@ def decline(attempt: Attempt, refusal: Refusal, *, clock_source: str, online_unk
             "policy_version": None,
             "snapshot_sequence": None,
             "clock_source": clock_source,
+            "situation": None,
             "online_unknown": online_unknown,
         },
     )

@@ -11,12 +11,11 @@ import logging
 from collections.abc import Sequence
 from typing import Final
 
-from agent.core.situation import LeaseView
 from agent.core.snapshot_layer import SnapshotError
 from agent.ports import Backend, Ledger
 from agent.services import entries
 from agent.services.lenders import Lender, Lenders
-from agent.services.stakes import Stakes
+from agent.services.stakes import LeaseView, Stakes
 from agent.services.timekeeping import LaneClock
 
 LOG: Final = logging.getLogger(__name__)

@@ -132,6 +132,7 @@ class Lenders:
             policy = verify_policy(data, lender.keys, at=self._reading(lender).now_s, version_min=version_min)
         except PolicyError as error:
             raise self._refused(lender, POLICY, error) from error
+        self._ledger.keep_policy(lender.lender, policy.version, hashlib.sha256(data).digest(), data)
         self._store(lender, Kind.POLICY_INSTALLED, policy.version, data)
         self._clock.note_document(lender.lender, policy.issued_at)
         lender.policy = policy

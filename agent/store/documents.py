@@ -1,6 +1,7 @@
 """What the lane was given and must not forget: signed documents, the floor of time, notes about itself.
 
-The one rule: the newest is kept, as it was signed; whether it may come into force is decided elsewhere.
+The one rule: the newest is kept, as it was signed, and of policies each one, because the journal never forgets what was
+decided by them. Whether a document may come into force is decided elsewhere.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from typing import Final
 
 from agent.store import fold
 from agent.store.connection import LedgerConnection
-from agent.store.schema import Note, SignedDocument, TimeFloor
+from agent.store.schema import KeptPolicy, Note, SignedDocument, TimeFloor
 
 _SELECT_TIME_FLOOR: Final = fold.sql(
     TimeFloor.select(TimeFloor.floor_s, TimeFloor.last_signed_s).where(TimeFloor.lender == "")
@@ -45,6 +46,16 @@ class Documents(LedgerConnection):
             self._db.execute(
                 SignedDocument.insert(lender=lender, kind=kind, version=version, data=data).on_conflict_replace()
             )
+
+    def policy_of_version(self, lender: str, version: int) -> bytes | None:
+        query = KeptPolicy.select(KeptPolicy.data).where(KeptPolicy.lender == lender, KeptPolicy.version == version)
+        rows = self._query(query)
+        return bytes(rows[0][0]) if rows else None
+
+    def keep_policy(self, lender: str, version: int, digest: bytes, data: bytes) -> None:
+        with self._transaction():
+            row = {"lender": lender, "version": version, "digest": digest, "data": data}
+            self._db.execute(KeptPolicy.insert(row).on_conflict_ignore())
 
     def time_floor(self, lender: str) -> tuple[int, int | None]:
         row = self._read(_SELECT_TIME_FLOOR, (lender,)).fetchone()

@@ -6,6 +6,7 @@ beside it; so a power cut leaves the old version or the new one, and people can 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -15,7 +16,7 @@ from playhouse.apsw_ext import APSWDatabase
 
 from agent.core.journal import Head, advance, open_entry
 from agent.store import fold
-from agent.store.schema import VERSION, ChainHead, ConsumedProof, JournalEntry, Note
+from agent.store.schema import VERSION, ChainHead, ConsumedProof, JournalEntry, KeptPolicy, Note, SignedDocument
 
 
 def _to_2(database: Database) -> None:
@@ -50,7 +51,17 @@ def _to_4(database: Database) -> None:
     database.execute_sql('CREATE INDEX "hold_coupon" ON "hold" ("lender", "coupon") WHERE ("coupon" IS NOT NULL)')
 
 
-STEPS: Final[Mapping[int, Callable[[Database], None]]] = {2: _to_2, 3: _to_3, 4: _to_4}
+def _to_5(database: Database) -> None:
+    """Policies are kept as long as the entries that were decided by them."""
+    tables = (KeptPolicy, SignedDocument)
+    with database.bind_ctx(tables, bind_refs=False, bind_backrefs=False):
+        database.create_tables([KeptPolicy])
+        for row in SignedDocument.select().where(SignedDocument.kind == "policy"):
+            digest = hashlib.sha256(row.data).digest()
+            KeptPolicy.create(lender=row.lender, version=row.version, digest=digest, data=row.data)
+
+
+STEPS: Final[Mapping[int, Callable[[Database], None]]] = {2: _to_2, 3: _to_3, 4: _to_4, 5: _to_5}
 """By the version that a step leads to, each from the one before."""
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from peewee import SQL, AutoField, BlobField, BooleanField, CompositeKey, IntegerField, Model, TextField
 from playhouse.apsw_ext import APSWDatabase
 
-VERSION = 4
+VERSION = 5
 """``user_version`` of this schema; ``migrations`` has a step to it from the one before."""
 
 
@@ -220,6 +220,19 @@ class SignedDocument(_Row):
         primary_key = CompositeKey("lender", "kind")
 
 
+class KeptPolicy(_Row):
+    """Local. Every policy that was in force, as signed: a decision is replayed by the one of its version."""
+
+    lender = TextField()
+    version = IntegerField()
+    digest = BlobField()
+    data = BlobField()
+
+    class Meta:
+        without_rowid = True
+        primary_key = CompositeKey("lender", "version", "digest")
+
+
 class Note(_Row):
     """Local. What the lane must remember about itself, by name (``ports.NOTES``)."""
 
@@ -239,5 +252,5 @@ class TimeFloor(_Row):
 
 
 FOLD = (ChainHead, HoldRow, LeaseMovement, StandInTotal, ConsumedProof, BatchTotal, Batch)
-LOCAL = (BatchMatch, QueueCursor, QueueException, PrintJob, SignedDocument, TimeFloor, Note)
+LOCAL = (BatchMatch, QueueCursor, QueueException, PrintJob, SignedDocument, KeptPolicy, TimeFloor, Note)
 TABLES = (JournalEntry, *FOLD, *LOCAL)

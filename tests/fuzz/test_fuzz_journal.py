@@ -90,7 +90,7 @@ BODY: dict[str, cbor.Value] = {
     "authorization_code": "A1B2C3", "snapshot_sequence": 1, "clock_source": "signed", "funding": "lease",
     "online_unknown": False, "batch": 1, "first_number": 1, "last_number": 1, "totals": {}, "sequence": 1,
     "version": 1, "digest": b"g" * 32, "certificate": b"c" * 32, "journal_key": {}, "job_id": 1,
-    "rung": "confirmed", "copy": False,
+    "rung": "confirmed", "copy": False, "situation": None,
 }  # fmt: skip
 """Every field that a body of any kind may have."""
 

@@ -80,6 +80,7 @@ def test_a_ledger_of_version_1_loses_nothing_and_goes_on(path: str) -> None:
     assert ledger.cursor(1) == Cursor(9, 7)
     assert ledger.queue_exceptions() == (QueueException(Position(1, 5), "disputed", "lease_exceeded"),)
     assert ledger.document("lender-1", "policy") == (3, b"policy three")
+    assert ledger.policy_of_version("lender-1", 3) == b"policy three"
     assert len(ledger.recent_sales(100)) == 9
     assert is_kept(before, ledger), "the caches of version 1 are what this version folds"
     ledger.close()
