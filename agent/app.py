@@ -30,6 +30,7 @@ from agent.machine import MachineClock, as_owner_of, machine_digest, stop_on_sig
 from agent.overview import clock_facts, lane_status, ledger_facts, lender_facts
 from agent.ports import PrintResult
 from agent.services import forwarding
+from agent.services.introductions import Introducer
 from agent.services.lenders import EnrolledLender, Lenders
 from agent.services.timekeeping import LaneClock
 from agent.services.wallets import Patience
@@ -39,7 +40,14 @@ from agent.store.snapshot_files import SnapshotFiles
 from agent.store.witness import WitnessFile
 from agent.supervision import kept_up, running, until_stopped
 from agent.texts import Language
-from agent.uplink.identity import Enrolled, certificate_life, certificate_sha256, load_identity, load_journal_key
+from agent.uplink.identity import (
+    Enrolled,
+    certificate_life,
+    certificate_sha256,
+    load_authority_key,
+    load_identity,
+    load_journal_key,
+)
 from agent.uplink.remote import RemoteBackend
 from agent.uplink.unix_channel import serve_unix
 from drivers.device import Device, Scan
@@ -100,6 +108,7 @@ def _compose(
         free_bytes=reserve.spare_bytes,
         certificate_expires_at=lambda: _certificate_end(config),
         witness=WitnessFile(config.lane.witness_file, machine_digest()),
+        introducer=Introducer(load_authority_key(config.lane.identity_dir), enrolled.merchant),
     )
     desk.serve(lane)
     return lane, desk
@@ -290,8 +299,9 @@ def offline_status(config: Config, ledger: SqliteLedger) -> dict[str, Any]:
     enrolled = load_identity(config.lane.identity_dir)
     clock = LaneClock(MachineClock(), ledger, os.urandom, holdover_max_s=config.limits.clock_holdover_max_s)
     lenders = Lenders(
-        enrolled.lane, enrolled_lenders(enrolled), ledger, SnapshotFiles(config.lane.snapshots_dir), clock
-    )
+        enrolled.lane, enrolled_lenders(enrolled), ledger, SnapshotFiles(config.lane.snapshots_dir), clock,
+        introducer=Introducer(load_authority_key(config.lane.identity_dir), enrolled.merchant),
+    )  # fmt: skip
     return {
         "lane": enrolled.lane,
         "store": enrolled.store,

@@ -24,6 +24,7 @@ from agent.services.checkout import Checkout, Settings
 from agent.services.counter import Counter, Events
 from agent.services.forwarding import Forwarding
 from agent.services.health import Condition, LaneFacts, LimitFacts, conditions, ends_stand_in
+from agent.services.introductions import Introducer
 from agent.services.lease_desk import LeaseDesk
 from agent.services.lenders import EnrolledLender, Lenders
 from agent.services.offers import Offers, disclosed
@@ -89,6 +90,7 @@ class Lane:
         free_bytes: Callable[[], int],
         certificate_expires_at: Callable[[], int | None] = lambda: None,
         witness: Witness | None = None,
+        introducer: Introducer | None = None,
     ) -> None:
         self.settings, self.ledger, self.backend, self.snapshots = settings, ledger, backend, snapshots
         self._free_bytes, self._journal_key = free_bytes, journal_key
@@ -101,7 +103,7 @@ class Lane:
         self.link = LinkState.DOWN
         self.scanners_failed: Callable[[], Mapping[str, str]] = dict
         """The reason of each scanner that cannot read now; set by whoever opens them."""
-        self.lenders = Lenders(settings.lane, enrolled, ledger, snapshots, self.clock)
+        self.lenders = Lenders(settings.lane, enrolled, ledger, snapshots, self.clock, introducer=introducer)
         self.events = Events()
         self.spooler = Spooler(ledger, printer, self._lane_clock, slips.Claims(ledger, journal_key).printed)
         self.forwarding = Forwarding(

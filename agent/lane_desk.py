@@ -72,6 +72,9 @@ class LaneDesk:
             return self._lane.lenders.install_keys(lender, data)
         return self._lane.lenders.install_policy(lender, data)
 
+    async def introduced(self, introduction: bytes, keys: bytes) -> bool:
+        return self._lane.lenders.introduce(introduction, keys)
+
     async def exceptions_cursor(self) -> str | None:
         return self._lane.forwarding.exceptions_cursor
 

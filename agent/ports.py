@@ -197,6 +197,10 @@ class Ledger(Protocol):
 
     def document(self, lender: str, kind: str) -> tuple[int, bytes] | None: ...
 
+    def documents(self, kind: str) -> Mapping[str, bytes]:
+        """The document of this kind of each lender that has one."""
+        ...
+
     def store_document(self, lender: str, kind: str, version: int, data: bytes) -> None: ...
 
     def policy_of_version(self, lender: str, version: int) -> bytes | None:

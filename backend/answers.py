@@ -93,9 +93,19 @@ class CertificateLife(Body):
     not_after: Moment
 
 
+class Introduced(Body):
+    lender: LenderId
+    introduction: Binary
+
+
+class Introductions(Body):
+    lenders: Annotated[list[Introduced], Field(min_length=1)]
+
+
 class Beat(Body):
     time: Binary
     layers_wanted: list[WantedLayer]
+    lenders: list[LenderId]
     certificate: CertificateLife
 
 

@@ -34,6 +34,7 @@ _TABLE: Final[tuple[tuple[str, str, Call, Callable[[Calls], Endpoint]], ...]] = 
     ("POST", "/v1/enroll", Call.ANYBODY, lambda calls: calls.enroll),
     ("POST", "/v1/certificates", Call.RENEW, lambda calls: calls.renew),
     ("POST", "/v1/epochs", Call.OTHER, lambda calls: calls.start_epoch),
+    ("GET", "/v1/lenders", Call.OTHER, lambda calls: calls.lenders),
     ("GET", "/v1/keys", Call.OTHER, lambda calls: calls.keys),
     ("GET", "/v1/policy", Call.OTHER, lambda calls: calls.policy),
     ("GET", "/v1/snapshot", Call.OTHER, lambda calls: calls.snapshot),

@@ -68,6 +68,9 @@ class Calls:
         _check_lane(asked.lane, lane)
         return json_answer(self._backend.start_epoch(asked, raw, lane))
 
+    async def lenders(self, request: Request) -> Response:
+        return json_answer(self._backend.introductions(lane_of(request)))
+
     async def keys(self, request: Request) -> Response:
         lender = self._backend.lender(request.query_params.get("lender", ""))
         return versioned(request, lender.key_list.version, lender.key_list_bytes, COSE)

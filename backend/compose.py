@@ -98,6 +98,9 @@ class Backend:
         with transaction(self.database):
             return enrollment.enroll(request, self.authority, self.lenders, self.rails, now_s=self.clock())
 
+    def introductions(self, name: LaneName) -> bytes:
+        return enrollment.introductions(self.lenders, self.authority, name)
+
     def authorize(self, request: AuthorizationRequest, raw: bytes, lane: str) -> bytes:
         lender = self.lender(request.lender)
         recovery.check_over()
@@ -166,6 +169,7 @@ class Backend:
             "time": b64url(lender.sign_time(from_b64url(beat.nonce), now_s)),
             "layers_wanted": wanted,
             "recovering": recovery.started_at() is not None,
+            "lenders": list(self.lenders),
             "stored_through": lanes.journal(name.lane, lanes.find(name.lane).epoch).number,
         }
         if name.expires_at is not None:

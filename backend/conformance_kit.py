@@ -52,13 +52,14 @@ def make_kit(
     known = backend.lender(lender)
     names = [f"{prefix}-{number:03}" for number in range(1, lanes + 1)]
     return {
-        "lenders": [lender],
+        "lenders": [lender, *(other for other in backend.lenders if other != lender)],
         "codes": [_code(backend, name) for name in names],
         "expired_code": _code(backend, f"{prefix}-late", life_s=0),
         "other_merchant_code": _code(backend, f"{prefix}-other", merchant="merchant-2"),
         "phones": list(_phones(backend, known, phones)),
         "blocked_phone": _blocked(backend, known),
         "unknown_phone": _to_json(_stranger(backend, known), known, 0),
+        "twins": _twins(backend, known),
         "expired_lane": _expired_lane(backend, f"{prefix}-expired"),
         "wallet": _wallet() if backend.rails else None,
         "hooks": dict(hooks or {}),
@@ -101,6 +102,17 @@ def _blocked(backend: Backend, lender: Lender) -> dict[str, Any]:
 def _stranger(backend: Backend, lender: Lender) -> Phone:
     """A phone with a good credential whose account was never opened."""
     return _phone(backend, lender, backend.randomness(16))
+
+
+def _twins(backend: Backend, lender: Lender) -> list[dict[str, Any]] | None:
+    """Phones of two lenders whose accounts have one token; None where there is one lender."""
+    other = next((known for known in backend.lenders.values() if known.lender != lender.lender), None)
+    if other is None:
+        return None
+    token = _account(backend, lender)
+    with transaction(backend.database):
+        accounts.add(other.lender, token, LIMIT_MINOR)
+    return [_to_json(_phone(backend, each, token), each, LIMIT_MINOR) for each in (lender, other)]
 
 
 def _to_json(phone: Phone, lender: Lender, limit_minor: int) -> dict[str, Any]:

@@ -13,7 +13,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from agent.core import cbor
-from agent.core.cose import CoseError, PublicKey
+from agent.core.cose import CoseError, PublicKey, SigningKey
+from agent.core.introduction import Introduction, sign_introduction
 from backend import access, certificates, lanes
 from backend.database import rows
 from backend.identity import SECRET_BYTES, Authority, IdentityError, LaneName, code_text, secret_hash
@@ -103,6 +104,15 @@ def enroll(
         EnrollmentCode.secret_hash == row.secret_hash
     ).execute()
     return answer
+
+
+def introductions(lenders: Mapping[str, Lender], authority: Authority, name: LaneName) -> bytes:
+    """The answer's bytes: every lender as the CA introduces it to this merchant's lanes. A lane that was enrolled
+    before one of them joined believes this, and nothing less."""
+    ca = SigningKey.from_pem(authority.key_pem)
+    known = (Introduction(each.lender, each.name, name.merchant, each.root) for each in lenders.values())
+    rows = [{"lender": said.lender, "introduction": b64url(sign_introduction(said, ca))} for said in known]
+    return write({"lenders": rows})
 
 
 def register(name: LaneName, journal_key: PublicKey) -> None:

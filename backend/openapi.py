@@ -68,6 +68,7 @@ CALLS: Final = (
          ("code_refused", "code_used", *WRITES), is_public=True),
     Call("POST", "/v1/certificates", "The next certificate of this device", "C-01 … C-04", answers.Renewed,
          wire.Renewal, WRITES),
+    Call("GET", "/v1/lenders", "The lenders of this lane, introduced by the CA", "E-11, E-12", answers.Introductions),
     Call("GET", "/v1/keys", "The lender's key list", "D-01, D-03 … D-06", COSE, problems=READS, query=("lender",),
          headers=("If-None-Match",), is_tagged=True),
     Call("GET", "/v1/policy", "The lender's policy", "D-02 … D-04", COSE, problems=READS, query=("lender",),

@@ -86,6 +86,7 @@ class Kit:
     other_merchant_code: str | None = None
     blocked_phone: Phone | None = None
     unknown_phone: Phone | None = None
+    twins: tuple[Phone, Phone] | None = None
     expired_lane: ExpiredLane | None = None
     wallet: Wallet | None = None
     hooks: Mapping[str, Hook] = field(default_factory=dict)
@@ -114,6 +115,7 @@ def _kit(fields: dict[str, Any]) -> Kit:
         other_merchant_code=fields.get("other_merchant_code"),
         blocked_phone=_optional(_phone, fields.get("blocked_phone")),
         unknown_phone=_optional(_phone, fields.get("unknown_phone")),
+        twins=_optional(_twins, fields.get("twins")),
         expired_lane=_optional(_expired_lane, fields.get("expired_lane")),
         wallet=_optional(lambda row: Wallet(**row), fields.get("wallet")),
         hooks=hooks,
@@ -133,6 +135,14 @@ def _phone(row: dict[str, Any]) -> Phone:
         credential=base64.b64decode(row["credential"]),
         key=SigningKey.from_pem(row["key"].encode()),
     )
+
+
+def _twins(rows: Any) -> tuple[Phone, Phone]:
+    """Of two lenders, with one account token."""
+    one, other = map(_phone, rows)
+    if one.lender == other.lender or one.account != other.account:
+        raise ValueError("twins are phones of two lenders with the same account token")
+    return one, other
 
 
 def _expired_lane(row: dict[str, Any]) -> ExpiredLane:

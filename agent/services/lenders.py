@@ -19,6 +19,7 @@ from agent.core.snapshot_reader import Stack, Verify, trusting
 from agent.core.trusted_time import ClockReading
 from agent.errors import UntrustedDocument
 from agent.ports import Ledger, SnapshotStore
+from agent.services.introductions import Introducer, Introductions
 from agent.services.timekeeping import LaneClock
 
 KEYS: Final = "keys"
@@ -63,7 +64,8 @@ class Lender:
 
 @dataclass(frozen=True, slots=True)
 class EnrolledLender:
-    """What enrollment pinned: the first root, which only a change that it signed can follow, and the first key list."""
+    """What enrollment or an introduction pinned: the first root, which only a change that it signed can follow, and the
+    first key list."""
 
     lender: str
     name: str
@@ -72,7 +74,7 @@ class EnrolledLender:
 
 
 class Lenders:
-    """All lenders of the lane, with their documents in force."""
+    """All lenders of the lane, with their documents in force. ``introducer``: None if none may join."""
 
     def __init__(
         self,
@@ -81,10 +83,15 @@ class Lenders:
         ledger: Ledger,
         snapshots: SnapshotStore,
         clock: LaneClock,
+        *,
+        introducer: Introducer | None = None,
     ) -> None:
-        self._lane = lane
+        self._lane, self._introductions = lane, Introductions(introducer, ledger)
         self._ledger, self._snapshots, self._clock = ledger, snapshots, clock
         self._by_id = {item.lender: self._load(item) for item in enrolled}
+        for said in self._introductions.kept():
+            if said.lender not in self._by_id:
+                self._by_id[said.lender] = self._load(EnrolledLender(said.lender, said.name, said.root, b""))
         assert self._by_id, "enrollment pins at least one lender"
 
     def all(self) -> tuple[Lender, ...]:
@@ -101,6 +108,27 @@ class Lenders:
     @property
     def trust(self) -> Mapping[str, trust.KeyList]:
         return {lender.lender: lender.keys for lender in self._by_id.values()}
+
+    def introduce(self, introduction: bytes, signed_keys: bytes) -> bool:
+        """Serve a lender that joined after enrollment. True: it is served, or already was. Raises UntrustedDocument.
+
+        Its keys are durable before its introduction: a lender without keys is never met at a start.
+        """
+        said = self._introductions.read(introduction)
+        if said.lender in self._by_id:
+            return True
+        try:
+            keys = trust.verify_key_list(signed_keys, said.root, version_min=1)
+            root = trust.root_of(signed_keys, said.root)
+            if keys.lender != said.lender:
+                raise trust.TrustError("other_lender", f"The key list is one of {keys.lender}.")
+        except trust.TrustError as error:
+            raise UntrustedDocument(f"the keys of {said.lender} are refused: {error}") from error
+        lender = Lender(said.lender, said.name, root, keys, signed_keys)
+        self._store(lender, Kind.KEYS_INSTALLED, keys.version, signed_keys, kept=_pinned(root, signed_keys))
+        self._introductions.keep(said, introduction)
+        self._by_id[said.lender] = lender
+        return True
 
     def install_keys(self, lender_id: str, data: bytes) -> bool:
         """Put a key list in force. True: it is, or already was. Raises UntrustedDocument."""

@@ -41,6 +41,10 @@ class Documents(LedgerConnection):
         rows = self._query(query)
         return (rows[0][0], bytes(rows[0][1])) if rows else None
 
+    def documents(self, kind: str) -> dict[str, bytes]:
+        query = SignedDocument.select(SignedDocument.lender, SignedDocument.data).where(SignedDocument.kind == kind)
+        return {lender: bytes(data) for lender, data in self._query(query.order_by(SignedDocument.lender))}
+
     def store_document(self, lender: str, kind: str, version: int, data: bytes) -> None:
         with self._transaction():
             self._db.execute(

@@ -165,7 +165,9 @@ HEARTBEAT: Final[Shape] = {
     "layers_wanted": _optional(_list_of(_object({"lender": _is_text, "sequence": _is_count}))),
     "recovering": _optional(_is_bool),
     "stored_through": _optional(_is_count),
+    "lenders": _optional(_list_of(_is_text)),
 }
+LENDERS: Final[Shape] = {"lenders": _list_of(_object({"lender": _is_text, "introduction": _is_base64url}))}
 EXCEPTIONS: Final[Shape] = {
     "exceptions": _list_of(
         _object(
@@ -246,6 +248,11 @@ def snapshot(value: object) -> dict[str, Any]:
 def heartbeat(value: object) -> dict[str, Any]:
     """An answer to a heartbeat. Raises Shapeless."""
     return shaped(value, HEARTBEAT)
+
+
+def lenders(value: object) -> dict[str, Any]:
+    """The lenders of this lane. Raises Shapeless."""
+    return shaped(value, LENDERS)
 
 
 def exceptions(value: object) -> dict[str, Any]:

@@ -69,12 +69,14 @@ class Uploaded:
 @dataclass(frozen=True, slots=True)
 class Beat:
     """An answer to a heartbeat: the signed time, a COSE_Sign1 that only `run` can judge; the layers (lender, sequence)
-    that a restored backend asks for; whether it is recovering; how far it has this lane's journal, if it says so."""
+    that a restored backend asks for; whether it is recovering; how far it has this lane's journal, and which lenders it
+    serves, if it says so."""
 
     time: bytes
     layers_wanted: tuple[tuple[str, int], ...]
     is_recovering: bool
     stored_through: int | None = None
+    lenders: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +122,14 @@ class BackendClient:
         self.access.served()
         fields = checked(answer, answers.heartbeat)
         wanted = tuple((row["lender"], row["sequence"]) for row in fields["layers_wanted"] or ())
-        return Beat(decode_base64url(fields["time"]), wanted, bool(fields["recovering"]), fields["stored_through"])
+        lenders = tuple(fields["lenders"] or ())
+        time, recovering = decode_base64url(fields["time"]), bool(fields["recovering"])
+        return Beat(time, wanted, recovering, fields["stored_through"], lenders)
+
+    async def lenders(self) -> list[tuple[str, bytes]]:
+        """GET /v1/lenders: each lender of this lane, and the CA's introduction of it, which only `run` can judge."""
+        fields = checked(await self._ask("GET", "/v1/lenders", self._transfer_timeout_s), answers.lenders)
+        return [(row["lender"], decode_base64url(row["introduction"])) for row in fields["lenders"]]
 
     async def exceptions(self, after: str | None) -> FoundPage:
         """GET /v1/exceptions: what the backend found of this lane's entries, from a cursor of its own on."""

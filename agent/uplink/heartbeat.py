@@ -5,7 +5,7 @@ The one rule: it is the only probe. It has a sale's time budget, so a link that 
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from agent.uplink.backoff import Backoff
 from agent.uplink.client import BackendClient
@@ -13,13 +13,15 @@ from agent.uplink.faults import BackendFault, Refused
 from agent.uplink.lane_side import LaneReport, LaneSide, LinkState
 from agent.uplink.link import Link, woken
 
+LENDER_UNKNOWN: Final = "lender_unknown"
+
 _log = logging.getLogger(__name__)
 
 
 class Heartbeat:
     """Beats every `poll_s` seconds; more often, and at random moments, while the link is down.
 
-    `want` is told the layers that a restored backend asks for: (lender, sequence) each.
+    `want` is told the layers that a restored backend asks for: (lender, sequence) each; `meet` which lenders it serves.
     """
 
     def __init__(
@@ -32,6 +34,7 @@ class Heartbeat:
         budget_s: float,
         poll_s: float,
         want: Callable[[Sequence[tuple[str, int]]], None] = lambda _: None,
+        meet: Callable[[Sequence[str]], None] = lambda _: None,
     ) -> None:
         self._lane = lane
         self._client = client
@@ -39,7 +42,7 @@ class Heartbeat:
         self._pace = pace
         self._budget_s = budget_s
         self._poll_s = poll_s
-        self._want = want
+        self._want, self._meet = want, meet
         self._told: LinkState | None = None
         self._asked_pause_s: int | None = None
 
@@ -65,7 +68,7 @@ class Heartbeat:
         recovering, self._link.is_recovering = self._link.is_recovering, False
         try:
             for state in await self._lane.lenders():
-                recovering |= await self._ask_time(state.lender)
+                recovering |= await self._ask_time_if_served(state.lender)
         except Refused as refused:
             self._link.timed(refused)
             return LinkState.REFUSED, refused.problem
@@ -86,6 +89,16 @@ class Heartbeat:
         if type(epoch) is int and type(acknowledged) is int and stored_through < acknowledged:
             await self._lane.rewind(epoch, stored_through + 1)
 
+    async def _ask_time_if_served(self, lender: str) -> bool:
+        """A lender that the backend serves no more keeps the lane from no other."""
+        try:
+            return await self._ask_time(lender)
+        except Refused as refused:
+            if refused.problem != LENDER_UNKNOWN:
+                raise
+            _log.warning("the backend does not serve this lender", extra={"lender": lender})
+            return False
+
     async def _ask_time(self, lender: str) -> bool:
         """Hand over the time; returns whether the backend is recovering."""
         report = await self._lane.report(lender)
@@ -94,6 +107,8 @@ class Heartbeat:
             _log.warning("a signed time was not accepted", extra={"lender": lender})
         if beat.layers_wanted:
             self._want(beat.layers_wanted)
+        if beat.lenders:
+            self._meet(beat.lenders)
         if beat.stored_through is not None:
             await self._send_again(report, beat.stored_through)
         return beat.is_recovering

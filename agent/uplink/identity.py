@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from agent.core import cbor, cose, trust
 from agent.errors import NotEnrolled
@@ -137,6 +138,16 @@ def load_journal_key(directory: Path) -> cose.SigningKey:
         return cose.SigningKey.from_pem((directory / JOURNAL_KEY_FILE).read_bytes())
     except (OSError, cose.CoseError) as error:
         raise NotEnrolled(f"{directory / JOURNAL_KEY_FILE} cannot be used: {error}") from error
+
+
+def load_authority_key(directory: Path) -> cose.PublicKey:
+    """The key of the backend's CA, which the enrollment code has pinned. Raises NotEnrolled."""
+    try:
+        key = x509.load_pem_x509_certificate((directory / CA_FILE).read_bytes()).public_key()
+        point = key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+        return cose.PublicKey("p256", point)
+    except (OSError, ValueError, cose.CoseError) as error:
+        raise NotEnrolled(f"{directory / CA_FILE} cannot be used: {type(error).__name__}.") from error
 
 
 def write_file(path: Path, data: bytes, *, mode: int) -> None:

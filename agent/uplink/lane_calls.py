@@ -46,6 +46,7 @@ def lane_handlers(lane: LaneSide) -> Mapping[str, Handler]:
         "report": calls.report,
         "signed_time": calls.signed_time,
         "document": calls.document,
+        "introduced": calls.introduced,
         "exceptions_cursor": calls.exceptions_cursor,
         "exceptions_found": calls.exceptions_found,
         "layer_path": calls.layer_path,
@@ -113,6 +114,12 @@ class _LaneHandlers:
             case [("keys" | "policy") as kind, str(lender), bytes(data)]:
                 return await self._lane.document(DocumentKind(kind), lender, data)
         raise Misunderstood("document")
+
+    async def introduced(self, body: Value) -> Value:
+        match body:
+            case [bytes(introduction), bytes(keys)]:
+                return await self._lane.introduced(introduction, keys)
+        raise Misunderstood("introduced")
 
     async def exceptions_cursor(self, _: Value) -> Value:
         return await self._lane.exceptions_cursor()
@@ -211,6 +218,9 @@ class RemoteLane:
 
     async def document(self, kind: DocumentKind, lender: str, data: bytes) -> bool:
         return await self._asks("document", [str(kind), lender, data])
+
+    async def introduced(self, introduction: bytes, keys: bytes) -> bool:
+        return await self._asks("introduced", [introduction, keys])
 
     async def exceptions_cursor(self) -> str | None:
         match await self._call("exceptions_cursor"):

@@ -130,6 +130,10 @@ class LaneSide(Protocol):
     async def document(self, kind: DocumentKind, lender: str, data: bytes) -> bool:
         """A key list or a policy; True: it is in force now, or was before."""
 
+    async def introduced(self, introduction: bytes, keys: bytes) -> bool:
+        """A lender that the lane was not enrolled with, as the backend's CA introduces it, and its key list; True: it
+        is served from now on, or was before."""
+
     async def exceptions_cursor(self) -> str | None:
         """Where the backend's list of exceptions goes on; None: at its beginning."""
 

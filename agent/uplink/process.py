@@ -25,6 +25,7 @@ from agent.uplink.heartbeat import Heartbeat
 from agent.uplink.journal_upload import JournalUpload
 from agent.uplink.lane_calls import RemoteLane
 from agent.uplink.link import Link
+from agent.uplink.newcomers import Newcomers
 from agent.uplink.sales import Sales
 from agent.uplink.snapshots import RunBlocking, Snapshots
 from agent.uplink.spool import Spool
@@ -128,13 +129,14 @@ class _Session:
         settings, client, link = self._settings, self._client, self._link
         renewal = (Renewal(lane, client, settings.line, self._rng),) if settings.line else ()
         poll_s, spool = settings.poll_s, Spool(settings.spool_dir, free_min_bytes=settings.free_space_min_bytes)
-        wanted = WantedLayers(lane, client, link)
+        wanted, newcomers = WantedLayers(lane, client, link), Newcomers(lane, client, link)
         return (
             Heartbeat(
                 lane, client, link, self._pace(poll_s),
-                budget_s=settings.online_budget_s, poll_s=poll_s, want=wanted.want,
+                budget_s=settings.online_budget_s, poll_s=poll_s, want=wanted.want, meet=newcomers.meet,
             ),
             wanted,
+            newcomers,
             self._upload(lane, self._poked, older=False),
             self._upload(lane, asyncio.Event(), older=True),
             Exceptions(lane, client, link, self._pace(), poll_s=poll_s),

@@ -7,7 +7,18 @@ from __future__ import annotations
 
 from typing import Final
 
-from backend.admin import accounts, checks, conformance, documents, exceptions, lanes, leases, restoring, settlements
+from backend.admin import (
+    accounts,
+    checks,
+    conformance,
+    documents,
+    exceptions,
+    lanes,
+    leases,
+    lenders,
+    restoring,
+    settlements,
+)
 from backend.admin.operation import Operation
 from backend.population import importing
 
@@ -18,6 +29,8 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "account.block": accounts.block,
     "account.repay": accounts.repay,
     "account.phone": accounts.phone,
+    "lender.add": lenders.add,
+    "lender.list": lenders.every,
     "lane.list": lanes.every,
     "lane.show": lanes.show,
     "lane.enroll_code": lanes.enroll_code,

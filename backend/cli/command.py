@@ -23,6 +23,7 @@ from backend.cli import (
     lanes,
     lease,
     leases,
+    lender,
     pass_,
     planner,
     policy,
@@ -34,8 +35,8 @@ from backend.cli import (
 )
 
 VERBS = (
-    init, serve, account, pass_, enroll_code, lanes, lane, leases, lease, exceptions, settle, snapshot, keys, policy,
-    planner, population, restored, audit, conformance_kit,
+    init, serve, lender, account, pass_, enroll_code, lanes, lane, leases, lease, exceptions, settle, snapshot, keys,
+    policy, planner, population, restored, audit, conformance_kit,
 )  # fmt: skip
 
 

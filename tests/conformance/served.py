@@ -36,6 +36,7 @@ from backend.snapshots import Plan
 
 REFRESH_S = 0.3
 START_WAIT_S = 20
+OTHER = ("other-lend", "Other Lend")
 SERVER = server._Server
 OPERATORS: dict[str, tuple[str, dict[str, Any]]] = {
     "revoke_lane": ("lane.revoke", {"compromised": True}),
@@ -69,7 +70,7 @@ def _now_s() -> int:
 
 
 class Served:
-    """A backend with one lender, listening on a free port of loopback. ``wrap`` is put around the application, and
+    """A backend with two lenders, listening on a free port of loopback. ``wrap`` is put around the application, and
     ``before_restart`` is done to the closed database."""
 
     def __init__(self, directory: Path, wrap: Wrap, before_restart: Callable[[Path], None]) -> None:
@@ -143,7 +144,8 @@ class Served:
             (self._directory / name).write_bytes(data)
         database = open_database(str(self._directory / "backend.db"))
         with transaction(database):
-            lenders.create(DEMO_LENDER, DEMO_NAME, "CNY", now_s=int(time.time()), randomness=secrets.token_bytes)
+            for lender, name in ((DEMO_LENDER, DEMO_NAME), OTHER):
+                lenders.create(lender, name, "CNY", now_s=int(time.time()), randomness=secrets.token_bytes)
         database.close()
         return authority
 

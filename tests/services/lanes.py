@@ -28,6 +28,7 @@ from agent.errors import UplinkUnavailable
 from agent.lane import Lane, LaneSettings
 from agent.ports import AttemptUnknown, PrintResult
 from agent.services.checkout import Order
+from agent.services.introductions import Introducer
 from agent.services.lenders import EnrolledLender
 from agent.services.timekeeping import TIME_TYP
 from agent.simulation.disk import Disk, DiskVfs
@@ -295,6 +296,7 @@ class Till:
         ready: bool = True,
         lender: PaperLender | None = None,
         others: Sequence[PaperLender] = (),
+        introducer: Introducer | None = None,
         clock: PaperClock | None = None,
         settings: Mapping[str, Any] | None = None,
         **layer: Any,
@@ -302,6 +304,7 @@ class Till:
         self.directory = directory
         self.clock, self.backend, self.printer = clock or PaperClock(), PaperBackend(), PaperPrinter()
         self.lender, self.others, self.free_bytes = lender or PaperLender(), others, 10**12
+        self.introducer = introducer
         self.disk = Disk()
         self.vfs = DiskVfs(self.disk)
         self.settings: dict[str, Any] = {"lane": "lane-01", **(settings or {})}
@@ -312,7 +315,7 @@ class Till:
         for each in (self.lender, *others) if ready else ():
             self.tell_time(lender=each)
             self.lane.lenders.install_policy(each.name, each.policy())
-            self.install(grants if grants is not None else {CUSTOMER: 10_000}, lender=each, **layer)
+            self.install(grants if grants is not None else {CUSTOMER: 10_000}, of=each, **layer)
 
     def start(self, wrap: Callable[[SqliteLedger], Any] = lambda ledger: ledger) -> Lane:
         self.ledger = self.open_ledger()
@@ -334,6 +337,7 @@ class Till:
             random_bytes=lambda size: b"n" * size,
             free_bytes=lambda: self.free_bytes,
             witness=self.witness,
+            introducer=self.introducer,
         )
         self.checkout, self.counter = self.lane.checkout, self.lane.counter
         return self.lane
@@ -370,10 +374,10 @@ class Till:
         document = signer.signed_time(nonce, self.clock.wall if time_s is None else time_s)
         return forwarding.signed_time(signer.name, nonce, document)
 
-    def install(self, grants: Mapping[bytes, int], *, lender: PaperLender | None = None, **layer: Any) -> None:
+    def install(self, grants: Mapping[bytes, int], *, of: PaperLender | None = None, **layer: Any) -> None:
         """Cut a layer and install it. ``applied_through`` unless given: everything recorded so far."""
         layer.setdefault("applied_through", {self.settings["lane"]: tuple(self.ledger.head.position)})
-        signer = lender or self.lender
+        signer = of or self.lender
         cut = signer.layer(self.directory, grants, **layer)
         self.lane.lenders.install_snapshot(signer.name, [cut])
 

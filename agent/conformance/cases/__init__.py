@@ -14,6 +14,7 @@ from agent.conformance.cases import (
     identity,
     journal,
     leases,
+    lenders,
     recovery,
     settlement,
     transport,
@@ -23,8 +24,8 @@ from agent.conformance.cases import (
 GROUPS: Final = tuple(
     module.GROUP
     for module in (
-        identity, transport, documents, authorization, leases, wallets, journal, entries, settlement, claims, events,
-        recovery,
+        identity, transport, documents, authorization, leases, lenders, wallets, journal, entries, settlement, claims,
+        events, recovery,
     )
 )  # fmt: skip
 CASES: Final[tuple[Case, ...]] = tuple(case for group in GROUPS for case in group.cases)

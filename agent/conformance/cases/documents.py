@@ -163,6 +163,15 @@ def whole_heartbeat(world: World) -> None:
     exchange.demand(isinstance(until, str) and until.endswith("Z") and "T" in until, "certificate.not_after (RFC 3339)")
 
 
+@GROUP.case("H-06", "a lane hears which lenders it has")
+def lenders_named(world: World) -> None:
+    lane = world.lane()
+    exchange = lane.line.post("/v1/heartbeat", {"lender": world.lender, "nonce": b64url(os.urandom(16))})
+    told = exchange.ok().get("lenders")
+    wanted = {row["lender"] for row in lane.answer["lenders"]}
+    exchange.demand(isinstance(told, list) and wanted <= set(told), f"lenders with {', '.join(sorted(wanted))}")
+
+
 # --- snapshots -------------------------------------------------------------------------------------------------
 @GROUP.case("S-01", "the stack is listed bottom first and only its lowest layer is a base")
 def stack_listed(world: World) -> None:
