@@ -30,17 +30,20 @@ def article_in(raw: bytes, symbology: str | None) -> Article | None:
     if symbology in _MESSAGE or raw.startswith(b"\x1d"):
         return _message(text.removeprefix("\x1d"))
     if symbology in _RETAIL or (symbology in (None, "]C0", "]I1", "]X0") and len(text) in _GTIN_DIGITS):
-        return _number(text)
+        return _number(text, symbology)
     return _link(text) if raw.startswith(_LINK) else None
 
 
-def _number(text: str) -> Article | None:
+def _number(text: str, symbology: str | None) -> Article | None:
     from biip import ParseError  # takes 0.2 s: commands that read no article need not wait
     from biip.gtin import Gtin
     from biip.upc import Upc
 
     digits = text[:13] if len(text) in (15, 18) else text  # 2 or 5 digits of an add-on follow
-    for parse in (Gtin.parse, lambda short: Gtin.parse(Upc.parse(short).as_upc_a())):
+    as_printed, as_upc = Gtin.parse, lambda short: Gtin.parse(Upc.parse(short).as_upc_a())
+    # Eight digits that begin with 0 are a UPC-E: shops use such numbers of EAN-8 among themselves only.
+    is_upc_e = len(digits) == 8 and digits.startswith("0") and symbology != "]E4"
+    for parse in (as_upc, as_printed) if is_upc_e else (as_printed, as_upc):
         with suppress(ParseError):
             return Article(gtin=parse(digits).as_gtin_14())
     return None
