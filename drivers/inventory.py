@@ -125,7 +125,7 @@ def _stable(root: Path, folder: str, name: str, below: str = "") -> Path:
     node = root / "dev" / below / name
     with contextlib.suppress(OSError):
         for link in sorted((root / "dev" / folder).iterdir()):
-            if link.resolve().name == name:
+            if link.readlink().name == name:
                 return link
     return node
 
