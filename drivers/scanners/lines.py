@@ -96,7 +96,9 @@ def _usb(target: str, given: dict[str, Any]) -> Line:
     return _located(partial(_with_ids, vendor_id, product_id, serial), given)
 
 
-def _auto(_: str, given: dict[str, Any]) -> Line:
+def _auto(target: str, given: dict[str, Any]) -> Line:
+    if target:
+        raise AddressError(f"auto:{target} is not auto, which stands alone")
     return _located(lambda: scanners_among(look()), given)
 
 

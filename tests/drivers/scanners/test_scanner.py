@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import queue
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from drivers.device import DataEvent, ErrorEvent, StatusUpdateEvent
+from drivers.device import DataEvent, DeviceEvent, ErrorEvent, StatusUpdateEvent
 from drivers.scanners.framing import Framer, Framing
 from drivers.scanners.scanner import Scanner
 from drivers.transports.serial_port import SerialSettings, SerialTransport
@@ -149,3 +150,105 @@ def test_closing_is_prompt_and_final(gun: VirtualScanner, listen) -> None:
     scanner.close()
     assert time.monotonic() - start_s < 1
     assert scanner.state.name == "closed"
+
+
+class Scripted:
+    """A line that does what the test says, one entry for each read."""
+
+    def __init__(self, *reads: bytes | Exception) -> None:
+        self.reads = list(reads)
+        self.opened = 0
+
+    def open(self, timeout_s: float) -> None:
+        self.opened += 1
+
+    def read(self, size_max: int, timeout_s: float) -> bytes:
+        if not self.reads:
+            time.sleep(0.01)
+            return b""
+        following = self.reads.pop(0)
+        if isinstance(following, Exception):
+            raise following
+        return following
+
+    def write(self, data: bytes, timeout_s: float) -> None: ...
+    def close(self) -> None: ...
+
+
+def started(line: Scripted, on_event, **more: object) -> Scanner:
+    scanner = Scanner("gun", line, lambda: Framer(Framing()), on_event, **more)
+    for step in (scanner.open, scanner.claim, scanner.enable):
+        step()
+    return scanner
+
+
+def test_a_fault_of_the_program_costs_a_pause_and_never_the_scanner(events: Events) -> None:
+    scanner = started(Scripted(ZeroDivisionError("a bug"), b"next\r"), events.put)
+    assert events.codes(1) == [(b"next", None)]
+    assert states(events) == [("failed", "driver_fault"), ("enabled", "")]
+    scanner.close()
+
+
+def test_a_scanner_that_waits_tries_at_once_when_something_is_plugged_in(
+    gun: VirtualScanner, listen, events: Events, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("drivers.scanners.scanner._BACKOFF_S", (30.0,))
+    gun.unplug()
+    scanner = listen()
+    events.until(lambda seen: bool(seen))
+    gun.replug()
+    scanner.try_now()
+    events.until(lambda _: scanner.state.name == "enabled", 2)
+
+
+def test_reads_wait_until_the_consumer_is_ready_and_none_is_lost(events: Events) -> None:
+    scanner = started(Scripted(b"1\r2\r3\r"), events.put, one_at_a_time=True)
+    assert [raw for raw, _ in events.codes(1)] == [b"1"]
+    time.sleep(0.05)
+    assert ([raw for raw, _ in events.codes(0)], scanner.data_count) == ([b"1"], 2)
+    scanner.enable_data()
+    scanner.enable_data()
+    assert [raw for raw, _ in events.codes(0)] == [b"1", b"2", b"3"]
+    scanner.close()
+
+
+def test_a_read_that_nobody_took_in_time_is_forgotten_with_a_word(
+    events: Events, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("drivers.scanners.data_queue.AGE_MAX_S", 0.05)
+    scanner = started(Scripted(b"1\r2\r"), events.put, one_at_a_time=True)
+    events.codes(1)
+    time.sleep(0.1)
+    scanner.enable_data()
+    assert [event.reason for event in events.drain() if isinstance(event, ErrorEvent)] == ["too_old"]
+    assert scanner.statistics.snapshot()["stale_scan_count"] == 1
+    scanner.close()
+
+
+def test_an_interactive_check_is_passed_by_a_scan(events: Events, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("drivers.scanners.scanner._INTERACTIVE_S", 0.5)
+    line = Scripted()
+    scanner = started(line, events.put)
+    assert scanner.check_health("interactive").reason == "not_scanned"
+    assert scanner.check_health("external").good
+    threading.Timer(0.1, lambda: line.reads.append(b"code\r")).start()
+    assert scanner.check_health("interactive").good
+    scanner.close()
+
+
+def test_five_reads_a_second_for_an_hour_leave_nothing_behind(events: Events) -> None:
+    """The hour in a few seconds: 18,000 codes, a third of them broken off, every one told or counted."""
+    codes = [b"69%011d\r" % number if number % 3 else b"]C1broken off\x00\r\n" for number in range(18_000)]
+    taken: list[bytes] = []
+
+    def take(event: DeviceEvent) -> None:
+        if isinstance(event, DataEvent):
+            taken.append(event.scan.raw)
+
+    scanner = started(Scripted(*(b"".join(codes[at : at + 7]) for at in range(0, len(codes), 7))), take)
+    deadline_s = time.monotonic() + 30
+    while len(taken) < len(codes) and time.monotonic() < deadline_s:
+        time.sleep(0.02)
+    assert len(taken) == scanner.statistics.snapshot()["good_scan_count"] == len(codes)
+    assert scanner.data_count == 0
+    scanner.close()

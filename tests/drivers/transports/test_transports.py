@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import socket
@@ -13,7 +14,9 @@ import pytest
 
 from drivers.errors import TransportError
 from drivers.remedies import REMEDIES
+from drivers.transports.evdev import evdev
 from drivers.transports.file import FileTransport
+from drivers.transports.hidraw import hidraw
 from drivers.transports.serial_port import SerialSettings, SerialTransport
 from drivers.transports.tcp import TcpTransport
 from drivers.transports.transport import Transport, open_failure
@@ -146,3 +149,57 @@ def test_a_line_that_is_not_there_is_unreachable_and_an_unopened_one_is_lost(sch
 def test_why_a_line_did_not_open_is_one_of_three_reasons_with_a_remedy(error: OSError, reason: str) -> None:
     assert open_failure(error).reason == reason
     assert reason in REMEDIES
+
+
+@pytest.fixture
+def fifo(tmp_path: Path) -> Iterator[tuple[Path, int]]:
+    """A node that something writes into: its writer's end closed is a device that was pulled out."""
+    path = tmp_path / "node"
+    os.mkfifo(path)
+    end = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+    yield path, end
+    with contextlib.suppress(OSError):
+        os.close(end)
+
+
+def test_a_node_is_read_and_its_end_in_mid_read_is_a_lost_line(fifo: tuple[Path, int]) -> None:
+    path, end = fifo
+    node = hidraw(str(path))
+    node.open(1)
+    os.write(end, b"report")
+    assert node.read(4096, 1) == b"report"
+    assert node.read(4096, 0.01) == b""
+    os.close(end)
+    with pytest.raises(TransportError) as raised:
+        node.read(4096, 1)
+    assert raised.value.reason == "lost"
+    node.close()
+    with pytest.raises(TransportError):
+        node.read(4096, 1)
+
+
+def test_two_of_our_programs_never_share_a_hid_device(fifo: tuple[Path, int]) -> None:
+    first, second = hidraw(str(fifo[0])), hidraw(str(fifo[0]))
+    first.open(1)
+    with pytest.raises(TransportError) as raised:
+        second.open(1)
+    assert raised.value.reason == "busy"
+    first.close()
+    second.open(1)
+    second.close()
+
+
+def test_a_keyboard_that_cannot_be_grabbed_is_not_read_at_all(fifo: tuple[Path, int]) -> None:
+    """What another hears too would pay here and type there. A FIFO knows no grab: that is refused like a busy one."""
+    with pytest.raises(TransportError):
+        evdev(str(fifo[0])).open(1)
+
+
+@pytest.mark.parametrize("transport", [hidraw, evdev])
+def test_a_node_that_is_not_there_is_unreachable_and_takes_no_data(transport, tmp_path: Path) -> None:
+    node = transport(str(tmp_path / "nothing"))
+    with pytest.raises(TransportError) as raised:
+        node.open(1)
+    assert raised.value.reason == "unreachable"
+    with pytest.raises(TransportError):
+        node.write(b"x", 1)
