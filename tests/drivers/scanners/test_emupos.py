@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import http
 import json
 import socket
 import subprocess
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +23,7 @@ EMUPOS = Path(__file__).parents[3] / ".venv/emupos/bin/emupos"
 pytestmark = [
     pytest.mark.proof,
     pytest.mark.skipif(
-        not EMUPOS.exists(), reason="emupos is not installed (it needs Python 3.13): `make services` does"
+        not EMUPOS.exists(), reason="emupos, which needs Python 3.13, is not installed: `make services`"
     ),
 ]
 START_S = 30.0
@@ -44,7 +46,16 @@ class Till:
         self.port = self._when_started()
 
     def scan(self, code: str) -> None:
-        self._ask(f"/devices/{self._gun}/scans", {"data": code})
+        """Waits for the scan before, which takes its time as on a real line."""
+        while True:
+            try:
+                self._ask(f"/devices/{self._gun}/scans", {"data": code})
+            except urllib.error.HTTPError as refusal:
+                if refusal.code != http.HTTPStatus.CONFLICT:
+                    raise
+                time.sleep(0.05)
+            else:
+                return
 
     def close(self) -> None:
         self._process.terminate()
