@@ -30,6 +30,7 @@ from agent.machine import MachineClock, as_owner_of, machine_digest, stop_on_sig
 from agent.overview import clock_facts, lane_status, ledger_facts, lender_facts
 from agent.ports import PrintResult
 from agent.services import forwarding
+from agent.services.explaining import explanation
 from agent.services.introductions import Introducer
 from agent.services.lenders import EnrolledLender, Lenders
 from agent.services.timekeeping import LaneClock
@@ -207,6 +208,7 @@ async def _served_api(
             lenders=lambda: [lender.lender for lender in lane.lenders.all()],
             new_sale_id=lambda: str(uuid.uuid4()),
             status=lambda: lane_status(lane, desk),
+            explain=partial(explanation, lane.ledger),
             verify_journal=lambda: _verified_running(lane),
             check_devices=check_devices,
             print_test=print_test,
@@ -284,6 +286,12 @@ def open_offline(config: Config) -> Iterator[SqliteLedger]:
         yield ledger
     finally:
         ledger.close()
+
+
+def explained(config: Config, sale_id: str) -> dict[str, Any] | None:
+    """Why a sale ended as it did, while the daemon is stopped; None: no such sale. Raises as ``open_offline`` does."""
+    with as_owner_of(config.lane.state_dir), open_offline(config) as ledger:
+        return explanation(ledger, sale_id)
 
 
 def unsent(config: Config) -> int | None:

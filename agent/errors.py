@@ -94,6 +94,13 @@ class IdempotencyConflict(CounterfoilError):
     hint = "Repeat the request exactly as it was, or use a new sale id for a new sale."
 
 
+class SaleUnknown(CounterfoilError):
+    """The journal of this lane has nothing of the sale."""
+
+    code = "sale_unknown"
+    hint = "Look at the sale id on the slip, and at which lane it was sold: `counterfoil status` lists the last sales."
+
+
 class NothingToRecover(CounterfoilError):
     """The backend has no other entries than this lane, as far as both know: there is nothing to recover."""
 

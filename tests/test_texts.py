@@ -5,12 +5,18 @@ import json
 import string
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from agent import texts
 from agent.core.credit_pass import Reason
+from agent.core.decision import Funding
 from agent.core.default_policy import default_policy
+from agent.core.explanation import ALWAYS, Said
+from agent.core.policy import Effect
+from agent.core.sale_story import Replay
+from agent.core.trusted_time import ClockSource
 from agent.services.health import LIMIT_RULES, RULES
 from agent.services.slips import sale_slip
 from drivers.document import to_text
@@ -58,17 +64,31 @@ def placeholders(sentence: str) -> set[str]:
 @pytest.mark.parametrize("language", texts.LANGUAGES)
 def test_every_language_has_the_same_keys_and_placeholders(language: texts.Language) -> None:
     other, reference = texts.catalogue(language), texts.catalogue("en")
-    assert other.keys() == reference.keys() == {"reasons", "slip", "statement"}
+    assert other.keys() == reference.keys() == {"reasons", "slip", "statement", "explain"}
     assert other["reasons"].keys() == reference["reasons"].keys()
     assert other["slip"].keys() == reference["slip"].keys()
     for key, sentences in other["reasons"].items():
         assert tuple(sentences) == FIELDS, key
         for field in FIELDS:
             assert placeholders(sentences[field]) == placeholders(reference["reasons"][key][field]), key
-    for section in ("slip", "statement"):
+    for section in ("slip", "statement", "explain"):
         assert other[section].keys() == reference[section].keys()
         for label, sentence in other[section].items():
             assert placeholders(sentence) == placeholders(reference[section][label]), label
+
+
+def test_an_explained_sale_has_words_for_whatever_may_have_happened_and_no_others() -> None:
+    kinds = {
+        "said": get_args(Said),
+        "because": get_args(Said),
+        "effect": (*get_args(Effect), ALWAYS),
+        "replay": get_args(Replay),
+        "clock": (*get_args(ClockSource), "offset"),
+        "funding": (*get_args(Funding), "backend"),
+    }
+    labels = texts.catalogue("en")["explain"].keys()
+    for kind, values in kinds.items():
+        assert {label for label in labels if label.startswith(f"{kind}_")} == {f"{kind}_{value}" for value in values}
 
 
 @pytest.mark.parametrize("language", texts.LANGUAGES)

@@ -28,6 +28,7 @@ from agent.errors import (
     LeftBefore,
     NothingToRecover,
     OfferRefused,
+    SaleUnknown,
     UplinkRefused,
     UplinkUnavailable,
 )
@@ -74,6 +75,7 @@ class LocalServices:
     lenders: Callable[[], Sequence[str]]
     new_sale_id: Callable[[], str]
     status: Callable[[], dict[str, Any]]
+    explain: Callable[[str], dict[str, Any] | None]
     verify_journal: Callable[[], Awaitable[dict[str, Any]]]
     check_devices: Callable[[], Awaitable[list[dict[str, Any]]]]
     print_test: Callable[[], Awaitable[PrintResult | None]]
@@ -93,6 +95,7 @@ def create_app(services: LocalServices) -> ASGIApp:
         ("GET", "/v1/sales/{sale_id}", calls.show_sale),
         ("POST", "/v1/sales/{sale_id}/choice", calls.choose),
         ("POST", "/v1/offers", calls.offer),
+        ("GET", "/v1/sales/{sale_id}/explanation", calls.explain),
         ("POST", "/v1/sales/{sale_id}/capture", calls.capture),
         ("POST", "/v1/sales/{sale_id}/reversal", calls.reverse),
         ("POST", "/v1/sales/{sale_id}/abandonment", calls.abandon),
@@ -161,6 +164,13 @@ class _Calls:
             return JSONResponse(self._services.counter.view(sale_id))
         decided = self._services.counter.wait(sale_id, lambda view: _is_decided(view, after), wait_s)
         return JSONResponse(await while_there(request, decided))
+
+    async def explain(self, request: Request) -> Response:
+        sale_id = request.path_params["sale_id"]
+        told = self._services.explain(sale_id)
+        if told is None:
+            return _problem(404, SaleUnknown.code, f"The journal of this lane has no sale {sale_id}.", SaleUnknown.hint)
+        return JSONResponse(told)
 
     async def capture(self, request: Request) -> Response:
         return await self._changed(request, self._services.checkout.capture, HoldState.CAPTURED)

@@ -43,3 +43,9 @@ def statement_label(language: Language, label: str, **values: object) -> str:
     """A label of an all-in-cost statement, with its values; raises KeyError for a label that does not exist."""
     sentence: str = catalogue(language)["statement"][label]
     return sentence.format(**values)
+
+
+def explaining(language: Language, label: str, **values: object) -> str:
+    """A line of an explained sale, with its values; raises KeyError for a label that does not exist."""
+    sentence: str = catalogue(language)["explain"][label]
+    return sentence.format(**values)

@@ -16,6 +16,7 @@ from agent.local.api import LocalServices, create_app
 from agent.local.client import LocalClient, RequestRefused
 from agent.local.server import make_server
 from agent.overview import lane_status
+from agent.services.explaining import explanation
 from tests.services.lanes import LENDER, Till
 from tests.uplink.world import run_real
 
@@ -44,6 +45,7 @@ class ServedLane:
                 "lenders": lambda: [LENDER],
                 "new_sale_id": lambda: "0190-new-sale",
                 "status": lambda: lane_status(lane, LaneDesk(lane)),
+                "explain": lambda sale_id: explanation(self.till.ledger, sale_id),
                 "verify_journal": self.verified,
                 **others,
             }
