@@ -24,6 +24,10 @@ class Side(StrEnum):
     MERCHANT = "merchant"  # the lender's debt to merchants
     REPAID = "repaid"  # what customers have paid
     OWED = "owed"  # refunds of what had been repaid: the lender's debt to the customer
+    FEE = "fee"  # what the customer owes for instalments, outside of the limit: the lender's receivable
+    MERCHANT_FEE = "merchant_fee"  # what the merchant bears of it: taken from what it is paid
+    COUPON = "coupon"  # what the lender bears itself
+    FEE_INCOME = "fee_income"  # the other half of these three
 
 
 class Movement(NamedTuple):

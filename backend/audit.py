@@ -12,9 +12,10 @@ from peewee import fn
 
 from agent.core.authorization import HoldState
 from agent.core.journal import Head, JournalError
-from backend import accounts, allowances, chain, ingest
+from backend import accounts, allowances, chain, holds, ingest, instalments
 from backend.accounts import Side
 from backend.database import rows
+from backend.holds import Attempt
 from backend.lenders import Lender
 from backend.schema import Account, CapUse, Dispute, Hold, Journal, Posting
 
@@ -118,11 +119,21 @@ def _ledger(account: Account, name: str) -> Iterator[str]:
         Side.USED: account.used_minor,
         Side.MERCHANT: int(refunded or 0) - int(captured or 0),
     }
-    for side, minor in expected.items():
+    for side, minor in (expected | _fees(account)).items():
         if balance[side] != minor:
             yield f"{name}: its postings leave {balance[side]} {side}, the books say {minor}"
     if sum(balance.values()):
         yield f"{name}: its postings are out of balance by {sum(balance.values())}"
+
+
+def _fees(account: Account) -> dict[Side, int]:
+    """What the account's sales in instalments leave on the sides of fees."""
+    due = {Side.FEE: 0, Side.MERCHANT_FEE: 0, Side.COUPON: 0}
+    for sale, _said in instalments.sales_of(account.lender, bytes(account.token)):
+        hold = holds.find(Attempt(sale.lane, sale.lender, sale.sale_id, sale.attempt))
+        for side, minor in instalments.fees_due(sale, hold.captured_minor, hold.refunded_minor).items():
+            due[side] += minor
+    return due | {Side.FEE_INCOME: -sum(due.values())}
 
 
 def of_journal(lane: Journal) -> Iterator[str]:

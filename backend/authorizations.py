@@ -14,8 +14,9 @@ from typing import Any, Final
 from agent.core import credit_pass
 from agent.core.authorization import HoldState
 from agent.core.cel_rules import Value, evaluate_all
+from agent.core.coupons import REASONS as COUPON_REASONS
 from agent.core.credit_pass import CreditPass, PassRejected
-from backend import accounts, holds
+from backend import accounts, holds, instalments
 from backend.database import inserting, load, put, selecting
 from backend.holds import Attempt
 from backend.lenders import Lender, Randomness
@@ -32,6 +33,12 @@ DECLINES: Final[dict[str, str]] = {
     "limit_exceeded": "51",
     "proof_replayed": "59",
     "tombstoned": "94",
+    "plan_unknown": "12",
+    "plan_not_offered": "57",
+    "plan_changed": "12",
+    **dict.fromkeys(COUPON_REASONS, "12"),
+    "coupon_expired": "54",
+    "coupon_used": "94",
 }
 """Text key of a reason to its response code (ISO 8583 field 39). Those of a pass are in ``core.credit_pass``, those of
 a step-up in the policy."""
@@ -119,6 +126,11 @@ def _decide(request: AuthorizationRequest, key: Attempt, lender: Lender, now_s: 
         account = _checked(request, key, lender, now_s)
     except _Declined as declined:
         return declined.verdict
+    if request.plan is not None:
+        try:
+            instalments.check_online(request, lender, bytes(account.token), key, now_s)
+        except instalments.PlanRefused as refused:
+            return _declined(refused.reason)
     lease = request.lease
     debit = lease.debit_minor if lease and lease.epoch == request.epoch else 0
     funding = holds.hold_online(holds.find(key), account, request.amount.minor, debit, epoch=request.epoch)

@@ -13,7 +13,7 @@ from typing import Any, Final
 from agent.core.authorization import HoldEvent, HoldRefused, HoldState, event_of, next_state
 from agent.core.journal import Entry, Kind
 from agent.core.money import MINOR_MAX
-from backend import accounts, allowances, authorizations, epochs, holds, lanes, snapshots
+from backend import accounts, allowances, authorizations, epochs, holds, instalments, lanes, snapshots
 from backend.database import load, selecting
 from backend.holds import Attempt
 from backend.lenders import Lender
@@ -101,7 +101,17 @@ def _sale(entry: Entry, books: Books) -> Result:
     result = _MOVES[facts.event](hold, facts)
     hold.state = str(state)
     holds.save(hold)
+    doubt = instalments.follow(hold, facts.event, entry, lender)
+    if doubt is not None and result.reason is None:
+        return Result("disputed", doubt.reason, hold.account, doubt.minor, doubt.bearer)
     return result
+
+
+def _disclosure(entry: Entry, books: Books) -> Result:
+    """What a lane showed its customer before it asked anybody to lend."""
+    if not instalments.disclose(entry, _key(entry, books)):
+        raise _Parked("body_malformed")
+    return Result()
 
 
 def _intend(hold: Hold, facts: _Facts) -> Result:
@@ -198,7 +208,9 @@ def _refund(entry: Entry, books: Books) -> Result:
     hold = holds.find(key)
     if hold.state == HoldState.NONE or not lanes.same_merchant(key.lane, entry.lane):
         raise _Parked("sale_unknown")
+    before = hold.refunded_minor
     excess = holds.refund(hold, amount)
+    instalments.refunded(hold, before)
     if excess:
         return Result("disputed", "refund_excess", hold.account, excess, "merchant")
     return Result()
@@ -246,6 +258,7 @@ _MOVES: Final[Mapping[HoldEvent, Callable[[Hold, _Facts], Result]]] = {
 
 _EFFECTS: Final[Mapping[str, Callable[[Entry, Books], Result]]] = {
     Kind.EPOCH_START: _epoch_start,
+    Kind.DISCLOSURE: _disclosure,
     Kind.ONLINE_INTENT: _sale,
     Kind.ONLINE_OUTCOME: _sale,
     Kind.AUTHORIZATION: _sale,

@@ -13,16 +13,16 @@ from typing import Any, Final
 
 from peewee import fn
 
-from agent.core.journal import Entry, JournalError, open_entry
+from agent.core.journal import Entry, JournalError, Kind, open_entry
 from agent.core.money import MINOR_MAX
 from agent.core.settlement import NAMES, Totals
-from backend import ingest, lanes, quarantine
+from backend import ingest, instalments, lanes, quarantine
 from backend.database import rows
 from backend.postings import REFUND
 from backend.problems import Problem
 from backend.rails.rail import Rail
 from backend.schema import Dispute, JournalEntry, Lender, Settlement
-from backend.wire import SettlementRequest, b64url, from_b64url, write
+from backend.wire import ZERO, SettlementRequest, b64url, from_b64url, write
 
 PAYOUT_AFTER_D: Final = 1
 """The merchant is paid on the day (UTC) after the one on which the batch was first settled."""
@@ -72,14 +72,17 @@ def _check_received(request: SettlementRequest, lane: str) -> None:
 
 
 def _compare(request: SettlementRequest, lane: str, rail: Rail | None) -> dict[str, Any]:
-    totals, refunded = Totals(), 0
+    totals, refunded, captured = Totals(), 0, set[tuple[str, int]]()
     for entry in _entries(request, lane):
+        if entry.kind == Kind.CAPTURE and entry.sale_id and entry.attempt:
+            captured.add((entry.sale_id, entry.attempt))
         if entry.kind == REFUND:
             refunded += entry.body["amount_minor"]
         totals.add(entry.kind, entry.body)
     ours, head = totals.to_wire(), _hash_of(lane, request.epoch, request.last_number)
     found = list(_differences(request, lane, ours, head))
-    paid = _paid(request, lane, rail, ours["captured"]["minor"] - refunded)
+    of_plans = 0 if rail else instalments.merchant_fees_minor(lane, request.lender, captured)
+    paid = _paid(request, lane, rail, ours["captured"]["minor"] - refunded, of_plans)
     return {"matched": not found, "differences": found, "totals": ours, "chain_head": b64url(head)} | paid
 
 
@@ -87,9 +90,10 @@ def _differences(
     request: SettlementRequest, lane: str, ours: dict[str, dict[str, int]], head: bytes
 ) -> Iterator[dict[str, Any]]:
     theirs = request.totals_to_wire()
-    for name in NAMES:
-        if ours[name] != theirs[name]:
-            yield {"what": "total", "name": name, "lane": theirs[name], "backend": ours[name]}
+    for name in [*NAMES, *sorted((ours.keys() | theirs.keys()) - set(NAMES))]:
+        here, there = ours.get(name, ZERO), theirs.get(name, ZERO)
+        if here != there:
+            yield {"what": "total", "name": name, "lane": there, "backend": here}
     for number, result, reason in rows(_set_aside(request, lane)):
         yield {"what": "entry", "number": number, "lane": "accepted", "backend": result, "reason": reason}
     if head != from_b64url(request.chain_head):
@@ -111,13 +115,16 @@ def _of(request: SettlementRequest, lane: str) -> Any:
     return mine & Dispute.number.between(request.first_number, request.last_number)
 
 
-def _paid(request: SettlementRequest, lane: str, rail: Rail | None, captured_minor: int) -> dict[str, Any]:
-    """Fee and payout: what was captured and not refunded, less what disputes lay on the merchant."""
+def _paid(
+    request: SettlementRequest, lane: str, rail: Rail | None, captured_minor: int, of_plans_minor: int
+) -> dict[str, Any]:
+    """Fee and payout: what was captured and not refunded, less what disputes lay on the merchant; the fee has the
+    merchant's share of the fees of instalments in it."""
     terms = rail or Lender.get(Lender.lender == request.lender)
     on_merchant = Dispute.bearer == "merchant"
     disputed = Dispute.select(fn.SUM(Dispute.amount_minor)).where(_of(request, lane), on_merchant)
     payable = captured_minor - int(disputed.scalar() or 0)
-    fee = fee_minor(max(0, payable), terms.fee_basis_points)
+    fee = fee_minor(max(0, payable), terms.fee_basis_points) + of_plans_minor
     amounts = {"merchant_fee": fee, "net_payout": payable - fee}
     # Amounts on the wire are above zero; what a merchant owes is taken from the next batch by the lender.
     return {name: {"minor": m, "currency": terms.currency} if m > 0 else None for name, m in amounts.items()}

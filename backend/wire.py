@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated, Any, Final, Literal, TypeVar
 
 from pydantic import (
@@ -24,6 +24,7 @@ from pydantic import (
 )
 
 from agent.core.money import MINOR_MAX
+from agent.core.plans import PLANS_MAX
 from agent.core.settlement import NAMES
 from backend.problems import Problem
 
@@ -52,6 +53,12 @@ def rfc3339(at: int) -> str:
 
 def _binary(text: str) -> str:
     from_b64url(text)
+    return text
+
+
+def _day(text: str) -> str:
+    if date.fromisoformat(text).isoformat() != text:
+        raise ValueError("not a day as 2027-01-31")
     return text
 
 
@@ -89,6 +96,15 @@ class LeaseDebit(Body):
     debit_minor: Count
 
 
+class PlanWish(Body):
+    """The plan that a customer chose: what was shown (SHA-256), on which business day of the store, which coupon."""
+
+    id: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,19}$")]
+    statement: Annotated[Binary, Field(min_length=43, max_length=43)]  # SHA-256
+    sold_on: Annotated[str, AfterValidator(_day)]
+    coupon: Annotated[str | None, Field(max_length=1024)] = None
+
+
 class AuthorizationRequest(Body):
     """Of ``pass`` and ``wallet_code`` exactly one; with the latter, ``lender`` is a rail."""
 
@@ -105,6 +121,7 @@ class AuthorizationRequest(Body):
     category: Category
     capture: Literal["at_once", "later"]
     lease: LeaseDebit | None = None
+    plan: PlanWish | None = None
 
     @model_validator(mode="after")
     def _shows_one_code(self) -> AuthorizationRequest:
@@ -158,6 +175,10 @@ class JournalUpload(Body):
     signature: Annotated[Binary, Field(max_length=1024)]
 
 
+TotalName = Annotated[str, StringConstraints(pattern=rf"^({'|'.join(NAMES)}|plan\.[a-z0-9][a-z0-9-]{{0,19}})$")]
+ZERO: Final[dict[str, int]] = {"count": 0, "minor": 0}
+
+
 class Total(Body):
     count: Count
     minor: Count
@@ -170,12 +191,11 @@ class SettlementRequest(Body):
     first_number: Positive
     last_number: Positive
     chain_head: Annotated[Binary, Field(min_length=43, max_length=43)]  # SHA-256
-    totals: dict[Literal["approved", "declined", "captured", "reversed", "stand_in"], Total]
+    totals: Annotated[dict[TotalName, Total], Field(max_length=len(NAMES) + PLANS_MAX)]
 
     def totals_to_wire(self) -> dict[str, dict[str, int]]:
-        zero = {"count": 0, "minor": 0}
         given = {str(name): total.model_dump() for name, total in self.totals.items()}
-        return {name: given.get(name, zero) for name in NAMES}
+        return dict.fromkeys(NAMES, ZERO) | given
 
 
 Model = TypeVar("Model", bound=Body)

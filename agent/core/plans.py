@@ -34,7 +34,7 @@ FEE_RATE_MAX: Final = Decimal(1)
 NAME_CHARS_MAX: Final = 40
 TEXT_CHARS_MAX: Final = 240
 
-_ID: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,19}", re.ASCII)
+PLAN_ID: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,19}", re.ASCII)
 _RATE: Final = re.compile(r"[0-9]{1,2}(\.[0-9]{1,8})?", re.ASCII)
 _CATEGORY: Final = re.compile(r"[0-9]{4}", re.ASCII)
 
@@ -280,7 +280,7 @@ def _first_payment(value: Any) -> FirstPayment:
 
 
 _CHECKS: Final[Mapping[str, Callable[[Any], Any]]] = {
-    "id": _match(_ID, "1 to 20 of a-z 0-9 -"),
+    "id": _match(PLAN_ID, "1 to 20 of a-z 0-9 -"),
     "name": _words(NAME_CHARS_MAX),
     "payments": _whole,
     "fee_rate": _match(_RATE, "a decimal number as a text, as 0.045"),

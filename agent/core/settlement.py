@@ -10,18 +10,23 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from agent.core.journal import Kind
+from agent.core.plans import PLAN_ID
 
 NAMES: Final = ("approved", "declined", "captured", "reversed", "stand_in")
 """``stand_in`` are those of ``approved`` that the lane decided alone."""
+
+
+PLAN_PREFIX: Final = "plan."
+"""Before the id of a plan: those of ``approved`` that were sold by it. These names are there only if they count."""
 
 
 def tally(kind: str, body: Mapping[str, Any]) -> tuple[str, ...]:
     """Under which names an entry counts, each with the entry's ``amount_minor``; () for entries that move no money."""
     match kind:
         case Kind.AUTHORIZATION:
-            return ("approved", "stand_in")
+            return ("approved", "stand_in", *_by_plan(body))
         case Kind.ONLINE_OUTCOME:
-            return ("approved",) if body["approved"] else ("declined",)
+            return ("approved", *_by_plan(body)) if body["approved"] else ("declined",)
         case Kind.DECLINE:
             return ("declined",)
         case Kind.CAPTURE:
@@ -29,6 +34,13 @@ def tally(kind: str, body: Mapping[str, Any]) -> tuple[str, ...]:
         case Kind.REVERSAL:
             return ("reversed",)
     return ()
+
+
+def _by_plan(body: Mapping[str, Any]) -> tuple[str, ...]:
+    """A name only for what is shaped as a plan's id: the backend tallies whatever lanes send."""
+    plan = body.get("plan")
+    plan_id = plan.get("id") if isinstance(plan, Mapping) else None
+    return (PLAN_PREFIX + plan_id,) if isinstance(plan_id, str) and PLAN_ID.fullmatch(plan_id) else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +60,7 @@ class Totals:
 
     def add(self, kind: str, body: Mapping[str, Any]) -> None:
         for name in tally(kind, body):
-            self.by_name[name] = self.by_name[name].plus(body["amount_minor"])
+            self.by_name[name] = self.by_name.get(name, Total()).plus(body["amount_minor"])
 
     def to_wire(self) -> dict[str, dict[str, int]]:
         """``{"approved": {"count": 3, "minor": 38400}, ...}``"""
@@ -59,6 +71,6 @@ def differences(ours: Mapping[str, Mapping[str, int]], theirs: Mapping[str, Mapp
     """One sentence for each total in which two halves differ; [] when they match."""
     return [
         f"{name}: {ours.get(name)} here, {theirs.get(name)} there"
-        for name in NAMES
+        for name in [*NAMES, *sorted((ours.keys() | theirs.keys()) - set(NAMES))]
         if dict(ours.get(name, {})) != dict(theirs.get(name, {}))
     ]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from backend import accounts, allowances, audit, demo_data
+from backend import accounts, allowances, audit, demo_data, instalments
 from backend.admin.operation import Answer, Progress, Refused, Steps
 from backend.compose import Backend
 from backend.database import transact
@@ -48,7 +48,8 @@ def show(backend: Backend, *, account: str | None = None, lender: str | None = N
     """The books of one account, or of all in the order of their tokens, ``limit`` at most."""
     by = chosen_lender(backend, lender).lender
     if account:
-        return {"accounts": [to_json(find(by, account))], "total": 1}
+        row = find(by, account)
+        return {"accounts": [to_json(row)], "total": 1, "instalments": _instalments(row)}
     mine = Account.lender == by
     total: int = Account.select().where(mine).count()
     shown: list[Answer] = []
@@ -138,6 +139,23 @@ def chosen_lender(backend: Backend, lender: str | None) -> Lender:
 def to_json(row: Account) -> dict[str, Any]:
     state = audit.account_state(row)
     return {"account": state.token.hex(), **{name: getattr(state, name) for name in _FIGURES}, "blocked": row.blocked}
+
+
+def _instalments(row: Account) -> list[Answer]:
+    """Every payment of every sale in instalments, in the order of the sales."""
+    return [
+        {
+            "sale": sale.sale_id,
+            "plan": sale.plan,
+            "number": number,
+            "due": payment.due.isoformat(),
+            "principal_minor": payment.principal_minor,
+            "fee_minor": payment.fee_minor,
+            "annual_percent": said.nominal,
+        }
+        for sale, said in instalments.sales_of(row.lender, bytes(row.token))
+        for number, payment in enumerate(said.payments, 1)
+    ]
 
 
 def _open(backend: Backend, lender: str, token: bytes, limit_minor: int, tier: int) -> None:

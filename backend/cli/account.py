@@ -11,7 +11,7 @@ from typing import Any
 from backend.cli.backend_of import ask
 from backend.cli.files import save_phone
 from backend.cli.options import add_account, add_credential, add_group, add_lender, add_verb, token
-from backend.cli.output import show, show_table
+from backend.cli.output import show, show_table, table
 
 
 def add_parser(verbs: Any) -> None:
@@ -49,6 +49,8 @@ def add(args: argparse.Namespace) -> int:
 def show_books(args: argparse.Namespace) -> int:
     answer = ask(args, "account.show", account=args.account, lender=args.lender, limit=args.limit)
     show_table(args, answer, "accounts", "there are no accounts")
+    if answer.get("instalments") and not args.json:
+        print("\ninstalments\n" + "\n".join(table(answer["instalments"])))
     left = answer["total"] - len(answer["accounts"])
     if left and not args.json:
         print(f"and {left} more: --limit")

@@ -15,6 +15,7 @@ from backend.cli import (
     account,
     audit,
     conformance_kit,
+    coupon,
     enroll_code,
     exceptions,
     init,
@@ -35,8 +36,8 @@ from backend.cli import (
 )
 
 VERBS = (
-    init, serve, lender, account, pass_, enroll_code, lanes, lane, leases, lease, exceptions, settle, snapshot, keys,
-    policy, planner, population, restored, audit, conformance_kit,
+    init, serve, lender, account, coupon, pass_, enroll_code, lanes, lane, leases, lease, exceptions, settle, snapshot,
+    keys, policy, planner, population, restored, audit, conformance_kit,
 )  # fmt: skip
 
 

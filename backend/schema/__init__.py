@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 from backend.schema.accounts import Account, Posting, Visit
+from backend.schema.instalments import CouponUse, PlanSale
 from backend.schema.journals import Dispute, Journal, JournalEntry, QuarantinedEntry, Resolution
 from backend.schema.lanes import Certificate, EnrollmentCode, EpochChange, Lane
 from backend.schema.leases import Cutting, Horizon, Installed, LeaseGrant, Recall, SnapshotLayer
@@ -27,6 +28,7 @@ __all__ = [
     "CapUse",
     "Certificate",
     "Claim",
+    "CouponUse",
     "Cutting",
     "Dispute",
     "EnrollmentCode",
@@ -43,6 +45,7 @@ __all__ = [
     "Lender",
     "LenderKey",
     "OnlineAnswer",
+    "PlanSale",
     "Posting",
     "QuarantinedEntry",
     "RailDuty",
@@ -57,12 +60,12 @@ __all__ = [
     "WalletPayment",
 ]
 
-VERSION = 4
+VERSION = 5
 """The version of this schema, kept in the database."""
 
 TABLES: tuple[Any, ...] = (
     Lender, LenderKey, Account, Posting, Lane, Journal, Installed, Horizon, LeaseGrant, Recall, SnapshotLayer, Cutting,
     JournalEntry, Hold, OnlineAnswer, UsedProof, CapUse, Dispute, Resolution, Visit, Settlement, EnrollmentCode,
     Certificate, EpochChange, QuarantinedEntry, Claim, WalletPayment, RailDuty, SandboxPayment, Recovery,
-    LaneReport, LayerReport,
+    LaneReport, LayerReport, PlanSale, CouponUse,
 )  # fmt: skip

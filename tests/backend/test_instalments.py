@@ -1,0 +1,258 @@
+"""Fees of instalments in the books: only for what was disclosed, in double entry, and a coupon counts once."""
+
+import base64
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import pytest
+
+from agent.core.coupons import Coupon, issue_coupon
+from agent.core.disclosure import Choice, Statement, statement
+from agent.core.instalments import offer
+from agent.core.trust import Role
+from backend import instalments
+from backend.accounts import Side
+from backend.schema import Dispute, Posting
+from tests.backend.lanes import LENDER, START, PaperLane, Shop
+
+SOLD_ON = date(2027, 1, 15)
+PRICE = 30_000
+COUPON_ID = b"coupon-number-01"
+
+
+@pytest.fixture
+def shop(books: str) -> Iterator[Shop]:
+    shop = Shop.open(books, 200_000, allowance_minor=80_000)
+    for name in "AB":
+        shop.cut(name)
+        shop.lanes[name].install()
+        shop.lanes[name].upload()
+    yield shop
+    assert shop.findings() == []
+    shop.close()
+
+
+def coupon(shop: Shop, **changes: Any) -> str:
+    fields = {"borne_by": "merchant", "expires_at": START + 1_000, "account": shop.token} | changes
+    said = Coupon(COUPON_ID, LENDER, valid_from=START - 10, amount_max_minor=10**6, **fields)  # type: ignore[arg-type]
+    return issue_coupon(said, shop.backend.lenders[LENDER].keys[Role.COUPON])
+
+
+@dataclass(frozen=True)
+class Deal:
+    """A plan as a lane offers it, with what its entries and its question say of it."""
+
+    said: Statement
+    coupon: str | None
+
+    @property
+    def wish(self) -> dict[str, Any]:
+        digest = base64.urlsafe_b64encode(self.said.digest).rstrip(b"=").decode()
+        return {"id": self.said.plan_id, "statement": digest, "sold_on": "2027-01-15", "coupon": self.coupon}
+
+
+def deal(shop: Shop, plan_id: str = "3x", text: str | None = None, *, borne_by: str = "merchant") -> Deal:
+    terms = shop.backend.lenders[LENDER].policy.instalments
+    plan = terms.find(plan_id) if terms else None
+    assert terms is not None and plan is not None
+    used = Coupon(COUPON_ID, LENDER, shop.token, 0, 1, 10**6, borne_by) if text else None  # type: ignore[arg-type]
+    made = offer(plan, PRICE, SOLD_ON, interest_free=used is not None)
+    return Deal(statement(terms, made, "CNY", SOLD_ON, used), text)
+
+
+def disclose(lane: PaperLane, made: Deal, sale_id: str) -> None:
+    body = {"amount_minor": PRICE, "currency": "CNY", "account": lane.shop.token}
+    lane.write("disclosure", body | {"statement": made.said.encode(), "coupon": made.coupon}, sale_id)
+
+
+def sell(lane: PaperLane, made: Deal, **more: Any) -> str:
+    """A stand-in sale that is disclosed, approved and captured."""
+    sale_id = lane.new_sale()
+    disclose(lane, made, sale_id)
+    lane.stand_in(PRICE, sale_id, **({"plan": Choice.of(made.said).to_body()} | more))
+    lane.capture(PRICE, sale_id)
+    return sale_id
+
+
+def balance(side: Side) -> int:
+    """Debits less credits over all postings."""
+    return sum(row.minor * ((row.debit == side) - (row.credit == side)) for row in Posting.select())
+
+
+def fees() -> tuple[int, int, int, int]:
+    """Of customer, merchant, lender; and the income."""
+    return (balance(Side.FEE), balance(Side.MERCHANT_FEE), balance(Side.COUPON), -balance(Side.FEE_INCOME))
+
+
+@pytest.mark.parametrize(("plan_id", "owed"), [("3x", (690, 0, 0, 690)), ("6x", (810, 540, 0, 1_350))])
+def test_the_fee_is_posted_to_whoever_bears_it_and_takes_nothing_of_the_limit(
+    shop: Shop, plan_id: str, owed: tuple[int, ...]
+) -> None:
+    lane = shop.lanes["A"]
+    sell(lane, deal(shop, plan_id))
+    assert lane.upload() == ["accepted"] * 3
+    assert fees() == owed
+    assert shop.account().used_minor == PRICE
+
+
+def test_no_fee_is_posted_before_the_capture(shop: Shop) -> None:
+    lane, made = shop.lanes["A"], deal(shop)
+    disclose(lane, made, "sale-A-9001")
+    lane.stand_in(PRICE, "sale-A-9001", plan=Choice.of(made.said).to_body())
+    lane.upload()
+    assert fees() == (0, 0, 0, 0)
+
+
+def test_a_refund_gives_the_fee_back_in_the_same_share_and_in_the_end_all_of_it(shop: Shop) -> None:
+    lane = shop.lanes["A"]
+    sale_id = sell(lane, deal(shop, "6x"))
+    for part in (9_999, 10_001):
+        lane.write("refund", {"amount_minor": part, "currency": "CNY"}, sale_id)
+    lane.upload()
+    assert fees() == (270, 180, 0, 450)
+    lane.write("refund", {"amount_minor": 10_000, "currency": "CNY"}, sale_id)
+    lane.upload()
+    assert fees() == (0, 0, 0, 0)
+
+
+@pytest.mark.parametrize(("borne_by", "owed"), [("merchant", (0, 690, 0, 690)), ("lender", (0, 0, 690, 690))])
+def test_a_coupons_fee_is_borne_by_whom_it_names(shop: Shop, borne_by: str, owed: tuple[int, ...]) -> None:
+    lane = shop.lanes["A"]
+    sell(lane, deal(shop, "3x", coupon(shop, borne_by=borne_by), borne_by=borne_by))
+    assert lane.upload() == ["accepted"] * 3
+    assert fees() == owed
+
+
+@pytest.mark.parametrize(("borne_by", "minor"), [("merchant", 0), ("lender", 690)])
+def test_the_second_use_of_a_coupon_is_an_exception_and_the_sale_stands(shop: Shop, borne_by: str, minor: int) -> None:
+    text = coupon(shop, borne_by=borne_by)
+    made = deal(shop, "3x", text, borne_by=borne_by)
+    for name in "AB":
+        sell(shop.lanes[name], made)
+    assert shop.lanes["A"].upload() == ["accepted"] * 3
+    assert shop.lanes["B"].upload() == ["accepted", "disputed:coupon_used", "accepted"]
+    (dispute,) = Dispute.select()
+    assert (dispute.bearer, dispute.amount_minor) == (borne_by, minor)
+    assert shop.account().used_minor == 2 * PRICE
+
+
+def test_a_coupon_of_a_reversed_sale_is_good_again(shop: Shop) -> None:
+    made = deal(shop, "3x", coupon(shop))
+    one, other = shop.lanes["A"], shop.lanes["B"]
+    disclose(one, made, "sale-A-9001")
+    one.stand_in(PRICE, "sale-A-9001", plan=Choice.of(made.said).to_body())
+    one.reverse(PRICE, "sale-A-9001", restored_minor=PRICE)
+    assert one.upload() == ["accepted"] * 3
+    sell(other, made)
+    assert other.upload() == ["accepted"] * 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"account": bytes(16)}, "coupon_other_account"),
+        ({"expires_at": START - 1}, "coupon_expired"),
+        ({"borne_by": "lender"}, "plan_differs"),
+    ],
+)
+def test_a_coupon_that_a_lane_should_not_have_taken_is_seen(shop: Shop, changes: dict[str, Any], reason: str) -> None:
+    lane = shop.lanes["A"]
+    sell(lane, deal(shop, "3x", coupon(shop, **changes)))
+    assert lane.upload() == ["accepted", f"disputed:{reason}", "accepted"]
+
+
+def test_a_plan_that_was_not_disclosed_is_seen_and_leaves_no_fee(shop: Shop) -> None:
+    lane, plan = shop.lanes["A"], Choice.of(deal(shop).said).to_body()
+    sale_id = lane.stand_in(PRICE, plan=plan)
+    lane.capture(PRICE, sale_id)
+    assert lane.upload() == ["disputed:plan_undisclosed", "accepted"]
+    assert fees() == (0, 0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("plan", "reason"),
+    [
+        ({"fee_minor": 1}, "plan_differs"),
+        ({"statement": bytes(32)}, "plan_undisclosed"),
+        ({"id": 7}, "plan_malformed"),
+        ({"fee_minor": -1}, "plan_malformed"),
+    ],
+)
+def test_a_plan_that_is_not_the_disclosed_one_is_seen(shop: Shop, plan: dict[str, Any], reason: str) -> None:
+    lane, made = shop.lanes["A"], deal(shop)
+    sell(lane, made, plan=Choice.of(made.said).to_body() | plan)
+    assert lane.upload() == ["accepted", f"disputed:{reason}", "accepted"]
+    assert fees() == (0, 0, 0, 0)
+
+
+def test_a_disclosure_that_is_no_statement_is_parked(shop: Shop) -> None:
+    lane = shop.lanes["A"]
+    body = {"amount_minor": PRICE, "currency": "CNY", "account": shop.token}
+    lane.write("disclosure", body | {"statement": b"\x00", "coupon": None}, "sale-A-9001")
+    assert lane.upload() == ["parked:body_malformed"]
+
+
+# -- online ----------------------------------------------------------------------------------------------------------
+
+
+def ask(lane: PaperLane, made: Deal, **wish: Any) -> tuple[str, dict[str, Any]]:
+    sale_id = lane.new_sale()
+    disclose(lane, made, sale_id)
+    lane.intend(PRICE, sale_id)
+    return sale_id, lane.ask(lane.request(PRICE, sale_id, plan=made.wish | wish))
+
+
+def test_an_online_sale_in_instalments(shop: Shop) -> None:
+    lane, made = shop.lanes["A"], deal(shop)
+    sale_id, answer = ask(lane, made)
+    assert answer["approved"]
+    body = {name: answer[name] for name in ("approved", "response_code", "reason")}
+    body |= {"amount_minor": PRICE, "currency": "CNY", "account": shop.token, "plan": Choice.of(made.said).to_body()}
+    lease = {"epoch": 1, "delta_minor": answer["lease_used_minor"]}
+    lane.write("online_outcome", body | {"lease": lease}, sale_id)
+    lane.capture(PRICE, sale_id)
+    assert lane.upload() == ["accepted"] * 4
+    assert fees() == (690, 0, 0, 690)
+
+
+@pytest.mark.parametrize(
+    ("wish", "reason", "code"),
+    [
+        ({"id": "9x"}, "plan_unknown", "12"),
+        ({"id": "6x"}, "plan_changed", "12"),
+        ({"sold_on": "2027-01-14"}, "plan_changed", "12"),
+        ({"sold_on": "2027-01-18"}, "plan_changed", "12"),
+        ({"coupon": "CFK1:AA"}, "coupon_malformed", "12"),
+    ],
+)
+def test_what_does_not_add_up_is_declined(shop: Shop, wish: dict[str, Any], reason: str, code: str) -> None:
+    _, answer = ask(shop.lanes["A"], deal(shop), **wish)
+    assert (answer["approved"], answer["reason"], answer["response_code"]) == (False, reason, code)
+
+
+def test_a_coupon_is_used_once_online_too(shop: Shop) -> None:
+    made = deal(shop, "3x", coupon(shop))
+    _, first = ask(shop.lanes["A"], made)
+    _, second = ask(shop.lanes["B"], made)
+    assert (first["approved"], second["reason"], second["response_code"]) == (True, "coupon_used", "94")
+
+
+def test_a_declined_online_sale_uses_no_coupon_up(shop: Shop) -> None:
+    made = deal(shop, "3x", coupon(shop))
+    one, other = shop.lanes["A"], shop.lanes["B"]
+    sale_id, answer = ask(one, made)
+    assert answer["approved"]
+    one.decline(PRICE, sale_id)  # the answer never reached the lane
+    one.upload()
+    assert ask(other, made)[1]["approved"]
+
+
+def test_the_sales_of_an_account_are_shown_with_their_schedules(shop: Shop) -> None:
+    lane = shop.lanes["A"]
+    sale_id = sell(lane, deal(shop))
+    lane.upload()
+    ((row, said),) = instalments.sales_of(LENDER, shop.token)
+    assert (row.sale_id, row.plan) == (sale_id, "3x")
+    assert [payment.minor for payment in said.payments] == [10_230, 10_230, 10_230]
