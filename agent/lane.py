@@ -14,6 +14,7 @@ from typing import Any, Final
 from agent.core import cose
 from agent.core.authorization import Hold
 from agent.core.journal import Draft, Head, Kind, Position, check_end, walk
+from agent.core.lane_report import InForce, Report
 from agent.core.receipt import Seller, receipt_of
 from agent.core.trusted_time import ClockReading
 from agent.core.witness import LOST
@@ -36,9 +37,7 @@ from agent.services.timekeeping import LaneClock
 from agent.services.wallets import Patience
 from agent.services.witness import HeadWitness
 from agent.texts import Language
-from agent.uplink.lane_side import (
-    LinkState,
-)
+from agent.uplink.lane_side import LinkState
 
 VERIFY_STEP_ENTRIES: Final = 50
 """Entries checked between two looks at what else is to do: a few milliseconds."""
@@ -218,20 +217,27 @@ class Lane:
             access_refusal=self.standing.refusal,
         )
 
-    def report(self, lender: str) -> dict[str, Any]:
-        """What a heartbeat says of this lane, by the names of the wire."""
-        head, reading = self.ledger.head, self.clock.read(lender)
+    def report(self, lender: str, nonce: bytes) -> dict[str, Any]:
+        """What a heartbeat says of this lane, by the names of the wire; what a backend acts on is signed."""
+        reading, said = self.clock.read(lender), self._said(nonce)
         printer = self.spooler.condition.reason
         return {
-            "epoch": head.epoch,
-            "number": head.number,
-            "acknowledged_through": self.ledger.cursor(head.epoch).acknowledged_through,
+            "epoch": said.epoch,
+            "number": said.number,
+            "acknowledged_through": said.acknowledged_number,
             "queue_depth": self.forwarding.depth,
-            "installed": {row.lender: row.snapshot_sequence for row in self.lenders.all() if row.snapshot_sequence},
+            "installed": {name: _in_force_to_wire(has) for name, has in said.in_force.items()},
+            "signature": said.signed(self._journal_key),
             "devices": {"printer": printer or "ready", **self.scanners_failed()},
             "versions": {"agent": self.settings.version},
             "clock_offset_s": reading.offset_s if reading.trusted else None,
         }
+
+    def _said(self, nonce: bytes) -> Report:
+        head = self.ledger.head
+        acknowledged = self.ledger.cursor(head.epoch).acknowledged_through
+        in_force = {row.lender: row.in_force for row in self.lenders.all()}
+        return Report(self.settings.lane, nonce, head.epoch, head.number, acknowledged, in_force)
 
     def conditions(self) -> tuple[Condition, ...]:
         return conditions(self.facts())
@@ -258,3 +264,12 @@ class Lane:
 
     def _queue_changed(self) -> None:
         self.events.publish("queue", {"depth": self.forwarding.depth})
+
+
+def _in_force_to_wire(has: InForce) -> dict[str, Any]:
+    return {
+        "sequence": has.sequence,
+        "digest": has.digest,
+        "keys": has.keys_version,
+        "policy": has.policy_version,
+    }

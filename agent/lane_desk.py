@@ -62,7 +62,8 @@ class LaneDesk:
         self._lane.forwarding.forked(epoch, expected, head)
 
     async def report(self, lender: str) -> LaneReport:
-        return LaneReport(self._lane.forwarding.ask_time(lender), self._lane.report(lender))
+        nonce = self._lane.forwarding.ask_time(lender)
+        return LaneReport(nonce, self._lane.report(lender, nonce), self._lane.forwarding.acknowledged_by_epoch)
 
     async def signed_time(self, lender: str, nonce: bytes, data: bytes) -> bool:
         return self._lane.forwarding.signed_time(lender, nonce, data)

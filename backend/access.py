@@ -27,12 +27,16 @@ class Call(Enum):
     ANYBODY = auto()
     """Without a certificate: the description of the calls, the CA, enrollment."""
     DRAIN = auto()
+    REPORT = auto()
+    """The heartbeat, by which a backend is found to have forgotten something."""
     RENEW = auto()
     OTHER = auto()
 
 
 class Access(Enum):
     FULL = auto()
+    FORGOTTEN = auto()
+    """Our CA has issued the certificate, and these books do not know it: they were restored (lease rule 13)."""
     EXPIRED = auto()
     REPLACED = auto()
     RETIRED = auto()
@@ -41,12 +45,14 @@ class Access(Enum):
 
 _ALLOWED: Final = {
     Access.FULL: frozenset(Call),
+    Access.FORGOTTEN: frozenset({Call.DRAIN, Call.REPORT}),
     Access.EXPIRED: frozenset({Call.DRAIN, Call.RENEW}),
     Access.REPLACED: frozenset({Call.DRAIN}),
     Access.RETIRED: frozenset({Call.DRAIN}),
     Access.COMPROMISED: frozenset({Call.DRAIN}),
 }
 _REFUSED: Final = {
+    Access.FORGOTTEN: "lane_unknown",
     Access.EXPIRED: "certificate_expired",
     Access.REPLACED: "lane_replaced",
     Access.RETIRED: "lane_revoked",
@@ -78,13 +84,16 @@ def admit(name: LaneName, call: Call, *, now_s: int) -> None:
 def of(name: LaneName, *, now_s: int) -> Access:
     """What the device with this certificate is to its lane. Raises Problem: lane_unknown, lane_mismatch."""
     found = fetch(_DEVICE, name.serial or "", name.lane)
-    if not found:
+    if not found and name.serial is None:
         raise Problem("lane_unknown", name.lane)
+    if not found:
+        return Access.FORGOTTEN
     merchant, store, present_key, present_state, key, state = found[0]
     if (merchant, store) != (name.merchant, name.store):
         raise Problem("lane_mismatch", "the certificate names another store or merchant")
-    # A certificate that these books have forgotten, or a peer that never showed one, is taken for the present device's:
-    # it cannot sign another one's journal anyway.
+    if key is None and name.serial is not None:
+        return Access.FORGOTTEN
+    # A peer without a certificate is of this process, and taken for the present device.
     is_present = key is None or bytes(key) == bytes(present_key)
     if (present_state if is_present else state) in lanes.DISBELIEVED:
         return Access.COMPROMISED
@@ -96,7 +105,7 @@ def of(name: LaneName, *, now_s: int) -> Access:
 
 
 def epoch_of(name: LaneName) -> int:
-    """The epoch that the device with this certificate began with; of a forgotten one, the present device's."""
+    """The epoch that the device with this certificate began with; without one, the present device's."""
     mine = (Certificate.lane == name.lane) & (Certificate.serial == (name.serial or ""))
     found = rows(Certificate.select(Certificate.epoch).where(mine))
     return int(found[0][0]) if found else int(lanes.find(name.lane).epoch)

@@ -102,11 +102,20 @@ class Introductions(Body):
     lenders: Annotated[list[Introduced], Field(min_length=1)]
 
 
+class StoredJournal(Body):
+    """How far the backend has a journal of the lane; one that is not named, it does not have (any more)."""
+
+    epoch: Positive
+    stored_through: Count
+
+
 class Beat(Body):
     time: Binary
     layers_wanted: list[WantedLayer]
     lenders: list[LenderId]
     certificate: CertificateLife
+    journals: list[StoredJournal]
+    recovering: bool = False
 
 
 class Authorization(Body):

@@ -41,7 +41,7 @@ _TABLE: Final[tuple[tuple[str, str, Call, Callable[[Calls], Endpoint]], ...]] = 
     ("GET", "/v1/snapshot/{lender}/{sequence:int}", Call.OTHER, lambda calls: calls.layer),
     ("PUT", "/v1/snapshot/{lender}/{sequence:int}", Call.OTHER, lambda calls: calls.take_layer),
     ("POST", "/v1/claims", Call.OTHER, lambda calls: calls.claim),
-    ("POST", "/v1/heartbeat", Call.OTHER, lambda calls: calls.heartbeat),
+    ("POST", "/v1/heartbeat", Call.REPORT, lambda calls: calls.heartbeat),
     ("POST", "/v1/authorizations", Call.OTHER, lambda calls: calls.authorize),
     ("GET", "/v1/authorizations/{lender}/{sale_id}/{attempt:int}", Call.OTHER, lambda calls: calls.inquire),
     ("POST", "/v1/journal", Call.DRAIN, lambda calls: calls.journal),

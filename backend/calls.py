@@ -124,7 +124,7 @@ class Calls:
         upload = read(JournalUpload, decompressed(await body(request), request.headers.get("content-encoding")))
         _check_lane(upload.lane, lane)
         sent = Upload(lane, upload.epoch, upload.first, upload.entries, from_b64url(upload.signature))
-        answer = self._backend.ingest(sent)
+        answer = self._backend.ingest(sent, lane_of(request))
         if len(sent.entries) > AT_ONCE_ENTRIES_MAX:
             self.pace.uploaded()  # of a queue that is being drained: its next upload is on its way
         return json_answer(answer)

@@ -46,6 +46,13 @@ def renew(csr: str, name: LaneName, authority: Authority, *, now_s: int) -> byte
     return write({"certificate": pem, "ca": authority.certificate_pem.decode()})
 
 
+def remember(name: LaneName, epoch: int) -> None:
+    """Take up a certificate that these books have forgotten (``backend.strangers``). Which request it answered is lost:
+    a renewal that is repeated gets another one. To be called inside a transaction."""
+    known = {"lane": name.lane, "serial": name.serial or "", "epoch": epoch, "expires_at": name.expires_at or 0}
+    Certificate.insert(known | {"request_hash": b"", "pem": b""}).on_conflict_ignore().execute()
+
+
 def _remember(pem: bytes, lane: str, epoch: int, asked: bytes) -> None:
     certificate = x509.load_pem_x509_certificate(pem)
     Certificate.create(

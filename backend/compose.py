@@ -28,8 +28,9 @@ from backend import (
     recovery,
     settlement,
     snapshots,
+    strangers,
 )
-from backend.access import Call
+from backend.access import Access, Call
 from backend.database import transact, transaction
 from backend.holds import Attempt
 from backend.identity import Authority, LaneName
@@ -71,6 +72,9 @@ class Backend:
     lenders: Mapping[str, Lender]
     plan: Plan
     rails: Mapping[str, Rail] = field(default_factory=dict)
+    heard: set[str] = field(default_factory=set)
+    """Lanes that have said what they have since this process began. Only these are granted anything: restored books
+    would give another layer the sequence of one that they have forgotten."""
 
     @property
     def wallets(self) -> Wallets:
@@ -96,7 +100,9 @@ class Backend:
 
     def enroll(self, request: Enrollment) -> bytes:
         with transaction(self.database):
-            return enrollment.enroll(request, self.authority, self.lenders, self.rails, now_s=self.clock())
+            lane, answer = enrollment.enroll(request, self.authority, self.lenders, self.rails, now_s=self.clock())
+        self.heard.add(lane)  # of a journal that begins here, nothing can have been forgotten
+        return answer
 
     def introductions(self, name: LaneName) -> bytes:
         return enrollment.introductions(self.lenders, self.authority, name)
@@ -116,9 +122,13 @@ class Backend:
     def inquire(self, key: Attempt) -> bytes:
         return authorizations.inquire(key)
 
-    def ingest(self, upload: Upload) -> bytes:
-        """Store first, and acknowledge what is stored; post at once what is little, the rest is the poster's."""
-        taken = transact(self.database, lambda: self._take(upload))
+    def ingest(self, upload: Upload, name: LaneName | None = None) -> bytes:
+        """Store first, and acknowledge what is stored; post at once what is little, the rest is the poster's.
+
+        ``name`` is of the certificate that was shown; None inside of this process.
+        """
+        shown = name or LaneName(upload.lane, "", "")
+        taken = transact(self.database, lambda: self._take(upload, shown))
         if isinstance(taken, bytes):
             return taken
         row = lanes.journal(upload.lane, upload.epoch)
@@ -126,8 +136,8 @@ class Backend:
             self._post(upload.lane, upload.epoch, AT_ONCE_ENTRIES_MAX)
         return write(ingest.answer(taken))
 
-    def _take(self, upload: Upload) -> bytes | Stored:
-        row = lanes.journal(upload.lane, upload.epoch)
+    def _take(self, upload: Upload, name: LaneName) -> bytes | Stored:
+        row = strangers.journal_of(upload, name, now_s=self.clock())
         if row.state in lanes.DISBELIEVED:
             return write(quarantine.take(upload, row, now_s=self.clock()))
         return ingest.store(upload)
@@ -164,13 +174,16 @@ class Backend:
     def hear(self, beat: Heartbeat, name: LaneName) -> bytes:
         """Signed time for the lane's nonce, and what the backend would like of the lane."""
         lender, now_s = self.lender(beat.lender), self.clock()
-        wanted = transact(self.database, lambda: recovery.heard(beat, name.lane, now_s=now_s))
+        if transact(self.database, lambda: recovery.heard(beat, name, self.lenders, now_s=now_s)):
+            self.heard.add(name.lane)
+        recovering = recovery.started_at() is not None
+        wanted = recovery.wanted(name.lane) if recovering else ()
         answer: dict[str, Any] = {
             "time": b64url(lender.sign_time(from_b64url(beat.nonce), now_s)),
-            "layers_wanted": wanted,
-            "recovering": recovery.started_at() is not None,
+            "layers_wanted": [{"lender": of, "sequence": sequence} for of, sequence in wanted],
+            "recovering": recovering or access.of(name, now_s=now_s) is Access.FORGOTTEN,
+            "journals": [{"epoch": row.epoch, "stored_through": number} for row, number in quarantine.ends(name.lane)],
             "lenders": list(self.lenders),
-            "stored_through": lanes.journal(name.lane, lanes.find(name.lane).epoch).number,
         }
         if name.expires_at is not None:
             answer["certificate"] = {"not_after": rfc3339(name.expires_at)}
@@ -205,7 +218,7 @@ class Backend:
         for known in self.lenders:
             if recovery.started_at() is None:
                 recalls.tend(self.database, known, now_s=self.clock())
-        for lane in list(lanes.in_service()):
+        for lane in [lane for lane in lanes.in_service() if lane in self.heard]:
             for lender in self.lenders.values():
                 if recovery.started_at() is not None:
                     return  # such a backend grants nothing, also if it learnt of it a step ago

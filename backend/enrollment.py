@@ -55,6 +55,8 @@ def create_code(
     enrolled already, or with ``replace`` at another store; Problem("lane_unknown") if there is nothing to replace.
     """
     found = Lane.get_or_none(Lane.lane == lane.lane)
+    if found is not None and found.epoch == lanes.NO_EPOCH:
+        raise Problem("lane_mismatch", f"a device of the lane {lane.lane} waits to be admitted or refused")
     if found is not None and not replace:
         raise Problem("lane_mismatch", f"the lane {lane.lane} is enrolled already; its next device needs --replace")
     replaces = lanes.find(lane.lane) if replace else None
@@ -74,14 +76,17 @@ def create_code(
 
 def enroll(
     request: Enrollment, authority: Authority, lenders: Mapping[str, Lender], rails: Mapping[str, Rail], *, now_s: int
-) -> bytes:
-    """The answer's bytes. To be called inside a transaction. Raises Problem: code_refused, code_used, malformed."""
+) -> tuple[str, bytes]:
+    """The lane, and the answer's bytes. To be called inside a transaction.
+
+    Raises Problem: code_refused, code_used, malformed.
+    """
     row = _code(request.code)
     said = hashlib.sha256(json.dumps([request.csr, request.journal_key]).encode()).digest()
     if row.answer is not None:
         if row.request_hash != said:
             raise Problem("code_used")
-        return bytes(row.answer)
+        return row.lane, bytes(row.answer)
     if now_s >= row.expires_at or not _is_place_free(row):
         raise Problem("code_refused")
     journal_key = _journal_key(request.journal_key)
@@ -103,7 +108,7 @@ def enroll(
     EnrollmentCode.update(request_hash=said, answer=answer).where(
         EnrollmentCode.secret_hash == row.secret_hash
     ).execute()
-    return answer
+    return row.lane, answer
 
 
 def introductions(lenders: Mapping[str, Lender], authority: Authority, name: LaneName) -> bytes:

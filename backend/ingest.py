@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from agent.core import cbor, cose, journal
-from agent.core.cose import CoseError, PublicKey
+from agent.core import cose, journal
+from agent.core.cose import CoseError
 from agent.core.journal import Head, JournalError
 from backend import chain, lanes
 from backend.chain import Link
@@ -106,8 +106,7 @@ def check_signature(upload: Upload, row: Journal) -> None:
     """Raises Problem("upload_signature") unless the journal's own key signed exactly these entries."""
     end = Head(upload.lane, upload.epoch, upload.last, journal.digest(upload.entries[-1]))
     try:
-        key = PublicKey.from_cose_key(cbor.decode(bytes(row.journal_key)))
-        signed = cose.verify1(upload.signature, key, typ=journal.UPLOAD_TYP)
+        signed = cose.verify1(upload.signature, lanes.journal_key(row), typ=journal.UPLOAD_TYP)
     except CoseError as error:
         raise Problem("upload_signature", str(error)) from None
     if signed.payload != journal.upload_statement(end, upload.first, len(upload.entries)):

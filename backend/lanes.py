@@ -27,7 +27,11 @@ WRITTEN_OFF: Final = "written_off"
 """Given up: its leases are counted no more, what still surfaces is the lender's risk (lease rule 1)."""
 QUARANTINED_WRITTEN_OFF: Final = "quarantined_written_off"
 """Both: its leases are counted no more, and what still comes moves no money all the same."""
+UNCONFIRMED: Final = "unconfirmed"
+"""Of a device that these books have forgotten: stored, and without effect until an operator admits it."""
 DISBELIEVED: Final = frozenset({QUARANTINED, QUARANTINED_WRITTEN_OFF})
+NO_EPOCH: Final = 0
+"""Of a lane none of whose devices has been admitted yet."""
 GIVEN_UP: Final = (WRITTEN_OFF, QUARANTINED_WRITTEN_OFF)
 
 # Compiled once: they are on the path of every request.
@@ -70,9 +74,21 @@ def open_journal(lane: str, epoch: int, key: PublicKey) -> Journal:
     """An empty journal, signed for by ``key``, that becomes the lane's current one. What becomes of the one before
     is the caller's to say (``set_state``). To be called inside a transaction."""
     Lane.update(epoch=epoch).where(Lane.lane == lane).execute()
-    return Journal.create(
-        lane=lane, epoch=epoch, journal_key=cbor.encode(key.to_cose_key()), hash=GENESIS_HASH, state=OPEN
-    )
+    return new_journal(lane, epoch, key, OPEN)
+
+
+def new_journal(lane: str, epoch: int, key: PublicKey, state: str) -> Journal:
+    """An empty journal that is signed for by ``key``. To be called inside a transaction."""
+    return Journal.create(lane=lane, epoch=epoch, journal_key=stored_key(key), hash=GENESIS_HASH, state=state)
+
+
+def stored_key(key: PublicKey) -> bytes:
+    """A journal key as it is kept here."""
+    return cbor.encode(key.to_cose_key())
+
+
+def journal_key(row: Journal) -> PublicKey:
+    return PublicKey.from_cose_key(cbor.decode(bytes(row.journal_key)))
 
 
 def in_service() -> list[str]:

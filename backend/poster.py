@@ -44,7 +44,7 @@ _ALONE: Final = frozenset({Kind.EPOCH_START, Kind.LEASE_RETURN, Kind.SNAPSHOT_IN
 
 _BEHIND: Final = compiled(
     Journal.select(Journal.lane, Journal.epoch)
-    .where(Journal.posted_number < Journal.number)
+    .where(Journal.posted_number < Journal.number, Journal.state != "")
     .order_by(Journal.lane, Journal.epoch)
 )
 _PENDING: Final = compiled(
@@ -97,7 +97,7 @@ class _Pending:
 def post_pending(database: Database, books: Books, *, entries_max: int) -> int:
     """Post up to about ``entries_max`` entries of whatever journals have some; how many there were."""
     left = entries_max
-    for lane, epoch in fetch(_BEHIND):
+    for lane, epoch in fetch(_BEHIND, lanes.UNCONFIRMED):
         if left > 0:
             left -= post_journal(database, lane, epoch, books, entries_max=left)
     return entries_max - left
@@ -107,7 +107,7 @@ def post_journal(database: Database, lane: str, epoch: int, books: Books, *, ent
     """Post the next entries of one journal; how many there were. Ends early where an entry is missing (see ``audit``),
     or where another process posts the same journal; not at all while the leases may be missing that it spends from."""
     posted = 0
-    if recovery.holds_back(lane):
+    if recovery.holds_back(lane) or lanes.journal(lane, epoch).state == lanes.UNCONFIRMED:
         return 0
     while posted < entries_max:
         row = lanes.journal(lane, epoch)

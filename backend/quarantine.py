@@ -6,13 +6,14 @@ to people; it moves no money.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any, Final
 
 from peewee import fn
 
 from agent.core import journal
-from agent.core.journal import Entry, JournalError, Sealed
+from agent.core.journal import Entry, Head, JournalError, Sealed
 from agent.core.money import MINOR_MAX
 from backend import ingest, lanes, postings
 from backend.database import rows
@@ -52,10 +53,25 @@ def why(row: Journal) -> str:
     return COMPROMISED if not_left.exists() else FORKED
 
 
+def keep(row: Journal, entries: Sequence[bytes], *, now_s: int) -> None:
+    """Set aside what was stored as this journal's, from its first entry on. To be called inside a transaction."""
+    reason = why(row)
+    for number, data in enumerate(entries, 1):
+        _store(Head(row.lane, row.epoch, number, journal.digest(data)), data, now_s)
+        with contextlib.suppress(JournalError):  # its place in the chain is sure, what it says may be unreadable
+            _show(journal.open_entry(data).entry, reason)
+
+
 def last_number(row: Journal) -> int:
     """How far the lane has told its journal, with what was set aside of it."""
     mine = (QuarantinedEntry.lane == row.lane) & (QuarantinedEntry.epoch == row.epoch)
     return max(row.number, QuarantinedEntry.select(fn.MAX(QuarantinedEntry.number)).where(mine).scalar() or 0)
+
+
+def ends(lane: str) -> list[tuple[Journal, int]]:
+    """The lane's journals, and through which number each is stored here, with what was set aside of it."""
+    found = Journal.select().where(Journal.lane == lane).order_by(Journal.epoch)
+    return [(row, last_number(row) if row.state in lanes.DISBELIEVED else row.number) for row in found]
 
 
 def _stored(upload: Upload) -> dict[int, bytes]:
@@ -83,11 +99,14 @@ def _keep(sealed: Sealed, stored: dict[int, bytes], reason: str, now_s: int) -> 
     entry = sealed.entry
     if stored.get(entry.number) == sealed.data:
         return {"number": entry.number, "result": "duplicate"}
-    kept = {"lane": entry.lane, "epoch": entry.epoch, "number": entry.number, "hash": sealed.hash}
-    kept |= {"data": sealed.data, "received_at": now_s}
-    QuarantinedEntry.insert(kept).on_conflict_ignore().execute()
+    _store(Head(entry.lane, entry.epoch, entry.number, sealed.hash), sealed.data, now_s)
     _show(entry, reason)
     return {"number": entry.number, "result": RESULT, "reason": reason, "bearer": "operator"}
+
+
+def _store(at: Head, data: bytes, now_s: int) -> None:
+    kept = {"lane": at.lane, "epoch": at.epoch, "number": at.number, "hash": at.hash}
+    QuarantinedEntry.insert(kept | {"data": data, "received_at": now_s}).on_conflict_ignore().execute()
 
 
 def _show(entry: Entry, reason: str) -> None:

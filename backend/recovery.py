@@ -9,20 +9,22 @@ cut after them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from peewee import fn
 
-from backend import lanes, snapshots
+from backend import access, certificates, lanes, reports
+from backend.access import Access
 from backend.database import compiled, fetch, rows
+from backend.identity import LaneName
+from backend.lenders import Lender
 from backend.problems import Problem
-from backend.schema import LaneReport, LayerReport, Recovery, SnapshotLayer
-from backend.wire import Heartbeat, write
+from backend.schema import Journal, LaneReport, LayerReport, Recovery, SnapshotLayer
+from backend.wire import Heartbeat
 
 BY_OPERATOR: Final = "operator"
-JOURNAL_FORGOTTEN: Final = "journal_forgotten"
-LAYERS_FORGOTTEN: Final = "layers_forgotten"
+CERTIFICATE_FORGOTTEN: Final = "certificate_forgotten"
 AGAIN_S: Final = 5
 
 # Compiled once: on the path of every sale.
@@ -50,29 +52,29 @@ def begin(reason: str, *, now_s: int) -> None:
     Recovery.create(started_at=max(now_s, last + 1), reason=reason)
 
 
-def heard(beat: Heartbeat, lane: str, *, now_s: int) -> list[dict[str, object]]:
-    """Note what a lane says of itself; the layers that it should send. To be called inside a transaction.
+def heard(beat: Heartbeat, name: LaneName, lenders: Mapping[str, Lender], *, now_s: int) -> bool:
+    """Note what a lane says of itself; whether it is believed. To be called inside a transaction.
 
     A lane that knows more than is stored here, and more than it has told before, proves that this backend has
-    forgotten something (else).
+    forgotten something (else); so does a certificate that it must have issued.
     """
-    epoch = lanes.find(lane).epoch
-    forgotten = _proven(beat, lane, epoch)
-    for lender, sequence in beat.installed.items():
-        _note_layer(lane, lender, sequence)
-    if beat.epoch == epoch:
-        _note(beat, lane, now_s)
-    if forgotten is not None:
-        begin(forgotten, now_s=now_s)
-    if started_at() is None:
-        return []
-    return [{"lender": lender, "sequence": sequence} for lender, sequence in wanted(lane)]
+    report = reports.believed(beat, name.lane)
+    if report is None or report.epoch != lanes.find(name.lane).epoch:
+        return False
+    reason = reports.forgotten(report, lenders)
+    if access.of(name, now_s=now_s) is Access.FORGOTTEN:
+        certificates.remember(name, report.epoch)
+        reason = reason or CERTIFICATE_FORGOTTEN
+    reports.note(report, beat, now_s=now_s)
+    if reason is not None:
+        begin(reason, now_s=now_s)
+    return True
 
 
 def wanted(lane: str) -> Iterator[tuple[str, int]]:
     """The layers (lender, sequence) of the stack that the lane says it uses, which are not stored here."""
-    reports = LayerReport.select(LayerReport.lender, LayerReport.sequence).where(LayerReport.lane == lane)
-    for lender, top in rows(reports.order_by(LayerReport.lender)):
+    told = LayerReport.select(LayerReport.lender, LayerReport.sequence).where(LayerReport.lane == lane)
+    for lender, top in rows(told.order_by(LayerReport.lender)):
         mine = (SnapshotLayer.lane == lane) & (SnapshotLayer.lender == lender)
         stored = dict(rows(SnapshotLayer.select(SnapshotLayer.sequence, SnapshotLayer.base_sequence).where(mine)))
         if top > 0:
@@ -88,11 +90,14 @@ def holds_back(lane: str) -> bool:
 
 
 def missing() -> Iterator[str]:
-    """The lanes that are still waited for."""
+    """The lanes that are still waited for; those of devices that an operator must admit are among them."""
     since = started_at()
     if since is None:
         return
-    yield from (lane for lane in lanes.in_service() if not _has_reported(lane, since))
+    waiting = Journal.select(Journal.lane).where(Journal.state == lanes.UNCONFIRMED)
+    unconfirmed = {lane for (lane,) in rows(waiting)}
+    heard = (lane for lane in lanes.in_service() if lane not in unconfirmed and not _has_reported(lane, since))
+    yield from sorted([*unconfirmed, *heard])
 
 
 def end_if_complete(*, now_s: int) -> bool:
@@ -113,17 +118,6 @@ def write_off(lane: str, epoch: int | None = None) -> int:
     return given_up
 
 
-def _proven(beat: Heartbeat, lane: str, epoch: int) -> str | None:
-    layers = dict(rows(LayerReport.select(LayerReport.lender, LayerReport.sequence).where(LayerReport.lane == lane)))
-    for lender, sequence in beat.installed.items():
-        if sequence > max(layers.get(lender, 0), snapshots.newest_stored(lane, lender)):
-            return LAYERS_FORGOTTEN
-    report = LaneReport.get_or_none(LaneReport.lane == lane)
-    told = report.acknowledged_number if report is not None and report.epoch == epoch else 0
-    is_ahead = beat.epoch == epoch and (beat.acknowledged_through or 0) > max(told, lanes.journal(lane, epoch).number)
-    return JOURNAL_FORGOTTEN if is_ahead else None
-
-
 def _has_spoken(lane: str, since: int) -> bool:
     found = fetch(_HEARD, lane)
     return bool(found) and found[0][0] >= since and next(wanted(lane), None) is None
@@ -136,20 +130,3 @@ def _has_reported(lane: str, since: int) -> bool:
     row = lanes.journal(lane, lanes.find(lane).epoch)
     is_of_this_epoch = report.epoch == row.epoch
     return is_of_this_epoch and report.acknowledged_number <= row.number == row.posted_number
-
-
-def _note(beat: Heartbeat, lane: str, now_s: int) -> None:
-    said = beat.model_dump(include={"versions", "devices", "queue_depth", "clock_offset_s"})
-    report = {"lane": lane, "epoch": beat.epoch, "number": beat.number or 0, "heard_at": now_s}
-    report |= {"acknowledged_number": beat.acknowledged_through or 0, "said": write(said).decode().replace("\0", "")}
-    LaneReport.delete().where(LaneReport.lane == lane).execute()
-    LaneReport.create(**report)
-
-
-def _note_layer(lane: str, lender: str, sequence: int) -> None:
-    mine = (LayerReport.lane == lane) & (LayerReport.lender == lender)
-    known = LayerReport.get_or_none(mine)
-    if known is None:
-        LayerReport.create(lane=lane, lender=lender, sequence=sequence)
-    elif known.sequence != sequence:
-        LayerReport.update(sequence=sequence).where(mine).execute()

@@ -152,15 +152,28 @@ class SlipClaimed(Body):
     claim: Annotated[str, Field(max_length=1100)]
 
 
+class InForce(Body):
+    """What a lane has of a lender: its newest layer (sequence 0 and no digest: none), versions of key list and policy.
+
+    The digest is the SHA-256 of the layer's signed manifest.
+    """
+
+    sequence: Count
+    digest: Annotated[Binary, Field(max_length=43)]
+    keys: Count = 0
+    policy: Count = 0
+
+
 class Heartbeat(Body):
-    """All but lender and nonce may be missing; what is not known here is kept for the operator to see."""
+    """All but lender and nonce may be missing. Nothing is believed, or kept, without the journal key's signature."""
 
     lender: LenderId
     nonce: Annotated[Binary, Field(min_length=22, max_length=22)]  # 16 bytes
     epoch: Positive | None = None
     number: Count | None = None
     acknowledged_through: Count | None = None
-    installed: Annotated[dict[LenderId, Count], Field(max_length=32)] = {}
+    installed: Annotated[dict[LenderId, InForce], Field(max_length=32)] = {}
+    signature: Annotated[Binary, Field(max_length=1024)] | None = None
     versions: Annotated[dict[Said, Said], Field(max_length=16)] = {}
     queue_depth: Count | None = None
     devices: Annotated[dict[Said, Said], Field(max_length=32)] = {}

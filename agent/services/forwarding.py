@@ -78,6 +78,11 @@ class Forwarding:
         return sum(count for _, count in unsent(self._ledger))
 
     @property
+    def acknowledged_by_epoch(self) -> dict[int, int]:
+        """Through which number the backend has acknowledged each epoch."""
+        return {end.epoch: self._ledger.cursor(end.epoch).acknowledged_through for end in self._ledger.ends()}
+
+    @property
     def exceptions(self) -> int:
         """Entries that the backend did not accept; a fork is no entry and has a condition of its own."""
         return sum(item.state != FORKED for item in self._ledger.queue_exceptions())

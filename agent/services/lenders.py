@@ -13,6 +13,7 @@ from typing import Any, Final
 from agent.core import cbor, trust
 from agent.core.cose import CoseError, PublicKey
 from agent.core.journal import Draft, Kind
+from agent.core.lane_report import InForce
 from agent.core.policy import Policy, PolicyError, verify_policy
 from agent.core.snapshot_layer import SnapshotError
 from agent.core.snapshot_reader import Stack, Verify, trusting
@@ -60,6 +61,12 @@ class Lender:
     @property
     def snapshot_sequence(self) -> int:
         return self.stack.newest.sequence if self.stack else 0
+
+    @property
+    def in_force(self) -> InForce:
+        """What the backend is told that this lane has of the lender."""
+        digest = self.stack.layers[0].digest if self.stack else b""
+        return InForce(self.snapshot_sequence, digest, self.keys.version, self.policy.version if self.policy else 0)
 
 
 @dataclass(frozen=True, slots=True)

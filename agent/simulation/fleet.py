@@ -34,6 +34,8 @@ from backend.identity import LaneName
 from backend.snapshots import Plan
 
 START_S: Final = 1_800_000_000
+FIRST_BEATS_S: Final = 30.0
+"""Lanes say what they have before anything is cut for them."""
 WARM_UP_S: Final = 400.0
 HEAL_S: Final = 2400.0
 DAY_S: Final = 86_400
@@ -120,6 +122,7 @@ class Fleet:
         """Warm up, let everything go wrong, heal, and demand that both halves match."""
         for lane in self._lanes:
             lane.boot()
+        await asyncio.sleep(FIRST_BEATS_S)
         self._refresh_snapshots()
         await asyncio.sleep(WARM_UP_S)
         actors = [asyncio.create_task(actor) for actor in self._actors()]

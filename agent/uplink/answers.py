@@ -43,8 +43,9 @@ def plain_fields(fields: Mapping[str, Any]) -> dict[cbor.Key, cbor.Value]:
 
 
 def encode_json(body: Mapping[str, Any]) -> bytes:
-    """JSON that is the same bytes for the same body: a repeated request is compared by its bytes."""
-    return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    """JSON that is the same bytes for the same body: a repeated one is compared by them. Bytes are base64url."""
+    text = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=encode_base64url)
+    return text.encode()
 
 
 def encode_base64url(data: bytes) -> str:
@@ -164,7 +165,7 @@ HEARTBEAT: Final[Shape] = {
     "time": _is_base64url,
     "layers_wanted": _optional(_list_of(_object({"lender": _is_text, "sequence": _is_count}))),
     "recovering": _optional(_is_bool),
-    "stored_through": _optional(_is_count),
+    "journals": _optional(_list_of(_object({"epoch": _is_count, "stored_through": _is_count}))),
     "lenders": _optional(_list_of(_is_text)),
 }
 LENDERS: Final[Shape] = {"lenders": _list_of(_object({"lender": _is_text, "introduction": _is_base64url}))}

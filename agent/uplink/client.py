@@ -69,13 +69,13 @@ class Uploaded:
 @dataclass(frozen=True, slots=True)
 class Beat:
     """An answer to a heartbeat: the signed time, a COSE_Sign1 that only `run` can judge; the layers (lender, sequence)
-    that a restored backend asks for; whether it is recovering; how far it has this lane's journal, and which lenders it
-    serves, if it says so."""
+    that a restored backend asks for; whether it is recovering; how far it has this lane's journals by epoch (of
+    one that is not there it has nothing any more), and which lenders it serves, if it says so."""
 
     time: bytes
     layers_wanted: tuple[tuple[str, int], ...]
     is_recovering: bool
-    stored_through: int | None = None
+    stored_through: Mapping[int, int] | None = None
     lenders: tuple[str, ...] = ()
 
 
@@ -122,9 +122,11 @@ class BackendClient:
         self.access.served()
         fields = checked(answer, answers.heartbeat)
         wanted = tuple((row["lender"], row["sequence"]) for row in fields["layers_wanted"] or ())
+        journals = fields["journals"]
+        stored = None if journals is None else {row["epoch"]: row["stored_through"] for row in journals}
         lenders = tuple(fields["lenders"] or ())
         time, recovering = decode_base64url(fields["time"]), bool(fields["recovering"])
-        return Beat(time, wanted, recovering, fields["stored_through"], lenders)
+        return Beat(time, wanted, recovering, stored, lenders)
 
     async def lenders(self) -> list[tuple[str, bytes]]:
         """GET /v1/lenders: each lender of this lane, and the CA's introduction of it, which only `run` can judge."""

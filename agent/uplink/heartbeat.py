@@ -4,7 +4,7 @@ The one rule: it is the only probe. It has a sale's time budget, so a link that 
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NoReturn
 
 from agent.uplink.backoff import Backoff
@@ -83,11 +83,11 @@ class Heartbeat:
             return LinkState.RECOVERING, "The backend is recovering; sales are decided here."
         return LinkState.UP, ""
 
-    async def _send_again(self, report: LaneReport, stored_through: int) -> None:
+    async def _send_again(self, report: LaneReport, stored_through: Mapping[int, int]) -> None:
         """A restored backend has less than it acknowledged; without anything new to send, no upload would find out."""
-        epoch, acknowledged = report.facts.get("epoch"), report.facts.get("acknowledged_through")
-        if type(epoch) is int and type(acknowledged) is int and stored_through < acknowledged:
-            await self._lane.rewind(epoch, stored_through + 1)
+        for epoch, acknowledged in report.acknowledged.items():
+            if (stored := stored_through.get(epoch, 0)) < acknowledged:
+                await self._lane.rewind(epoch, stored + 1)
 
     async def _ask_time_if_served(self, lender: str) -> bool:
         """A lender that the backend serves no more keeps the lane from no other."""

@@ -100,7 +100,8 @@ class _LaneHandlers:
         match body:
             case str(lender):
                 report = await self._lane.report(lender)
-                return [report.nonce, plain_fields(report.facts)]
+                acknowledged: list[Value] = [[epoch, number] for epoch, number in report.acknowledged.items()]
+                return [report.nonce, plain_fields(report.facts), acknowledged]
         raise Misunderstood("report")
 
     async def signed_time(self, body: Value) -> Value:
@@ -209,8 +210,9 @@ class RemoteLane:
 
     async def report(self, lender: str) -> LaneReport:
         match await self._call("report", lender):
-            case [bytes(nonce), dict(facts)]:
-                return LaneReport(nonce, {str(name): fact for name, fact in facts.items()})
+            case [bytes(nonce), dict(facts), list(acknowledged)]:
+                named = {str(name): fact for name, fact in facts.items()}
+                return LaneReport(nonce, named, dict(_count_of_epoch(row) for row in acknowledged))
         raise Misunderstood("report")
 
     async def signed_time(self, lender: str, nonce: bytes, data: bytes) -> bool:
@@ -286,6 +288,13 @@ def _layer_file(value: Value) -> LayerFile:
         case [int(sequence), str(path), bytes(sha256)]:
             return LayerFile(sequence, path, sha256)
     raise Misunderstood("a layer")
+
+
+def _count_of_epoch(row: Value) -> tuple[int, int]:
+    match row:
+        case [int(epoch), int(number)]:
+            return epoch, number
+    raise Misunderstood("report")
 
 
 def _lender_state(value: Value) -> LenderState:

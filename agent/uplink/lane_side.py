@@ -5,7 +5,7 @@ positions in the journal, and its answers are final.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, Protocol
 
@@ -75,11 +75,13 @@ class LaneReport:
     """What a heartbeat carries: 16 random bytes that the signed time must name, and `facts` by their wire names.
 
     facts: epoch, number (the lane's head), acknowledged_through, queue_depth (entries of all epochs still to be sent),
-    installed (newest snapshot layer by lender), devices (state by name), versions, clock_offset_s (None: not trusted).
+    installed (newest snapshot layer and documents by lender), signature (of the journal key over all these), devices
+    (state by name), versions, clock_offset_s (None: not trusted). acknowledged: through which number, of every epoch.
     """
 
     nonce: bytes
     facts: Mapping[str, Any]
+    acknowledged: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

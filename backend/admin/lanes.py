@@ -6,13 +6,14 @@ The one rule: received is what is stored and acknowledged, posted is what has ta
 from __future__ import annotations
 
 import json
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
 
 from peewee import fn
 
 from agent.core.authorization import HoldState
 from agent.core.snapshot_manifest import NAME
-from backend import access, enrollment, recovery
+from backend import access, enrollment, recovery, strangers
 from backend import lanes as books
 from backend.admin.operation import Answer, Refused
 from backend.admin.words import moment
@@ -30,7 +31,9 @@ from backend.schema import (
     LaneReport,
     Resolution,
 )
+from backend.strangers import NoStranger
 
+Answered = TypeVar("Answered")
 _SALE: Final = ("lender", "sale_id", "attempt", "state", "amount_minor")
 
 
@@ -76,6 +79,8 @@ def replace(backend: Backend, *, lane: str, compromised: bool = False) -> Answer
 def revoke(backend: Backend, *, lane: str, compromised: bool = False, epoch: int | None = None) -> Answer:
     """End the right of a lane's device to act: of the present one, or of the one that writes ``epoch``. What it still
     sends is posted, or if it was compromised quarantined."""
+    if epoch is not None and books.journal(lane, epoch).state == books.UNCONFIRMED:
+        raise Refused(f"a device of {lane} waits to be admitted; say no to it with: lane refuse {lane} --epoch {epoch}")
     epochs = transact(backend.database, lambda: access.revoke(lane, compromised=compromised, epoch=epoch))
     return {"lane": lane, "epochs": epochs, "state": books.QUARANTINED if compromised else books.DRAINING}
 
@@ -83,10 +88,41 @@ def revoke(backend: Backend, *, lane: str, compromised: bool = False, epoch: int
 def write_off(backend: Backend, *, lane: str, epoch: int | None = None) -> Answer:
     """Give a journal up: its leases count no more, and what still surfaces is the lender's risk."""
     chosen = books.journal(lane, books.find(lane).epoch if epoch is None else epoch)
+    if chosen.state == books.UNCONFIRMED:
+        raise Refused(f"{lane} waits to be admitted or refused with epoch {chosen.epoch}: lane admit, or lane refuse")
     if chosen.state == books.OPEN:
         raise Refused(f"{lane} still sells in epoch {chosen.epoch}; end its right to with: lane revoke {lane}")
     transact(backend.database, lambda: recovery.write_off(lane, chosen.epoch))
     return {"lane": lane, "epoch": chosen.epoch, "state": books.journal(lane, chosen.epoch).state}
+
+
+def admit(backend: Backend, *, lane: str, epoch: int | None = None, compromised: bool = False) -> Answer:
+    """Vouch for a device that the books have forgotten. The one before it may only send what it has; ``compromised``,
+    and none of that is believed."""
+    chosen = _newest_waiting(lane) if epoch is None else epoch
+    state = _stranger(backend, lambda: strangers.admit(lane, chosen, compromised=compromised))
+    return {"lane": lane, "epoch": chosen, "state": state}
+
+
+def refuse(backend: Backend, *, lane: str, epoch: int | None = None) -> Answer:
+    """Say that nobody vouches for it: what it sent, and still sends, is quarantined."""
+    chosen = _newest_waiting(lane) if epoch is None else epoch
+    _stranger(backend, lambda: strangers.refuse(lane, chosen, now_s=backend.clock()))
+    return {"lane": lane, "epoch": chosen, "state": books.journal(lane, chosen).state}
+
+
+def _stranger(backend: Backend, work: Callable[[], Answered]) -> Answered:
+    try:
+        return transact(backend.database, work)
+    except NoStranger as none:
+        raise Refused(str(none)) from None
+
+
+def _newest_waiting(lane: str) -> int:
+    waiting = [epoch for of, epoch, _ in strangers.waiting() if of == lane]
+    if not waiting:
+        raise Refused(f"no device of {lane} waits to be admitted")
+    return waiting[-1]
 
 
 def _code(backend: Backend, lane: NewLane, **how: bool) -> Answer:

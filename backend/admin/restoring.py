@@ -5,7 +5,7 @@ The one rule: until every lane has reported or was written off, nothing is autho
 
 from __future__ import annotations
 
-from backend import recovery
+from backend import recovery, strangers
 from backend.admin.operation import Answer
 from backend.admin.words import moment
 from backend.compose import Backend
@@ -13,9 +13,11 @@ from backend.database import transact
 
 
 def show(_backend: Backend, /) -> Answer:
-    """Whether this backend recovers, since when, and the lanes that it waits for."""
+    """Whether this backend recovers, since when, the lanes that it waits for, and devices that somebody must admit."""
     since_s = recovery.started_at()
-    return {"recovering_since": None if since_s is None else moment(since_s), "waits_for": list(recovery.missing())}
+    admit = [{"lane": lane, "epoch": epoch, "entries": entries} for lane, epoch, entries in strangers.waiting()]
+    since = None if since_s is None else moment(since_s)
+    return {"recovering_since": since, "waits_for": list(recovery.missing()), "to_admit": admit}
 
 
 def begin(backend: Backend, *, reason: str) -> Answer:

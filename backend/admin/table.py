@@ -38,6 +38,8 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "lane.enroll_code": lanes.enroll_code,
     "lane.replace": lanes.replace,
     "lane.revoke": lanes.revoke,
+    "lane.admit": lanes.admit,
+    "lane.refuse": lanes.refuse,
     "lane.write_off": lanes.write_off,
     "lease.list": leases.outstanding,
     "lease.recall": leases.recall,

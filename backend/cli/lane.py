@@ -17,6 +17,11 @@ def add_parser(verbs: Any) -> None:
     revoking = _verb(into, "revoke", run_revoke, "end the right of the lane's device to act; it may send what it has")
     for parser in (replacing, revoking):
         parser.add_argument("--compromised", action="store_true", help="believe nothing that the device still sends")
+    admitting = _verb(into, "admit", run_admit, "vouch for a device that restored books have forgotten")
+    refusing = _verb(into, "refuse", run_refuse, "do not: what such a device has sent is quarantined")
+    admitting.add_argument("--compromised", action="store_true", help="believe nothing of the lane's device before it")
+    for parser in (admitting, refusing):
+        parser.add_argument("--epoch", type=int, help="the journal that it writes (default: the newest that waits)")
     off = _verb(
         into, "write-off", run_write_off, "give a journal up: its leases count no more, the lender bears the rest"
     )
@@ -36,6 +41,16 @@ def run_replace(args: argparse.Namespace) -> int:
 
 def run_revoke(args: argparse.Namespace) -> int:
     show(args, ask(args, "lane.revoke", lane=args.lane, compromised=args.compromised, epoch=args.epoch))
+    return 0
+
+
+def run_admit(args: argparse.Namespace) -> int:
+    show(args, ask(args, "lane.admit", lane=args.lane, epoch=args.epoch, compromised=args.compromised))
+    return 0
+
+
+def run_refuse(args: argparse.Namespace) -> int:
+    show(args, ask(args, "lane.refuse", lane=args.lane, epoch=args.epoch))
     return 0
 
 

@@ -26,5 +26,8 @@ def run(args: argparse.Namespace) -> int:
     else:
         waits = ", ".join(answer["waits_for"]) or "nobody: it ends by itself"
         print(f"recovering since {answer['recovering_since']}; waits for {waits}")
+        for device in answer["to_admit"]:
+            told = f"{device['lane']} of epoch {device['epoch']}, which has sent {device['entries']} entries"
+            print(f"not known here (any more): {told}; say whose it is: lane admit {device['lane']}, or lane refuse")
         print("a lane that will never report again: lane revoke LANE, then lane write-off LANE")
     return 0

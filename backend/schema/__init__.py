@@ -14,7 +14,7 @@ from typing import Any
 from backend.schema.accounts import Account, Posting, Visit
 from backend.schema.instalments import CouponUse, PlanSale
 from backend.schema.journals import Dispute, Journal, JournalEntry, QuarantinedEntry, Resolution
-from backend.schema.lanes import Certificate, EnrollmentCode, EpochChange, Lane
+from backend.schema.lanes import Certificate, EnrollmentCode, EpochChange, Lane, Stranger
 from backend.schema.leases import Cutting, Horizon, Installed, LeaseGrant, Recall, SnapshotLayer
 from backend.schema.lenders import Lender, LenderKey
 from backend.schema.reports import LaneReport, LayerReport, Recovery
@@ -55,17 +55,18 @@ __all__ = [
     "SandboxPayment",
     "Settlement",
     "SnapshotLayer",
+    "Stranger",
     "UsedProof",
     "Visit",
     "WalletPayment",
 ]
 
-VERSION = 5
+VERSION = 6
 """The version of this schema, kept in the database."""
 
 TABLES: tuple[Any, ...] = (
     Lender, LenderKey, Account, Posting, Lane, Journal, Installed, Horizon, LeaseGrant, Recall, SnapshotLayer, Cutting,
     JournalEntry, Hold, OnlineAnswer, UsedProof, CapUse, Dispute, Resolution, Visit, Settlement, EnrollmentCode,
     Certificate, EpochChange, QuarantinedEntry, Claim, WalletPayment, RailDuty, SandboxPayment, Recovery,
-    LaneReport, LayerReport, PlanSale, CouponUse,
+    LaneReport, LayerReport, Stranger, PlanSale, CouponUse,
 )  # fmt: skip

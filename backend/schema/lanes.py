@@ -61,3 +61,16 @@ class EpochChange(Row):
 
     class Meta:
         primary_key = CompositeKey("lane", "epoch")
+
+
+class Stranger(Row):
+    """A device that these books have forgotten, and that waits to be admitted with its journal of ``epoch``: the
+    certificate that it showed."""
+
+    lane = TextField()
+    epoch = BigIntegerField()
+    serial = TextField()
+    expires_at = BigIntegerField()
+
+    class Meta:
+        primary_key = CompositeKey("lane", "epoch")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from peewee import BigIntegerField, CompositeKey, TextField
+from peewee import BigIntegerField, BlobField, CompositeKey, TextField
 
 from backend.schema.row import Row
 
@@ -19,11 +19,15 @@ class LaneReport(Row):
 
 
 class LayerReport(Row):
-    """The newest layer of a lender that a lane says it has: new ones lie above it, whatever is stored here."""
+    """The newest layer of a lender that a lane says it has, the digest of its manifest, and versions of documents: new
+    ones lie above them, whatever is stored here."""
 
     lane = TextField()
     lender = TextField()
     sequence = BigIntegerField()
+    digest = BlobField()
+    keys_version = BigIntegerField()
+    policy_version = BigIntegerField()
 
     class Meta:
         primary_key = CompositeKey("lane", "lender")

@@ -121,10 +121,12 @@ class PaperLane:
         self.key = SigningKey.from_seed("p256", hashlib.sha256(name.encode()).digest())
         with transaction(shop.backend.database):
             enrollment.register(LaneName(name, "merchant-1", "store-1"), self.key.public)
+        shop.backend.heard.add(name)
         self.head = Head(name, 1)
         self.entries: list[Sealed] = []
         self.sent = 0
         self.sequence = 0
+        self.digest = b""
         self.records: dict[bytes, Record] = {}
         self.spends: list[tuple[bytes, Position, int]] = []
         self.open_debits: dict[str, tuple[bytes, int]] = {}
@@ -218,7 +220,7 @@ class PaperLane:
                     through = Position(*layer.manifest.applied_through[self.name])
                     self.records[phone.account] = Record(found.allowance_minor, found.valid_until_s, through)
                     break
-        self.sequence = newest.sequence
+        self.sequence, self.digest = newest.sequence, bytes(newest.digest)
         body = {"sequence": newest.sequence, "digest": bytes(newest.digest)}
         self.write("snapshot_installed", body, lender=lender)
 

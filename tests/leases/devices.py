@@ -6,6 +6,7 @@ from typing import Any
 from agent.core import cbor
 from agent.core.cose import SigningKey
 from agent.core.journal import Head, walk
+from agent.core.lane_report import InForce, Report
 from backend.enrollment import NewLane, create_code
 from backend.identity import LaneName
 from backend.wire import Enrollment, Heartbeat, NewEpoch, b64url, read
@@ -26,7 +27,7 @@ def restore(lane: PaperLane, number: int) -> None:
 
 def begin(lane: PaperLane, epoch: int, key: SigningKey | None = None) -> None:
     """The lane starts over with an empty journal, and without any lease."""
-    lane.head, lane.entries, lane.sent, lane.sequence = Head(lane.name, epoch), [], 0, 0
+    lane.head, lane.entries, lane.sent, lane.sequence, lane.digest = Head(lane.name, epoch), [], 0, 0, b""
     lane.records, lane.spends, lane.open_debits = {}, [], {}
     lane.key = key or lane.key
 
@@ -56,12 +57,34 @@ def replace(shop: Shop, lane: PaperLane, *, compromised: bool = False, key: Sign
     return answer
 
 
-def heartbeat(shop: Shop, lane: PaperLane) -> list[dict[str, Any]]:
+def heartbeat(shop: Shop, lane: PaperLane, **how: Any) -> list[dict[str, Any]]:
     """The lane tells of itself; the layers that the backend wants."""
-    beat = {"lender": LENDER, "nonce": b64url(bytes(16)), "epoch": lane.head.epoch, "number": lane.head.number}
-    beat |= {"acknowledged_through": lane.sent, "installed": {LENDER: lane.sequence}}
-    name = LaneName(lane.name, "merchant-1", "store-1")
-    wanted: list[dict[str, Any]] = json.loads(shop.backend.hear(read(Heartbeat, json.dumps(beat).encode()), name))[
-        "layers_wanted"
-    ]
+    wanted: list[dict[str, Any]] = beat(shop, lane, **how)["layers_wanted"]
     return wanted
+
+
+def beat(
+    shop: Shop,
+    lane: PaperLane,
+    *,
+    key: SigningKey | None = None,
+    signed: bool = True,
+    name: LaneName | None = None,
+    keys: int = 0,
+) -> dict[str, Any]:
+    """The answer to a heartbeat; ``key`` signs in place of the lane's own, ``name`` is of the certificate shown."""
+    lender, nonce = shop.backend.lenders[LENDER], shop.chance.randbytes(16)
+    has = InForce(lane.sequence, lane.digest, keys or lender.key_list.version, lender.policy.version)
+    report = Report(lane.name, nonce, lane.head.epoch, lane.head.number, lane.sent, {LENDER: has})
+    told = {
+        "sequence": has.sequence,
+        "digest": b64url(has.digest),
+        "keys": has.keys_version,
+        "policy": has.policy_version,
+    }
+    body = {"lender": LENDER, "nonce": b64url(nonce), "epoch": report.epoch, "number": report.number}
+    body |= {"acknowledged_through": report.acknowledged_number, "installed": {LENDER: told}}
+    body |= {"signature": b64url(report.signed(key or lane.key))} if signed else {}
+    shown = name or LaneName(lane.name, "merchant-1", "store-1")
+    answer: dict[str, Any] = json.loads(shop.backend.hear(read(Heartbeat, json.dumps(body).encode()), shown))
+    return answer

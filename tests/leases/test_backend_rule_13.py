@@ -7,15 +7,13 @@ from pathlib import Path
 import pytest
 
 from agent.core import cbor
-from backend import lanes, recovery
-from backend.compose import compose
-from backend.database import open_database, transaction
+from backend import recovery
+from backend.database import transaction
 from backend.problems import Problem
 from backend.schema import Dispute, LeaseGrant, SnapshotLayer
-from tests.backend.lanes import AUTHORITY, LENDER, PaperLane, Shop
+from tests.backend.lanes import LENDER, Shop
+from tests.leases.backups import Forget, backup_of, files_of, installed, rewind, send_layers
 from tests.leases.devices import heartbeat, replace
-
-Forget = Callable[[], None]
 
 
 @pytest.fixture
@@ -30,46 +28,7 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
 @pytest.fixture
 def backup(shop: Shop, tmp_path: Path) -> Callable[[], Forget]:
     """backup() keeps a copy of the books as they are; calling what it gives brings them back."""
-
-    def take() -> Forget:
-        copy = tmp_path / "backup.db"
-        shop.backend.database.execute_sql("VACUUM INTO ?", (str(copy),))
-
-        def bring_back() -> None:
-            shop.backend.database.close()
-            randomness, plan = shop.chance.randbytes, shop.backend.plan
-            shop.backend = compose(
-                open_database(str(copy)), clock=shop.clock, randomness=randomness, authority=AUTHORITY, plan=plan
-            )
-
-        return bring_back
-
-    return take
-
-
-def installed(shop: Shop, name: str) -> PaperLane:
-    shop.cut(name)
-    shop.lanes[name].install()
-    shop.lanes[name].upload()
-    return shop.lanes[name]
-
-
-def send_layers(shop: Shop, lane: PaperLane, files: dict[int, bytes]) -> None:
-    """The lane sends what the backend wants, until it wants no more."""
-    while wanted := heartbeat(shop, lane):
-        for layer in wanted:
-            shop.backend.take_layer(lane.name, layer["lender"], layer["sequence"], files[layer["sequence"]])
-
-
-def files_of(lane: str) -> dict[int, bytes]:
-    """The layer files in a lane's directory."""
-    return {row.sequence: bytes(row.data) for row in SnapshotLayer.select().where(SnapshotLayer.lane == lane)}
-
-
-def rewind(lane: PaperLane) -> list[str]:
-    """Send again from the number that the backend has."""
-    lane.sent = lanes.journal(lane.name, lane.head.epoch).number
-    return lane.upload()
+    return lambda: backup_of(shop, tmp_path / "backup.db")
 
 
 def test_a_lane_that_knows_more_than_is_stored_proves_that_the_backend_forgot(

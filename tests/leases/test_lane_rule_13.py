@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 
 from agent.core.journal import Kind, Position
+from agent.core.lane_report import Report
 from agent.ports import QueueException
 from agent.services.forwarding import Forwarding
 from agent.uplink.exceptions import Exceptions
@@ -20,6 +21,8 @@ from agent.uplink.wanted_layers import WantedLayers
 from tests.services.lanes import CUSTOMER, LENDER, Till, order
 from tests.uplink.world import LENDER as WIRE_LENDER
 from tests.uplink.world import REQUEST, Lane, Server, b64, client_of, pace, problem, run, running, until
+
+NONCE = bytes(range(16))
 
 
 def sell(till: Till, count: int) -> None:
@@ -57,12 +60,18 @@ def test_the_heartbeat_says_how_far_the_lane_is_and_what_it_has_installed(till: 
     sell(till, 1)
     till.lane.forwarding.next_upload(3, 1 << 20)
     till.lane.forwarding.acknowledged(1, 3, [])
-    said = till.lane.report(LENDER)
+    said = till.lane.report(LENDER, NONCE)
     head = till.ledger.head.number
     assert {name: said[name] for name in ("epoch", "number", "acknowledged_through", "queue_depth")} == {
         "epoch": 1, "number": head, "acknowledged_through": 3, "queue_depth": head - 3,
     }  # fmt: skip
-    assert said["installed"] == {LENDER: 1}
+    has = till.lane.lenders.all()[0].in_force
+    told = {"sequence": 1, "digest": has.digest, "keys": has.keys_version, "policy": has.policy_version}
+    assert said["installed"] == {LENDER: told}
+    report = Report(till.lane.settings.lane, NONCE, 1, head, 3, {LENDER: has})
+    assert report.is_signed_by(till.lane._journal_key.public, said["signature"])
+    other = Report(till.lane.settings.lane, bytes(16), 1, head, 3, {LENDER: has})
+    assert not other.is_signed_by(till.lane._journal_key.public, said["signature"])
     assert said["devices"] == {"printer": "ready"}
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from agent.uplink import events
-from backend import accounts, recalls, server
+from backend import accounts, lanes, recalls, server
 from backend.access import revoke
 from backend.allowances import outstanding_by_lane
 from backend.api import create_app
@@ -68,6 +68,7 @@ def test_a_restart_of_the_backend_misses_nothing(tmp_path: Path) -> None:
         change(shop)
         await happens(lambda: till.sequence == 2)
         await shop.restart()
+        shop.backend.heard.update(lanes.in_service())  # this lane would say what it has at its next beat, in an hour
         change(shop)
         assert await happens(lambda: till.sequence == 3) < PUSHED_S + 2
 

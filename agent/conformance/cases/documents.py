@@ -13,6 +13,8 @@ from agent.conformance.lane import Lane, b64url
 from agent.conformance.snapshot import checked_keys, from_b64url, key_list, listing
 from agent.conformance.world import World
 from agent.core import cbor, cose, trust
+from agent.core.cose import SigningKey
+from agent.core.lane_report import Report
 from agent.core.policy import PolicyError, verify_policy
 from agent.core.trust import TrustError
 
@@ -170,6 +172,29 @@ def lenders_named(world: World) -> None:
     told = exchange.ok().get("lenders")
     wanted = {row["lender"] for row in lane.answer["lenders"]}
     exchange.demand(isinstance(told, list) and wanted <= set(told), f"lenders with {', '.join(sorted(wanted))}")
+
+
+@GROUP.case("H-07", "a lane hears how far each of its journals is stored")
+def journals_told(world: World) -> None:
+    lane = world.fresh_lane()
+    lane.write("print", {"job_id": 1, "rung": "confirmed", "copy": False})
+    lane.send()
+    exchange = _beat(world, lane, os.urandom(16))
+    told = [{"epoch": lane.head.epoch, "stored_through": lane.head.number}]
+    exchange.demand(exchange.ok().get("journals") == told, f"journals {told}")
+
+
+@GROUP.case("H-08", "a report that the journal key has not signed is answered, and not believed")
+def unsigned_report(world: World) -> None:
+    lane = world.lane()
+    nonce = os.urandom(16)
+    ahead = Report(lane.name, nonce, lane.head.epoch, 10**6, 10**6, {})
+    forged = b64url(ahead.signed(SigningKey.from_seed("p256", os.urandom(32))))
+    body = {"lender": world.lender, "nonce": b64url(nonce), "epoch": ahead.epoch, "number": ahead.number}
+    body |= {"acknowledged_through": ahead.acknowledged_number, "installed": {}}
+    for signature in ({}, {"signature": forged}):
+        exchange = lane.line.post("/v1/heartbeat", body | signature)
+        exchange.demand(not exchange.ok().get("recovering"), "a backend that goes on as before")
 
 
 # --- snapshots -------------------------------------------------------------------------------------------------
