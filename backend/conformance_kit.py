@@ -14,6 +14,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from agent.core.cose import SigningKey
+from agent.core.coupons import ID_BYTES, Coupon, issue_coupon
+from agent.core.trust import Role
 from backend import accounts, certificates, demo_data, enrollment
 from backend.compose import Backend
 from backend.database import transaction
@@ -25,6 +27,7 @@ from backend.rails import sandbox
 
 LANES: Final = 60
 PHONES: Final = 70
+COUPONS: Final = 2
 LIMIT_MINOR: Final = 1_000_000
 """High beside the leases: a hundred lanes with a lease each leave nine tenths of it to spend online."""
 
@@ -61,6 +64,7 @@ def make_kit(
         "unknown_phone": _to_json(_stranger(backend, known), known, 0),
         "twins": _twins(backend, known),
         "expired_lane": _expired_lane(backend, f"{prefix}-expired"),
+        "coupons": list(_coupons(backend, known, COUPONS)),
         "wallet": _wallet() if backend.rails else None,
         "hooks": dict(hooks or {}),
     }
@@ -88,6 +92,14 @@ def _phone(backend: Backend, lender: Lender, token: bytes) -> Phone:
 def _phones(backend: Backend, lender: Lender, count: int) -> Iterator[dict[str, Any]]:
     for _ in range(count):
         yield _to_json(_phone(backend, lender, _account(backend, lender)), lender, LIMIT_MINOR)
+
+
+def _coupons(backend: Backend, lender: Lender, count: int) -> Iterator[dict[str, Any]]:
+    for _ in range(count):
+        token, now_s = _account(backend, lender), backend.clock()
+        coupon = Coupon(backend.randomness(ID_BYTES), lender.lender, token, now_s, now_s + CODE_LIFE_S, LIMIT_MINOR)
+        text = issue_coupon(coupon, lender.keys[Role.COUPON])
+        yield {"phone": _to_json(_phone(backend, lender, token), lender, LIMIT_MINOR), "coupon": text}
 
 
 def _blocked(backend: Backend, lender: Lender) -> dict[str, Any]:

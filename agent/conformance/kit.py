@@ -89,6 +89,7 @@ class Kit:
     twins: tuple[Phone, Phone] | None = None
     expired_lane: ExpiredLane | None = None
     wallet: Wallet | None = None
+    coupons: tuple[tuple[Phone, str], ...] = ()
     hooks: Mapping[str, Hook] = field(default_factory=dict)
     snapshot_wait_s: int = SNAPSHOT_WAIT_S
 
@@ -118,6 +119,7 @@ def _kit(fields: dict[str, Any]) -> Kit:
         twins=_optional(_twins, fields.get("twins")),
         expired_lane=_optional(_expired_lane, fields.get("expired_lane")),
         wallet=_optional(lambda row: Wallet(**row), fields.get("wallet")),
+        coupons=tuple((_phone(row["phone"]), row["coupon"]) for row in fields.get("coupons", ())),
         hooks=hooks,
         snapshot_wait_s=int(fields.get("snapshot_wait_s", SNAPSHOT_WAIT_S)),
     )

@@ -28,6 +28,7 @@ class World:
     def __init__(self, url: str, kit: Kit) -> None:
         self.url, self.kit = url, kit
         self._codes, self._phones = list(kit.codes), list(kit.phones[:-1])
+        self._coupons = list(kit.coupons)
         self._pool: list[Lane] = []
         self._lent: list[tuple[Lane, bool]] = []
         self._opened: list[Line] = []
@@ -103,6 +104,12 @@ class World:
         if not self._phones:
             raise Skipped("the kit has no phone left")
         return self._phones.pop(0)
+
+    def coupon(self) -> tuple[Phone, str]:
+        """A coupon that has not been used, and the phone of its account."""
+        if not self._coupons:
+            raise Skipped("the kit has no coupon left")
+        return self._coupons.pop(0)
 
     def bystander(self) -> Phone:
         """The phone of a question that is refused, or of an entry that moves nothing: it may serve again and again."""

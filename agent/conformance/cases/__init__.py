@@ -12,6 +12,7 @@ from agent.conformance.cases import (
     entries,
     events,
     identity,
+    instalments,
     journal,
     leases,
     lenders,
@@ -24,8 +25,8 @@ from agent.conformance.cases import (
 GROUPS: Final = tuple(
     module.GROUP
     for module in (
-        identity, transport, documents, authorization, leases, lenders, wallets, journal, entries, settlement, claims,
-        events, recovery,
+        identity, transport, documents, authorization, leases, lenders, instalments, wallets, journal, entries, settlement,
+        claims, events, recovery,
     )
 )  # fmt: skip
 CASES: Final[tuple[Case, ...]] = tuple(case for group in GROUPS for case in group.cases)
