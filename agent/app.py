@@ -315,5 +315,5 @@ def offline_status(config: Config, ledger: SqliteLedger) -> dict[str, Any]:
         "store": enrolled.store,
         "clock": clock_facts(clock.read(lenders.first.lender)),
         **ledger_facts(ledger),
-        "lenders": [lender_facts(lender) for lender in lenders.all()],
+        "lenders": [lender_facts(lender, clock.read(lender.lender)) for lender in lenders.all()],
     }

@@ -191,8 +191,7 @@ class Lane:
         return LaneFacts(
             link_up=self.backend.available or self.link is LinkState.RECOVERING,
             backend_recovering=self.link is LinkState.RECOVERING,
-            clock_trusted=reading.trusted,
-            clock_reason=reading.reason,
+            clocks={lender.lender: self.clock.read(lender.lender) for lender in self.lenders.all()},
             limits=self._limits(),
             printer_reason=self.spooler.condition.reason,
             printer_action=self.spooler.condition.action,

@@ -29,7 +29,10 @@ def lane_status(lane: Lane, desk: LaneDesk) -> dict[str, Any]:
         "clock": clock_facts(lane.clock.read(lane.lenders.first.lender)),
         **ledger_facts(lane.ledger),
         "lenders": [
-            {**lender_facts(lender), "batch": asdict(lane.ledger.open_batch(lender.lender))}
+            {
+                **lender_facts(lender, lane.clock.read(lender.lender)),
+                "batch": asdict(lane.ledger.open_batch(lender.lender)),
+            }
             for lender in lane.lenders.all()
         ],
         "wallets": [
@@ -80,12 +83,15 @@ def _recorded_at(ledger: Ledger, position: Position) -> int | None:
     return found[0].entry.recorded_at if found else None
 
 
-def lender_facts(lender: Lender) -> dict[str, Any]:
-    """The signed documents of a lender that are in force; ``faults`` says why a newer one is not."""
+def lender_facts(lender: Lender, reading: ClockReading) -> dict[str, Any]:
+    """The signed documents of a lender that are in force; ``faults`` says why a newer one is not. ``clock`` is by its
+    signed time."""
     policy, newest = lender.policy, lender.stack.newest if lender.stack else None
     return {
         "lender": lender.lender,
         "name": lender.name,
+        "currency": lender.keys.currency,
+        "clock": clock_facts(reading),
         "keys_version": lender.keys.version,
         "keys_expire_at": lender.keys.expires_at,
         "policy_version": policy.version if policy else None,

@@ -1,33 +1,50 @@
 """`counterfoil settle`: close the day and match it with the backend."""
 
 import argparse
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, Final
 
 from agent.cli.options import add_config, add_json, client, show
+from agent.core.money import format_minor
+
+EXIT_CODES: Final = {"matched": 0, "pending": 3, "different": 4}
 
 
 def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser("settle", help="close the day: totals, and whether the backend has the same")
-    parser.add_argument("--lender", help="whose batch (default: the first lender)")
+    parser.add_argument("--lender", help="whose batch (default: every lender's and wallet's)")
     add_config(parser)
     add_json(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Exit code 0: both halves match, 3: pending, 4: they differ."""
-    report = client(args).post("/v1/settlements", {"lender": args.lender} if args.lender else {})
+    """Exit code 0: both halves match, 3: pending, 4: they differ; of several lenders the worst."""
+    ask = client(args)
+    status = ask.get("/v1/status")
+    currencies = {row["lender"]: row["currency"] for row in status["lenders"]}
+    chosen = [args.lender] if args.lender else [*currencies, *_wallets_in_use(status)]
+    reports = [ask.post("/v1/settlements", {"lender": lender}) for lender in chosen]
     if args.json:
-        show(report)
+        show(reports[0] if args.lender else {"batches": reports})
     else:
-        print(
-            f"Batch {report['batch']} of {report['lender']}: entries {report['first_number']}-{report['last_number']}"
-        )
-        for name, total in report["totals"].items():
-            print(f"  {name:<9} {total['count']:>6}  {total['minor']:>14}")
-        print(f"Both halves: {report['state']}")
-        if report["state"] == "pending":
-            print("Entries are still to be sent, or the backend did not answer: run `counterfoil settle` again later.")
-        for difference in report["differences"]:
-            print(f"  {difference}")
-    return {"matched": 0, "pending": 3, "different": 4}[report["state"]]
+        for report in reports:
+            print("\n".join(_screen(report, currencies.get(report["lender"], "CNY"))))
+    return max(EXIT_CODES[report["state"]] for report in reports)
+
+
+def _wallets_in_use(status: dict[str, Any]) -> Iterator[str]:
+    for wallet in status["wallets"]:
+        if any(total["count"] for total in wallet["batch"]["totals"].values()):
+            yield wallet["rail"]
+
+
+def _screen(report: dict[str, Any], currency: str) -> Iterator[str]:
+    yield f"Batch {report['batch']} of {report['lender']}: entries {report['first_number']}-{report['last_number']}"
+    for name, total in report["totals"].items():
+        yield f"  {name:<9} {total['count']:>6}  {format_minor(total['minor'], currency):>16}"
+    yield f"Both halves: {report['state']}"
+    if report["state"] == "pending":
+        yield "Entries are still to be sent, or the backend did not answer: run `counterfoil settle` again later."
+    for difference in report["differences"]:
+        yield f"  {difference}"

@@ -38,11 +38,19 @@ def _screen(status: dict[str, Any]) -> Iterator[str]:
     yield f"  journal   epoch {journal['epoch']}, entry {journal['number']}, head {journal['head'][:12]}"
     yield f"  queue     {queue['depth']} to send, acknowledged through {queue['acknowledged_through']}"
     for lender in status["lenders"]:
-        policy = lender["policy_version"] or "none"
-        yield f"  {lender['lender']:<9} policy {policy}, snapshot {lender['snapshot_sequence'] or 'none'}"
+        yield f"  {lender['lender']:<9} {_lender(lender)}"
     yield f"  slips     {status['print_jobs_waiting']} waiting"
     yield from _conditions(status["conditions"])
     yield from _sales(status["recent_sales"])
+
+
+def _lender(lender: dict[str, Any]) -> str:
+    """Its documents in force, and today's approvals in its own currency."""
+    approved = lender["batch"]["totals"]["approved"]
+    documents = f"policy {lender['policy_version'] or 'none'}, snapshot {lender['snapshot_sequence'] or 'none'}"
+    clock = "" if lender["clock"]["trusted"] else ", clock NOT TRUSTED"
+    amount = format_minor(approved["minor"], lender["currency"])
+    return f"{documents}{clock}; today {approved['count']} approved, {amount}"
 
 
 def _conditions(conditions: list[dict[str, Any]]) -> Iterator[str]:

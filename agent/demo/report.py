@@ -21,7 +21,7 @@ class Report:
 
     lane: str
     limit_minor: int
-    settlement: dict[str, Any] = field(default_factory=dict)
+    settlements: list[dict[str, Any]] = field(default_factory=list)
     sales: list[dict[str, Any]] = field(default_factory=list)
     lost: int = 0
     duplicated: int = 0
@@ -39,7 +39,7 @@ class Report:
             "duplicated": self.duplicated,
             "over_limit": self.over_limit,
             "sales": self.sales,
-            "settlement": self.settlement.get("state"),
+            "settlement": {batch["lender"]: batch["state"] for batch in self.settlements},
             "faults": self.faults,
         }
 
@@ -80,7 +80,13 @@ def _books_at_rest(stage: Stage, lane: str) -> dict[str, Any] | None:
         books: dict[str, Any] = {"status": status}
         books |= ask(*command("counterfoil-backend", "lane", "show", *where, lane))
         books |= ask(*command("counterfoil-backend", "audit", *where))
-        books |= ask(*command("counterfoil-backend", "account", "show", *where))
+        books["accounts"] = [
+            account
+            for row in status["lenders"]
+            for account in ask(*command("counterfoil-backend", "account", "show", *where, "--lender", row["lender"]))[
+                "accounts"
+            ]
+        ]
         return books
     finally:
         stage.backend.start()
@@ -92,8 +98,9 @@ def _sale(view: dict[str, Any]) -> dict[str, Any]:
 
 
 def _compare_settlement(report: Report) -> None:
-    if report.settlement.get("state") != "matched":
-        report.faults.append(f"the batch is {report.settlement.get('state')}: {report.settlement.get('differences')}")
+    for batch in report.settlements:
+        if batch["state"] != "matched":
+            report.faults.append(f"the batch of {batch['lender']} is {batch['state']}: {batch['differences']}")
 
 
 def _compare_chain(report: Report, journal: dict[str, Any], books: dict[str, Any]) -> None:

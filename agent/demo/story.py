@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from agent.core.money import format_minor
-from agent.demo.props import DemoFailed, command, wait_for
+from agent.demo.props import DemoFailed, Phone, ask, command, wait_for
 from agent.demo.report import Report, compare
 from agent.demo.stage import LANE, LEASE_MINOR, LIMIT_MINOR, Cast, Stage, heading, staged
 from agent.errors import AgentNotRunning
@@ -27,6 +27,8 @@ OFFLINE_MINOR: Final = 4_950
 CAMERA_MINOR: Final = 3_300
 NIGHT_MINOR: Final = 6_600
 STALE_S: Final = 600
+SECOND: Final = "riverbank"
+SECOND_NAME: Final = "河岸信用 Riverbank Credit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +66,18 @@ def _day(stage: Stage) -> Report:
     if stage.camera is not None:
         code = stage.phone.code()
         _sell(stage, "online, seen by the camera", CAMERA_MINOR, code, expect="00", shown=_before_the_camera)
+    heading("A second lender joins")
+    other = _second_lender(stage)
+    second = _sell(stage, "online, by the second lender", ONLINE_MINOR, other.code(), expect="00")
+    if SECOND_NAME not in _await_slip(stage, second["sale_id"])[0].text:
+        raise DemoFailed("The slip does not name the lender.")
+    stage.say(f"its slip names {SECOND_NAME}")
     heading("The line is cut")
     stage.line.cut()
     stage.say("nobody tells the lane: its next sale asks, gets no answer in time, and is decided here")
     used = stage.phone.code()
     _sell(stage, "offline, inside the lease", OFFLINE_MINOR, used, expect="00")
+    _sell(stage, "offline, by the second lender", OFFLINE_MINOR, other.code(), expect="00")
     _sell(stage, "offline, above the lease", LEASE_MINOR, stage.phone.code(), expect="61")
     _sell(stage, "a code that is ten minutes old", OFFLINE_MINOR, stage.phone.code(age_s=STALE_S), expect="54")
     _sell(stage, "the code of before, shown again", OFFLINE_MINOR, used, expect="94")
@@ -79,12 +88,32 @@ def _day(stage: Stage) -> Report:
     stage.line.restore()
     _drain(stage)
     heading("The day is closed")
-    report.settlement = _settle(stage)
+    report.settlements = [_settle(stage, row["lender"]) for row in _status(stage)["lenders"]]
     assert first["mode"] == "online"
     return report
 
 
 # -- the steps ----------------------------------------------------------------------------------------------------
+
+
+def _second_lender(stage: Stage) -> Phone:
+    """While the lane sells, the operator takes in a lender, which opens an account; the customer's phone for it."""
+    where, of_lender = ("--dir", str(stage.backend_dir), "--json"), ("--lender", SECOND)
+    ask(*command("counterfoil-backend", "lender", "add", SECOND, "--lender-name", SECOND_NAME, *where))
+    limit = ("--limit-minor", str(LIMIT_MINOR))
+    opened = ask(*command("counterfoil-backend", "account", "add", *limit, *of_lender, *where))
+    stage.say(f"the operator takes in {SECOND_NAME}; nobody goes to the lane")
+    wait_for("the lane has met the second lender", lambda: _has_documents(stage, SECOND), 60)
+    stage.say("the lane has met it: introduced by the backend's CA, with keys, policy and snapshot of its own")
+    return Phone.load(stage.backend_dir / "phones" / f"{opened['account']}.json")
+
+
+def _has_documents(stage: Stage, lender: str) -> bool:
+    rows = _status(stage).get("lenders", ())
+    return any(
+        row["lender"] == lender and row["policy_version"] and row["snapshot_sequence"] and row["clock"]["trusted"]
+        for row in rows
+    )
 
 
 def _before_the_scanner(stage: Stage, code: str) -> None:
@@ -211,15 +240,15 @@ def _depth(stage: Stage) -> int:
     return status["queue"]["depth"] if status else -1
 
 
-def _settle(stage: Stage) -> dict[str, Any]:
+def _settle(stage: Stage, lender: str) -> dict[str, Any]:
     def matched() -> dict[str, Any] | None:
-        report: dict[str, Any] = stage.client.post("/v1/settlements")
+        report: dict[str, Any] = stage.client.post("/v1/settlements", {"lender": lender})
         return report
 
     report = wait_for("the settlement", matched, 30)
     for name, total in report["totals"].items():
         stage.say(f"    {name:<9} {total['count']:>3}  {format_minor(total['minor'], 'CNY'):>10}")
-    stage.say(f"batch {report['batch']}: the backend's half is {report['state']}")
+    stage.say(f"batch {report['batch']} of {lender}: the backend's half is {report['state']}")
     return report
 
 

@@ -100,11 +100,13 @@ def clock(case: Case) -> Iterator[Finding]:
     known |= {f"the snapshot of {row['lender']}": row["snapshot_built_at"] or 0 for row in facts["lenders"]}
     what, latest_s = max(known.items(), key=lambda item: item[1], default=("", 0))
     now, told = _minute(case.now_s), facts["clock"]
+    doubted = {row["lender"]: row["clock"]["reason"] for row in facts["lenders"] if not row["clock"]["trusted"]}
     if case.now_s < latest_s:
         cause = f"It is behind {what}, which is of {_minute(latest_s)}."
         yield failed(f"{now} cannot be right", cause, SET_CLOCK)
-    elif not told["trusted"]:
-        cause = f"The lane does not believe it, so it approves nothing offline: {told['reason']}."
+    elif doubted:
+        lenders = ", ".join(f"{lender} ({reason})" for lender, reason in doubted.items())
+        cause = f"The lane does not believe it, so it approves nothing offline of {lenders}."
         yield failed(now, cause, "Bring the line to the backend up: one signed time mends it.")
     else:
         yield ok(f"{now}, believed ({told['source']})")

@@ -6,10 +6,11 @@ decline reason), a severity, whether it ends standing in, and a check.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from agent.core.trusted_time import ClockReading
 from agent.services.lenders import POLICY, SNAPSHOT, Lender
 
 Severity = Literal["info", "warning", "error"]
@@ -34,13 +35,13 @@ class LimitFacts:
 
 @dataclass(frozen=True, slots=True)
 class LaneFacts:
-    """What the conditions look at. Ages in seconds; ``printer_reason`` None: no trouble known."""
+    """What the conditions look at. Ages in seconds; ``printer_reason`` None: no trouble known; ``clocks`` are the
+    lenders', by whose times their documents are judged."""
 
     limits: LimitFacts
     link_up: bool
     backend_recovering: bool
-    clock_trusted: bool
-    clock_reason: str | None
+    clocks: Mapping[str, ClockReading]
     printer_reason: str | None
     printer_action: str | None
     exceptions: int
@@ -84,7 +85,11 @@ def _link(facts: LaneFacts) -> str | None:
 
 
 def _clock(facts: LaneFacts) -> str | None:
-    return None if facts.clock_trusted else facts.clock_reason or "untrusted"
+    """Of several lenders, those are named whose time is not trusted: with the others the lane stands in."""
+    doubted = {name: clock.reason or "untrusted" for name, clock in facts.clocks.items() if not clock.trusted}
+    if len(facts.clocks) == 1:
+        return next(iter(doubted.values()), None)
+    return _all(f"{name}: {reason}" for name, reason in doubted.items())
 
 
 def _queue(facts: LimitFacts) -> str | None:
@@ -169,28 +174,44 @@ def _batch_different(facts: LaneFacts) -> str | None:
 
 
 def _policy(facts: LaneFacts) -> str | None:
-    for lender in facts.lenders:
-        if POLICY in lender.faults:
-            return f"{lender.lender}: {lender.faults[POLICY]}"
-        if lender.policy is None or lender.policy.expires_at <= facts.now_s:
-            return f"{lender.lender}: {'no policy' if lender.policy is None else 'the policy has expired'}"
-    return None
+    return _of_lenders(facts, _policy_of)
+
+
+def _policy_of(lender: Lender, now_s: int) -> str | None:
+    if POLICY in lender.faults:
+        return lender.faults[POLICY]
+    if lender.policy is None:
+        return "no policy"
+    return "the policy has expired" if lender.policy.expires_at <= now_s else None
 
 
 def _snapshot(facts: LaneFacts) -> str | None:
-    for lender in facts.lenders:
-        if SNAPSHOT in lender.faults:
-            return f"{lender.lender}: {lender.faults[SNAPSHOT]}"
-        if lender.stack is None:
-            return f"{lender.lender}: no snapshot"
-    return None
+    return _of_lenders(facts, _snapshot_of)
+
+
+def _snapshot_of(lender: Lender, _now_s: int) -> str | None:
+    return lender.faults.get(SNAPSHOT) or ("no snapshot" if lender.stack is None else None)
 
 
 def _snapshot_age(facts: LaneFacts) -> str | None:
-    for lender in facts.lenders:
-        if lender.stack and facts.now_s - lender.stack.newest.built_at >= lender.stack.newest.soft_age_s:
-            return f"{lender.lender}: built {(facts.now_s - lender.stack.newest.built_at) // 3600} h ago"
-    return None
+    return _of_lenders(facts, _age_of)
+
+
+def _age_of(lender: Lender, now_s: int) -> str | None:
+    if lender.stack is None:
+        return None
+    newest, age_s = lender.stack.newest, now_s - lender.stack.newest.built_at
+    return f"built {age_s // 3600} h ago" if age_s >= newest.soft_age_s else None
+
+
+def _of_lenders(facts: LaneFacts, check: Callable[[Lender, int], str | None]) -> str | None:
+    """What is wrong with each lender, by its own time: one is never hidden behind another."""
+    found = ((lender.lender, check(lender, facts.clocks[lender.lender].now_s)) for lender in facts.lenders)
+    return _all(f"{name}: {wrong}" for name, wrong in found if wrong is not None)
+
+
+def _all(found: Iterable[str]) -> str | None:
+    return "; ".join(found) or None
 
 
 LIMIT_RULES: Final = (

@@ -6,7 +6,8 @@ service says of itself.
 1. what was shown, answered or printed is durable on that lane's disk;
 2. after healing, every entry of every lane is at the backend with equal bytes, and both halves end in the same head;
 3. a sale has one approved attempt, one hold, one unmarked slip, and one answer however often it is asked;
-4. the approvals that stand anywhere never exceed an account's limit, nor do used + held + outstanding at the backend.
+4. the approvals that stand anywhere never exceed an account's limit, nor do used + held + outstanding at the backend;
+   an account is a lender's, and those of two lenders with one token are two.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from agent.core.authorization import APPROVED, Hold, HoldRefused, HoldState, eve
 from agent.core.journal import Sealed
 from agent.lane import Lane
 from agent.services.settlement import BatchReport
-from agent.simulation.backend_process import LENDER, WEB, BackendProcess, Customer
+from agent.simulation.backend_process import WEB, BackendProcess, Credit, Customer
 from agent.simulation.disk import Survivors
 from agent.simulation.lane_process import LaneProcess, Witness
 from agent.simulation.printer import Paper
@@ -75,11 +76,11 @@ class Auditor(Witness):
         self._told: dict[Attempt, tuple[Any, ...]] = {}
         self._told_approved: set[tuple[str, str]] = set()
         self._paper: Counter[tuple[str, str]] = Counter()
-        self._repaid: Counter[bytes] = Counter()
+        self._repaid: Counter[Credit] = Counter()
         self._put_back: set[str] = set()
         self._backend_was_put_back = False
         self._backend_rows: list[tuple[Any, ...]] = []
-        self._for_people: Counter[bytes] = Counter()
+        self._for_people: Counter[Credit] = Counter()
         self._disk = DiskReader()
         self._backend: BackendProcess | None = None
 
@@ -132,7 +133,7 @@ class Auditor(Witness):
         if hold.is_approved:
             self._check_one_approval(key)
         if hold.account is not None:
-            self._check_account(hold.account)
+            self._check_account((hold.lender, hold.account))
 
     def announced(self, lane: LaneProcess, hold: Hold) -> None:
         """Something became visible at the lane: it must be on the disk, and it must not contradict an answer."""
@@ -184,9 +185,9 @@ class Auditor(Witness):
         if report.state == "different" and lane.name.lane not in self._put_back and not names_entries_only:
             self.violated(f"promise 2: batch {report.batch} of {lane.name.lane} differs: {report.differences}")
 
-    def repaid(self, account: bytes, minor: int) -> None:
-        self.note(f"{account.hex()[:8]} repays {minor}")
-        self._repaid[account] += minor
+    def repaid(self, credit: Credit, minor: int) -> None:
+        self.note(f"{credit[1].hex()[:8]} repays {minor}")
+        self._repaid[credit] += minor
 
     def backend_changed(self, what: str) -> None:
         """The backend may have changed its books: look at all of them."""
@@ -197,20 +198,21 @@ class Auditor(Witness):
             return
         self._backend_rows = rows
         if self._backend_was_put_back:
-            forgotten = Dispute.select(Dispute.account, Dispute.amount_minor).where(Dispute.reason == OUTSIDE_THE_BOOKS)
+            columns = (Dispute.lender, Dispute.account, Dispute.amount_minor)
+            forgotten = Dispute.select(*columns).where(Dispute.reason == OUTSIDE_THE_BOOKS)
             self._for_people = Counter()
-            for account, minor in rows_of(forgotten):
-                self._for_people[bytes(account)] += minor
+            for lender, account, minor in rows_of(forgotten):
+                self._for_people[lender, bytes(account)] += minor
         for customer in self._backend.customers:
             self._check_books(customer)
-            self._check_account(customer.account)
+            self._check_account(customer.key)
 
     def _check_books(self, customer: Customer) -> None:
-        account = accounts.find(LENDER, customer.account)
+        account = accounts.find(customer.lender, customer.account)
         assert account is not None
-        outstanding = sum(allowances.outstanding_by_lane(LENDER, customer.account).values())
+        outstanding = sum(allowances.outstanding_by_lane(customer.lender, customer.account).values())
         promised = account.used_minor + account.held_minor + outstanding
-        forgotten = self._repaid[customer.account] if self._backend_was_put_back else 0
+        forgotten = self._repaid[customer.key] if self._backend_was_put_back else 0
         if promised > customer.limit_minor + forgotten:
             figures = f"used {account.used_minor}, held {account.held_minor}, leases {outstanding}"
             self.violated(
@@ -244,27 +246,31 @@ class Auditor(Witness):
         if others:
             self.violated(f"promise 3: {key.sale_id} is approved as attempt {key.number} and {others[0].number}")
 
-    def _check_account(self, account: bytes) -> None:
+    def _check_account(self, credit: Credit) -> None:
         assert self._backend is not None
-        limit = next((c.limit_minor for c in self._backend.customers if c.account == account), None)
+        limit = next((c.limit_minor for c in self._backend.customers if c.key == credit), None)
         if limit is None:
             return
-        stands = self._stands_at_lanes(account) + self._stands_at_backend(account) - self._for_people[account]
-        if stands > limit + self._repaid[account]:
+        stands = self._stands_at_lanes(credit) + self._stands_at_backend(credit) - self._for_people[credit]
+        if stands > limit + self._repaid[credit]:
             self.violated(
-                f"promise 4: approvals of {stands} stand for {account.hex()[:8]}, "
-                f"its limit is {limit}, and {self._repaid[account]} repaid"
+                f"promise 4: approvals of {stands} stand for {credit[1].hex()[:8]} of {credit[0]}, "
+                f"its limit is {limit}, and {self._repaid[credit]} repaid"
             )
 
-    def _stands_at_lanes(self, account: bytes) -> int:
-        return sum(h.amount_minor for h in self._holds.values() if h.account == account and h.state in APPROVED)
+    def _stands_at_lanes(self, credit: Credit) -> int:
+        return sum(
+            hold.amount_minor
+            for hold in self._holds.values()
+            if (hold.lender, hold.account) == credit and hold.state in APPROVED
+        )
 
-    def _stands_at_backend(self, account: bytes) -> int:
+    def _stands_at_backend(self, credit: Credit) -> int:
         """Holds that no lane has decided: elsewhere, or still being asked for. The lane's outcome wins (rule 6)."""
         total = 0
-        for lane, sale_id, attempt, token, amount, held, _online, _state in self._backend_rows:
+        for lane, sale_id, attempt, token, amount, held, _online, _state, lender in self._backend_rows:
             known = self._holds.get(Attempt(lane, sale_id, attempt))
-            if token is not None and bytes(token) == account and held:
+            if token is not None and (lender, bytes(token)) == credit and held:
                 total += amount if known is None or known.state is HoldState.INTENDED else 0
         return total
 
@@ -323,7 +329,7 @@ class Auditor(Witness):
 
     def _check_backend_holds(self) -> None:
         """One hold per sale, with the lane's amount; none that no lane knows of."""
-        for lane, sale_id, attempt, _account, amount, held, online, state in self._backend_rows:
+        for lane, sale_id, attempt, _account, amount, held, online, state, _lender in self._backend_rows:
             if lane == WEB.lane or lane in self._put_back:
                 continue
             hold = self._holds.get(Attempt(lane, sale_id, attempt))

@@ -5,10 +5,10 @@ The one rule: what the backend has not committed it never knew; every crash ends
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from playhouse.apsw_ext import APSWDatabase
 
@@ -53,16 +53,25 @@ GENEROUS: Final = {
 """The policy must not be what keeps an account below its limit here; the leases must."""
 
 
+Credit: TypeAlias = tuple[str, bytes]
+"""Lender and token: one account. The lenders of a run have accounts of the same tokens, so the token alone is none."""
+
+
 @dataclass(frozen=True, slots=True)
 class Customer:
-    """An account and the phone that pays from it; ``limit_minor`` never changes in a run."""
+    """An account of a lender and the phone that pays from it; ``limit_minor`` never changes in a run."""
 
+    lender: str
     phone: Phone
     limit_minor: int
 
     @property
     def account(self) -> bytes:
         return self.phone.account
+
+    @property
+    def key(self) -> Credit:
+        return self.lender, self.account
 
 
 class BackendProcess:
@@ -78,21 +87,30 @@ class BackendProcess:
         self.backend: Backend | None = None
         self.customers: list[Customer] = []
 
-    def found(self, limits_minor: list[int], lanes: dict[LaneName, SigningKey]) -> EnrolledLender:
-        """Set the lender up with its customers and lanes; the backend runs afterwards."""
+    def found(
+        self, limits_minor: list[int], lanes: dict[LaneName, SigningKey], *, names: Sequence[str] = (LENDER,)
+    ) -> list[EnrolledLender]:
+        """Set the lenders up, each with the same customers, and the lanes; the backend runs afterwards."""
         database = self._open()
         with transaction(database):
-            document = default_policy(LENDER, version=1, issued_at=self._clock(), expires_at=self._clock() + 10**8)
-            document["limits"] |= GENEROUS
-            lender = lenders.create(
-                LENDER, "Sim", CURRENCY, now_s=self._clock(), randomness=self._random.randbytes, policy=document
-            )
-            self.customers = [self._customer(lender, limit) for limit in limits_minor]
+            first, *others = [self._lender(name) for name in names]
+            self.customers = [self._customer(first, limit) for limit in limits_minor]
+            tokens = [customer.account for customer in self.customers]
+            for lender in others:
+                pairs = zip(limits_minor, tokens, strict=True)
+                self.customers += [self._customer(lender, limit, token) for limit, token in pairs]
             for name, key in (lanes | {WEB: SigningKey.from_seed("ed25519", bytes(32))}).items():
                 enrollment.register(name, key.public)
         close(database)
         self.boot()
-        return EnrolledLender(LENDER, "Sim", lender.root, lender.key_list_bytes)
+        return [EnrolledLender(each.lender, each.name, each.root, each.key_list_bytes) for each in (first, *others)]
+
+    def _lender(self, name: str) -> lenders.Lender:
+        document = default_policy(name, version=1, issued_at=self._clock(), expires_at=self._clock() + 10**8)
+        document["limits"] |= GENEROUS
+        return lenders.create(
+            name, "Sim", CURRENCY, now_s=self._clock(), randomness=self._random.randbytes, policy=document
+        )
 
     def boot(self) -> None:
         self._database = self._open()
@@ -149,14 +167,14 @@ class BackendProcess:
             self.backend.refresh_snapshots()
 
     def publish_policy(self) -> None:
-        """A new version of the policy comes into force; the backend is restarted with it."""
+        """A new version of every policy comes into force; the backend is restarted with it."""
         if self.backend is None or self._database is None:
             return
-        lender = self.backend.lenders[LENDER]
-        policy = parse_policy(lender.policy.payload() | {"version": lender.policy.version + 1})
-        with transaction(self._database):
-            signed = sign_policy(policy, lender.keys[Role.POLICY])
-            LenderRow.update(policy=signed).where(LenderRow.lender == LENDER).execute()
+        for lender in list(self.backend.lenders.values()):
+            policy = parse_policy(lender.policy.payload() | {"version": lender.policy.version + 1})
+            with transaction(self._database):
+                signed = sign_policy(policy, lender.keys[Role.POLICY])
+                LenderRow.update(policy=signed).where(LenderRow.lender == lender.lender).execute()
         self._end()
         close(self._database)
         self.boot()
@@ -168,7 +186,7 @@ class BackendProcess:
         shown = customer.phone.show_pass(now_s=self._clock(), cti=self._random.randbytes(8), user_verified=True)
         request = AuthorizationRequest.model_validate(
             {
-                "lender": LENDER,
+                "lender": customer.lender,
                 "sale_id": sale_id,
                 "attempt": 1,
                 "epoch": 1,
@@ -183,11 +201,11 @@ class BackendProcess:
         )
         return b'"approved":true' in self.backend.authorize(request, sale_id.encode(), WEB.lane).replace(b" ", b"")
 
-    def release_elsewhere(self, sale_id: str) -> None:
+    def release_elsewhere(self, lender: str, sale_id: str) -> None:
         """Such a purchase is called off."""
         if self._database is not None:
             with transaction(self._database):
-                hold = holds.find(holds.Attempt(WEB.lane, LENDER, sale_id, 1))
+                hold = holds.find(holds.Attempt(WEB.lane, lender, sale_id, 1))
                 if hold is not None:  # a backend that was put back has forgotten it
                     holds.undo_online(hold)
 
@@ -196,7 +214,7 @@ class BackendProcess:
         if self._database is None:
             return 0
         with transaction(self._database):
-            account = accounts.find(LENDER, customer.account)
+            account = accounts.find(customer.lender, customer.account)
             assert account is not None
             repaid: int = account.used_minor
             if repaid:
@@ -204,20 +222,22 @@ class BackendProcess:
         return repaid
 
     def holds(self) -> list[tuple[Any, ...]] | None:
-        """Rows (lane, sale_id, attempt, account, amount, held, online, state); None while the backend is down."""
+        """Rows (lane, sale_id, attempt, account, amount, held, online, state, lender); None while the backend is
+        down."""
         if self._database is None:
             return None
         columns = (Hold.lane, Hold.sale_id, Hold.attempt, Hold.account, Hold.amount_minor, Hold.held_minor)
-        query: Any = Hold.select(*columns, Hold.online_minor, Hold.state)
+        query: Any = Hold.select(*columns, Hold.online_minor, Hold.state, Hold.lender)
         return list(query.tuples())
 
     def _open(self) -> APSWDatabase:
         return open_database(PATH, vfs=self._vfs.name, sync_dir=lambda _directory: self._disk.sync_names())
 
-    def _customer(self, lender: lenders.Lender, limit_minor: int) -> Customer:
-        token = self._random.randbytes(16)
-        accounts.add(LENDER, token, limit_minor)
+    def _customer(self, lender: lenders.Lender, limit_minor: int, token: bytes | None = None) -> Customer:
+        token = token or self._random.randbytes(16)
+        accounts.add(lender.lender, token, limit_minor)
         key = SigningKey.from_seed("ed25519", self._random.randbytes(32))
         now_s = self._clock()
-        credential = Credential(LENDER, token, now_s - 3600, now_s + 6 * 86_400, key.public, 0, 1)
-        return Customer(Phone(token, key, issue_credential(credential, lender.keys[Role.CREDENTIAL])), limit_minor)
+        credential = Credential(lender.lender, token, now_s - 3600, now_s + 6 * 86_400, key.public, 0, 1)
+        phone = Phone(token, key, issue_credential(credential, lender.keys[Role.CREDENTIAL]))
+        return Customer(lender.lender, phone, limit_minor)

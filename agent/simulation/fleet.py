@@ -48,6 +48,7 @@ class Scale:
     """Mean times between events in seconds of virtual time, and the money at stake in minor units."""
 
     lanes: int = 2
+    lenders: int = 1
     hours: float = 10.0
     accounts: int = 4
     limit_minor: int = 60_000
@@ -113,8 +114,10 @@ class Fleet:
         self._auditor.attend(self._backend)
         names = [LaneName(f"lane-{number}", "merchant-1", "store-1") for number in range(1, scale.lanes + 1)]
         keys = {name: SigningKey.from_seed("ed25519", self._random.randbytes(32)) for name in names}
-        lender = self._backend.found([scale.limit_minor] * scale.accounts, dict(keys))
-        site = Site(Random(f"lanes {seed}"), self._network, lender, directory, self._auditor, START_S)
+        names_of_lenders = [LENDER, *(f"{LENDER}-{number}" for number in range(2, scale.lenders + 1))]
+        limits = [scale.limit_minor] * scale.accounts
+        lenders = self._backend.found(limits, dict(keys), names=names_of_lenders)
+        site = Site(Random(f"lanes {seed}"), self._network, lenders, directory, self._auditor, START_S)
         self._lanes = [LaneProcess(name, keys[name], site, printer_trouble=scale.printer_trouble) for name in names]
         self._sales = self._approved = 0
 
@@ -237,15 +240,17 @@ class Fleet:
         amount_minor = self._random.randrange(100, self._scale.limit_minor // 2)
         if self._backend.buy_elsewhere(customer, amount_minor, sale_id):
             self._auditor.backend_changed(f"{sale_id} bought elsewhere")
-            asyncio.get_running_loop().call_later(self._random.uniform(60, 3600), self._release_elsewhere, sale_id)
+            asyncio.get_running_loop().call_later(
+                self._random.uniform(60, 3600), self._release_elsewhere, customer.lender, sale_id
+            )
 
-    def _release_elsewhere(self, sale_id: str) -> None:
-        self._backend.release_elsewhere(sale_id)
+    def _release_elsewhere(self, lender: str, sale_id: str) -> None:
+        self._backend.release_elsewhere(lender, sale_id)
         self._auditor.backend_changed(f"{sale_id} released")
 
     async def _repay(self) -> None:
         customer = self._random.choice(self._backend.customers)
-        self._auditor.repaid(customer.account, self._backend.repay(customer))
+        self._auditor.repaid(customer.key, self._backend.repay(customer))
         self._auditor.backend_changed("repaid")
 
     def _refresh_snapshots(self) -> None:
@@ -363,5 +368,6 @@ def _mend(line: Line) -> None:
 
 
 async def _settled(lane: Lane) -> list[BatchReport]:
-    """Close the day, and match what an earlier close could not."""
-    return [*filter(None, [await lane.settlement.close_day(LENDER)]), *await lane.settlement.match_pending()]
+    """Close every lender's day, and match what an earlier close could not."""
+    closed = [await lane.settlement.close_day(lender.lender) for lender in lane.lenders.all()]
+    return [*filter(None, closed), *await lane.settlement.match_pending()]

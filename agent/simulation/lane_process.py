@@ -70,7 +70,7 @@ class Site:
 
     random: Random
     network: Network
-    lender: EnrolledLender
+    lenders: Sequence[EnrolledLender]
     directory: Path
     witness: Witness
     start_s: int
@@ -167,7 +167,7 @@ class LaneProcess:
         lane = self.name.lane
         return Lane(
             LaneSettings(lane, self.name.store, 1, Seller("Shop", self.name.store, lane), bytes(32)),
-            [self.site.lender],
+            self.site.lenders,
             self._journal_key,
             ledger=ledger,
             snapshots=SnapshotFiles(self._snapshots),

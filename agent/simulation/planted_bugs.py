@@ -15,7 +15,7 @@ from unittest import mock
 
 from agent.core import leases
 from agent.core.authorization import Hold
-from agent.core.journal import Draft, Kind
+from agent.core.journal import Draft, Kind, Position
 from agent.core.print_job import PrintJobState
 from agent.core.trusted_time import ClockReading
 from agent.ports import PrintMark
@@ -23,6 +23,7 @@ from agent.services.checkout import Checkout
 from agent.services.outcomes import Outcomes
 from agent.services.printing import Spooler
 from agent.services.witness import HeadWitness
+from agent.simulation.backend_process import LENDER
 from agent.simulation.fleet import START_S
 from agent.store.ledger import SqliteLedger
 from agent.uplink.client import BackendClient
@@ -121,6 +122,16 @@ def reprint_without_a_mark() -> AbstractContextManager[object]:
     return mock.patch.object(Spooler, "_recover", careless)
 
 
+def share_exposure_between_lenders() -> AbstractContextManager[object]:
+    """The lane looks what was spent up under the first lender, whose account it is (lease rule 16)."""
+    spent_after = SqliteLedger.spent_after
+
+    def mixed_up(self: SqliteLedger, _lender: str, account: bytes, position: Position) -> int:
+        return spent_after(self, LENDER, account, position)
+
+    return mock.patch.object(SqliteLedger, "spent_after", mixed_up)
+
+
 def repeat_as_a_new_attempt() -> AbstractContextManager[object]:
     """A POS that asks again after a time-out gets a new decision."""
     return mock.patch.object(Checkout, "_known", lambda *_: None)
@@ -148,5 +159,6 @@ BUGS: Final[Mapping[str, Callable[[], AbstractContextManager[object]]]] = {
     "reprint without a mark": reprint_without_a_mark,
     "repeat as a new attempt": repeat_as_a_new_attempt,
     "stand in with a restored ledger": stand_in_with_a_restored_ledger,
+    "share exposure between lenders": share_exposure_between_lenders,
     "grant as if nothing were forgotten": grant_as_if_nothing_were_forgotten,
 }

@@ -19,6 +19,7 @@ BREAKS = {
     "reprint without a mark": "promise 3",
     "repeat as a new attempt": "promise 3",
     "stand in with a restored ledger": "promise 4",
+    "share exposure between lenders": "promise 4",
     "grant as if nothing were forgotten": "promise 4",
 }
 SCALE = Scale(hours=8.0)
@@ -28,7 +29,12 @@ HASTY = replace(SCALE, hours=5.0, sale_every_s=150.0, repay_every_s=2400.0, allo
 LEDGERS = (replace(HASTY, ledger_put_back_every_s=1800.0), 3)
 BACKENDS = (replace(HASTY, repay_every_s=7200.0, backend_put_back_every_s=1800.0), 3)
 """A scenario, and how many of its seeds are tried: as many as are needed for its bugs."""
-SCALES = {"stand in with a restored ledger": LEDGERS, "grant as if nothing were forgotten": BACKENDS}
+TWO_LENDERS = (replace(HASTY, lenders=2), 2)
+SCALES = {
+    "share exposure between lenders": TWO_LENDERS,
+    "stand in with a restored ledger": LEDGERS,
+    "grant as if nothing were forgotten": BACKENDS,
+}
 
 pytestmark = pytest.mark.proof
 
@@ -44,7 +50,7 @@ def test_a_planted_bug_is_found_as_the_promise_that_it_breaks(bug: str) -> None:
     pytest.fail(f"{seeds} seeds did not show that {bug!r} breaks {BREAKS[bug]}")
 
 
-CLEAN = [(scale, seed) for scale, seeds in (CRASHES, LEDGERS, BACKENDS) for seed in range(seeds)]
+CLEAN = [(scale, seed) for scale, seeds in (CRASHES, TWO_LENDERS, LEDGERS, BACKENDS) for seed in range(seeds)]
 
 
 @pytest.mark.parametrize(("scale", "seed"), CLEAN)
