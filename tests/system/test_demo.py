@@ -23,7 +23,9 @@ def test_a_lanes_day_ends_with_both_halves_matched(tmp_path: Path) -> None:
     assert told.returncode == 0, told.stdout[-2_000:] + told.stderr[-2_000:]
     assert "online, seen by the camera: ¥33.00 -> APPROVED 00 online" in told.stdout
     said = json.loads(told.stdout.splitlines()[-1])
-    assert (said["matched"], said["faults"], said["settlement"]) == (True, [], "matched")
+    assert (said["matched"], said["faults"]) == (True, [])
+    assert said["settlement"] == {"demo": "matched", "riverbank": "matched"}
+    assert "online, by the second lender: ¥128.00 -> APPROVED 00 online" in told.stdout
     assert (said["lost"], said["duplicated"], said["over_limit"]) == (0, 0, 0)
     approved = [sale for sale in said["sales"] if sale["response_code"] == "00"]
     assert {sale["mode"] for sale in approved} == {"online", "stand_in"}
