@@ -18,7 +18,7 @@ from backend import accounts
 from backend import page as pages
 from backend.database import Statement, change, compiled, fetch, inserting, put
 from backend.lanes import GIVEN_UP
-from backend.schema import Account, Hold, Horizon, Installed, Journal, LeaseGrant
+from backend.schema import Account, Hold, Horizon, Installed, Journal, LeaseGrant, SnapshotLayer
 
 # On the path of every sale and every entry, so compiled once; peewee builds a query in the time that SQLite runs ten.
 _GRANTS: Final = compiled(
@@ -116,16 +116,16 @@ def spend(lane: str, epoch: int, lender: str, token: bytes, delta_minor: int) ->
 
 
 def has_record(lane: str, epoch: int, lender: str, token: bytes) -> bool:
-    """Whether the snapshot that the lane has journaled as installed has a record of the account."""
-    found = LeaseGrant.select().join(
-        Installed,
-        on=(Installed.lane == LeaseGrant.lane)
-        & (Installed.epoch == LeaseGrant.epoch)
-        & (Installed.lender == LeaseGrant.lender)
-        & (Installed.sequence >= LeaseGrant.sequence),
+    """Whether the snapshot that the lane has journaled as installed has a record of the account, base or delta."""
+    told = Installed.get_or_none(Installed.lane == lane, Installed.epoch == epoch, Installed.lender == lender)
+    if told is None:
+        return False
+    base = SnapshotLayer.select(SnapshotLayer.base_sequence).where(
+        SnapshotLayer.lane == lane, SnapshotLayer.lender == lender, SnapshotLayer.sequence == told.sequence
     )
-    mine = (LeaseGrant.lane == lane) & (LeaseGrant.epoch == epoch)
-    return bool(found.where(mine, LeaseGrant.lender == lender, LeaseGrant.account == token).exists())
+    mine = (LeaseGrant.lane == lane) & (LeaseGrant.epoch == epoch) & (LeaseGrant.lender == lender)
+    in_stack = LeaseGrant.sequence.between(base.scalar() or 0, told.sequence)
+    return bool(LeaseGrant.select().where(mine, LeaseGrant.account == token, in_stack).exists())
 
 
 def grant(
@@ -135,6 +135,7 @@ def grant(
     *,
     sequence: int,
     planned_minor: int,
+    leasable_minor: int,
     applied_number: int,
     valid_until_s: int,
 ) -> int:
@@ -142,13 +143,15 @@ def grant(
 
     It may be as high as what this lane holds already in this epoch and what is free, because the lane will use one of
     its snapshots, not all. What an open online approval takes from the lease is in held *and* will be told as a spend
-    after ``applied_number``; so the grant is stated before it. Raises AccountContended.
+    after ``applied_number``; so the grant is stated before it. What is outstanding elsewhere and the grant together
+    are at most ``leasable_minor`` (lease rule 15). Raises AccountContended.
     """
     elsewhere = outstanding_by_journal(account.lender, account.token)
     elsewhere.pop((lane, epoch), None)
     held = account.held_minor - _online_use(account.lender, account.token).get((lane, epoch), 0)
     most = leases.grantable(account.limit_minor, account.used_minor, held, sum(elsewhere.values()))
-    granted = 0 if account.blocked else min(planned_minor, most)
+    stranded = max(0, leasable_minor - sum(elsewhere.values()))
+    granted = 0 if account.blocked else min(planned_minor, most, stranded)
     LeaseGrant.create(
         account=account.token,
         lender=account.lender,
@@ -183,6 +186,15 @@ def _forget(account: Account, lane: str, epoch: int) -> None:
     in_use = LeaseGrant.select(fn.MAX(LeaseGrant.sequence)).where(mine, LeaseGrant.sequence <= told).scalar()
     if in_use is not None:
         LeaseGrant.delete().where(mine, LeaseGrant.sequence < in_use).execute()
+
+
+def forget_lapsed(lane: str, epoch: int, lender: str) -> int:
+    """Delete grants that the lane has sworn off by its horizon (lease rule 1); ``live`` skips them anyway."""
+    horizon = Horizon.select(Horizon.lease_horizon).where(
+        Horizon.lane == lane, Horizon.epoch == epoch, Horizon.lender == lender
+    )
+    mine = (LeaseGrant.lane == lane) & (LeaseGrant.epoch == epoch) & (LeaseGrant.lender == lender)
+    return int(LeaseGrant.delete().where(mine, LeaseGrant.valid_until_s <= horizon).execute())
 
 
 def questions(lender: str, token: bytes) -> Sequence[tuple[Statement, tuple[Any, ...]]]:

@@ -36,6 +36,7 @@ from backend.holds import Attempt
 from backend.identity import Authority, LaneName
 from backend.ingest import Stored, Upload
 from backend.lenders import InForce, Lender, Randomness
+from backend.planner import plans
 from backend.postings import Books
 from backend.problems import Problem
 from backend.rails.rail import Rail
@@ -218,11 +219,18 @@ class Backend:
         for known in self.lenders:
             if recovery.started_at() is None:
                 recalls.tend(self.database, known, now_s=self.clock())
+                yield from self._planning(known)
         for lane in [lane for lane in lanes.in_service() if lane in self.heard]:
             for lender in self.lenders.values():
                 if recovery.started_at() is not None:
                     return  # such a backend grants nothing, also if it learnt of it a step ago
                 yield int(snapshots.refresh(self.database, lane, lender, self.plan, now_s=self.clock()) is not None)
+
+    def _planning(self, lender: str) -> Iterator[int]:
+        """Today's plan, some accounts in a step, before layers are cut by it; no step cuts one."""
+        if self.plan.rules is not None:
+            for _ in plans.tend(self.database, lender, self.plan.rules, now_s=self.clock()):
+                yield 0
 
 
 def compose(

@@ -35,13 +35,13 @@ NO_EPOCH: Final = 0
 GIVEN_UP: Final = (WRITTEN_OFF, QUARANTINED_WRITTEN_OFF)
 
 # Compiled once: they are on the path of every request.
-_FIND: Final = selecting(Lane, Lane.lane == "")
+FIND: Final = selecting(Lane, Lane.lane == "")
 JOURNAL: Final = selecting(Journal, Journal.lane == "", Journal.epoch == 0)
 
 
 def find(lane: str) -> Lane:
     """Raises Problem("lane_unknown")."""
-    row = load(Lane, _FIND, lane)
+    row = load(Lane, FIND, lane)
     if row is None:
         raise Problem("lane_unknown", lane)
     return row
@@ -66,7 +66,7 @@ def journal(lane: str, epoch: int) -> Journal:
 
 def same_merchant(lane: str, other: str) -> bool:
     """Whether both lanes are known and belong to one merchant."""
-    found = [load(Lane, _FIND, name) for name in (lane, other)]
+    found = [load(Lane, FIND, name) for name in (lane, other)]
     return None not in found and found[0].merchant == found[1].merchant  # type: ignore[union-attr]
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 from agent.core.authorization import HoldEvent, HoldRefused, HoldState, event_of, next_state
 from agent.core.journal import Entry, Kind
 from agent.core.money import MINOR_MAX
-from backend import accounts, allowances, authorizations, epochs, holds, instalments, lanes, snapshots
+from backend import accounts, allowances, authorizations, epochs, holds, instalments, lanes, snapshots, visits
 from backend.database import load, selecting
 from backend.holds import Attempt
 from backend.lenders import Lender
@@ -101,6 +101,8 @@ def _sale(entry: Entry, books: Books) -> Result:
     result = _MOVES[facts.event](hold, facts)
     hold.state = str(state)
     holds.save(hold)
+    if facts.event is HoldEvent.APPROVE and facts.account:
+        visits.note(facts.account, key.lender, key.lane, entry.recorded_at, facts.amount_minor)
     doubt = instalments.follow(hold, facts.event, entry, lender)
     if doubt is not None and result.reason is None:
         return Result("disputed", doubt.reason, hold.account, doubt.minor, doubt.bearer)

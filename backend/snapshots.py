@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -21,8 +22,10 @@ from agent.core.snapshot_reader import DELTAS_MAX
 from backend import accounts, allowances, lanes, recalls
 from backend.database import grouped, inserting, put, rows, transact
 from backend.lenders import Lender
+from backend.planner import plans
+from backend.planner.rules import Rules
 from backend.problems import Problem
-from backend.schema import Account, Cutting, Lane, LayerReport, LeaseGrant, SnapshotLayer
+from backend.schema import Account, Cutting, Lane, LayerReport, LeaseGrant, PlannedLease, SnapshotLayer
 
 DAY_S: Final = 24 * 3600
 
@@ -34,16 +37,20 @@ _BEGIN: Final = inserting(Cutting, "REPLACE")
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How layers are cut: an equal share for every account at every lane, and how long it lasts.
+    """How layers are cut: who is leased how much, and how long it lasts.
 
+    Without ``rules`` every account has ``allowance_minor`` at every lane. With them, accounts have what the planner
+    says, and a layer holds only those that have something there, had it lately, or are blocked: the lane knows no
+    more than it must, and whoever it does not know may still have the cap of their pass.
     ``lease_life_s`` is kept below 255 hours, the most that a layer can express in its unit of one hour.
     """
 
-    allowance_minor: int
+    allowance_minor: int = 0
     lease_life_s: int = 2 * DAY_S
     soft_age_s: int = DAY_S
     hard_age_s: int = 3 * DAY_S
     origin: tuple[int, int] = (0, 0)
+    rules: Rules | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.allowance_minor <= ALLOWANCE_MAX_MINOR:
@@ -55,6 +62,20 @@ class Plan:
     def refresh_s(self) -> int:
         """Age at which a new base is due, so that neither leases nor layers end at a lane that listens."""
         return min(self.lease_life_s, self.soft_age_s) // 2
+
+    def wanted(self, lane: str, lender: str) -> Callable[[bytes], int]:
+        """What an account is to be leased at a lane, by its token."""
+        if self.rules is None:
+            return lambda _token: self.allowance_minor
+        planned = plans.amounts(lane, lender)
+        return lambda token: planned.get(token, 0)
+
+    def leasable_minor(self, account: Account) -> int:
+        """The most that all leases of the account together may be."""
+        limit: int = account.limit_minor
+        if self.rules is None:
+            return limit
+        return self.rules.leasable_minor(limit - account.used_minor - account.held_minor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +97,7 @@ def refresh(database: Database, lane: str, lender: Lender, plan: Plan, *, now_s:
     is_old = not layers or len(layers) > DELTAS_MAX or now_s - layers[0].built_at >= plan.refresh_s
     if is_old or recalls.base_is_due(lane, lender.lender, layers[0].sequence):
         return build(database, lane, lender, plan, is_base=True, now_s=now_s)
-    if _changed(lane, lender.lender).exists():
+    if _changed(lane, lender.lender, plan, layers[0].sequence).exists():
         return build(database, lane, lender, plan, is_base=False, now_s=now_s)
     return None
 
@@ -116,13 +137,16 @@ def begin(lane: str, lender: Lender, *, is_base: bool, now_s: int) -> Cut | None
 def fill(database: Database, cut: Cut, plan: Plan) -> SnapshotLayer | None:
     """Grant, account by account; then sign and store. None if another process took the lane over meanwhile."""
     lane, lender = cut.lane.lane, cut.lender.lender
+    if cut.below is None:
+        # Who is planned no more has no newer grant that would push the old one out.
+        transact(database, partial(allowances.forget_lapsed, lane, cut.lane.epoch, lender), redoable=True)
     # As a list: the grants that are written on the way change what the query would see.
-    chosen = list(rows(_every(lender) if cut.below is None else _changed(lane, lender)))
-    withheld = recalls.withheld(lane, lender)
+    chosen = [bytes(token) for (token,) in rows(_chosen(cut, plan))]
+    wanted, withheld = plan.wanted(lane, lender), recalls.withheld(lane, lender)
     records = [
         # Its commit need not be flushed: no layer is there to be spent from before the last one is, and that is.
-        transact(database, partial(_grant, bytes(token), cut, plan, bytes(token) in withheld), redoable=True)
-        for (token,) in chosen
+        transact(database, partial(_grant, token, cut, plan, 0 if token in withheld else wanted(token)), redoable=True)
+        for token in chosen
     ]
     out = io.BytesIO()
     manifest = _manifest(cut, plan)
@@ -193,7 +217,7 @@ def _find(lane: str, lender: str, sequence: int, *fields: Any) -> tuple[Any, ...
     return next(iter(rows(query)), None)
 
 
-def _grant(token: bytes, cut: Cut, plan: Plan, is_withheld: bool) -> Record:
+def _grant(token: bytes, cut: Cut, plan: Plan, planned_minor: int) -> Record:
     account = accounts.find(cut.lender.lender, token)
     assert account is not None, "accounts are never deleted"
     valid_until_s = cut.now_s + plan.lease_life_s
@@ -202,7 +226,8 @@ def _grant(token: bytes, cut: Cut, plan: Plan, is_withheld: bool) -> Record:
         cut.lane.lane,
         cut.lane.epoch,
         sequence=cut.sequence,
-        planned_minor=0 if is_withheld else plan.allowance_minor,
+        planned_minor=planned_minor,
+        leasable_minor=plan.leasable_minor(account),
         applied_number=cut.applied_number,
         valid_until_s=valid_until_s,
     )
@@ -237,18 +262,41 @@ def _manifest(cut: Cut, plan: Plan) -> Manifest:
     )
 
 
+def _chosen(cut: Cut, plan: Plan) -> ModelSelect[Account]:
+    """The accounts of a layer in the order of their tokens: of a base all that the lane should know of."""
+    lane, lender = cut.lane.lane, cut.lender.lender
+    if cut.below is not None:
+        return _changed(lane, lender, plan, cut.below.base_sequence)
+    if plan.rules is None:
+        return _every(lender)
+    had = _granted(lane, lender).where(LeaseGrant.granted_minor > 0)
+    return _every(lender).where(_planned(lane, lender) | fn.EXISTS(had) | Account.blocked)
+
+
 def _every(lender: str) -> ModelSelect[Account]:
     return Account.select(Account.token).where(Account.lender == lender).order_by(Account.token)
 
 
-def _changed(lane: str, lender: str) -> ModelSelect[Account]:
+def _changed(lane: str, lender: str, plan: Plan, base_sequence: int) -> ModelSelect[Account]:
     """Accounts whose figures changed since the lane's newest grant of them was written."""
-    epoch = Lane.select(Lane.epoch).where(Lane.lane == lane)
-    told = LeaseGrant.select().where(
+    told = _granted(lane, lender)
+    changed = _every(lender).where(~fn.EXISTS(told.where(LeaseGrant.edition >= Account.edition)))
+    if plan.rules is None:
+        return changed
+    in_stack = told.where(LeaseGrant.sequence >= base_sequence)
+    return changed.where(_planned(lane, lender) | fn.EXISTS(in_stack) | Account.blocked)
+
+
+def _granted(lane: str, lender: str) -> ModelSelect[LeaseGrant]:
+    """The grants of an account at the lane in its present epoch."""
+    return LeaseGrant.select().where(
         LeaseGrant.lane == lane,
         LeaseGrant.lender == lender,
         LeaseGrant.account == Account.token,
-        LeaseGrant.epoch == epoch,
-        LeaseGrant.edition >= Account.edition,
+        LeaseGrant.epoch == Lane.select(Lane.epoch).where(Lane.lane == lane),
     )
-    return _every(lender).where(~fn.EXISTS(told))
+
+
+def _planned(lane: str, lender: str) -> Any:
+    mine = (PlannedLease.lane == lane) & (PlannedLease.lender == lender)
+    return Account.token.in_(PlannedLease.select(PlannedLease.account).where(mine))

@@ -17,6 +17,7 @@ from backend.admin.operation import Answer, Refused, Step, perform
 from backend.admin.table import OPERATIONS
 from backend.cli.files import database_of
 from backend.cli.output import ProgressLine
+from backend.cli.planner import rules_of
 from backend.compose import Backend, compose
 from backend.database import open_database
 from backend.identity import Authority
@@ -57,9 +58,20 @@ def opened(args: argparse.Namespace) -> Iterator[Backend]:
             clock=_now_s,
             randomness=secrets.token_bytes,
             authority=authority,
-            plan=Plan(getattr(args, "allowance_minor", 0)),
+            plan=_plan(args),
             rails=all_sandboxes(database, _now_s) if getattr(args, "wallets", None) else None,
         )
+
+
+def _plan(args: argparse.Namespace) -> Plan:
+    """How this verb cuts layers; verbs that cut none have no say in it. Raises Refused."""
+    if not hasattr(args, "allowance"):
+        return Plan()
+    rules = rules_of(args) if args.allowance == "planned" else None
+    try:
+        return Plan(args.allowance_minor, args.lease_life_h * 3600, rules=rules)
+    except ValueError as error:
+        raise Refused(f"{error}") from None
 
 
 def _now_s() -> int:

@@ -48,10 +48,10 @@ def add_parser(verbs: Any) -> None:
 
 def add_rules(parser: argparse.ArgumentParser) -> None:
     """The planner's settings, each with its default."""
-    usual = Rules()
+    group, usual = parser.add_argument_group("the planner"), Rules()
     for name, text in _RULES:
         default = getattr(usual, name.replace("-", "_"))
-        parser.add_argument(f"--{name}", type=int, default=default, help=f"{text} (default: {default})")
+        group.add_argument(f"--{name}", type=int, default=default, help=f"{text} (default: {default})")
 
 
 def rules_of(args: argparse.Namespace) -> Rules:

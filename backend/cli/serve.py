@@ -18,6 +18,7 @@ from typing import Any
 from backend.admin.operation import Refused
 from backend.cli.backend_of import opened
 from backend.cli.options import add_verb, add_wallets
+from backend.cli.planner import add_rules
 from backend.compose import Backend
 
 DEFAULT_ALLOWANCE_MINOR = 20_000
@@ -35,11 +36,19 @@ def add_parser(verbs: Any) -> None:
 
 def add_allowance(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
+        "--allowance",
+        choices=["flat", "planned"],
+        default="flat",
+        help="flat: the same lease for every account at every lane; planned: by where accounts shop (default: flat)",
+    )
+    parser.add_argument(
         "--allowance-minor",
         type=int,
         default=DEFAULT_ALLOWANCE_MINOR,
-        help=f"lease per account and lane (default: {DEFAULT_ALLOWANCE_MINOR})",
+        help=f"the flat lease (default: {DEFAULT_ALLOWANCE_MINOR})",
     )
+    parser.add_argument("--lease-life-h", type=int, default=48, help="how long a lease lasts, in hours (default: 48)")
+    add_rules(parser)
 
 
 def run(args: argparse.Namespace) -> int:

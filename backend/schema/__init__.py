@@ -17,6 +17,7 @@ from backend.schema.journals import Dispute, Journal, JournalEntry, QuarantinedE
 from backend.schema.lanes import Certificate, EnrollmentCode, EpochChange, Lane, Stranger
 from backend.schema.leases import Cutting, Horizon, Installed, LeaseGrant, Recall, SnapshotLayer
 from backend.schema.lenders import Lender, LenderKey
+from backend.schema.plans import PlannedLease, PlanRun
 from backend.schema.reports import LaneReport, LayerReport, Recovery
 from backend.schema.sales import CapUse, Claim, Hold, OnlineAnswer, Settlement, UsedProof
 from backend.schema.wallets import RailDuty, SandboxPayment, WalletPayment
@@ -45,7 +46,9 @@ __all__ = [
     "Lender",
     "LenderKey",
     "OnlineAnswer",
+    "PlanRun",
     "PlanSale",
+    "PlannedLease",
     "Posting",
     "QuarantinedEntry",
     "RailDuty",
@@ -61,12 +64,12 @@ __all__ = [
     "WalletPayment",
 ]
 
-VERSION = 6
+VERSION = 7
 """The version of this schema, kept in the database."""
 
 TABLES: tuple[Any, ...] = (
     Lender, LenderKey, Account, Posting, Lane, Journal, Installed, Horizon, LeaseGrant, Recall, SnapshotLayer, Cutting,
     JournalEntry, Hold, OnlineAnswer, UsedProof, CapUse, Dispute, Resolution, Visit, Settlement, EnrollmentCode,
     Certificate, EpochChange, QuarantinedEntry, Claim, WalletPayment, RailDuty, SandboxPayment, Recovery,
-    LaneReport, LayerReport, Stranger, PlanSale, CouponUse,
+    LaneReport, LayerReport, Stranger, PlanSale, CouponUse, PlannedLease, PlanRun,
 )  # fmt: skip

@@ -17,7 +17,7 @@ from backend.admin import client, listening
 from backend.admin.api import create_admin_app
 from backend.admin.operation import Answer, Progress, Refused, Steps, perform
 from backend.admin.table import OPERATIONS
-from backend.schema import Certificate, Dispute, LaneReport
+from backend.schema import Certificate, Dispute, LaneReport, Visit
 from backend.wire import SettlementRequest, b64url, read
 from tests.backend.lanes import LENDER, START, Shop
 
@@ -257,6 +257,18 @@ def test_what_is_listed_adds_up_to_what_the_account_counts(shop: Shop) -> None:
         assert mine == shop.account(phone.account).outstanding_minor > 0
     assert {lease["lane"] for lease in ask(shop, "lease.list", lane="B")["leases"]} == {"B"}
     assert ask(shop, "lease.list", limit=1) | {"leases": 0} == {"leases": 0, "complete": False}
+
+
+def test_the_summary_tells_credit_tied_up_and_turnover_that_a_lease_would_have_covered(shop: Shop) -> None:
+    shop.cut("A", allowance_minor=10_000)
+    for day, (lane, minor) in enumerate([("A", 10_000), ("A", 10_001), ("B", 500), ("A", 400), ("A", 300)]):
+        at = {"account": shop.token, "lender": LENDER, "store": "store-1", "at_s": START - day * 24 * 3600}
+        Visit.create(lane=lane, amount_minor=minor, **at)
+    answer = ask(shop, "lease.summary", days=2)
+    assert (answer["limits_minor"], answer["tied_up_minor"], answer["tied_up_percent"]) == (150_000, 20_000, "13.3")
+    assert (answer["turnover_minor"], answer["covered_minor"], answer["covered_percent"]) == (20_501, 10_000, "48.7")
+    assert (answer["regulars_turnover_minor"], answer["regulars_covered_minor"]) == (20_001, 10_000)
+    assert ask(shop, "lease.summary", days=56)["covered_minor"] == 10_700
 
 
 # --- lanes, exceptions, settlement ---------------------------------------------------------------------------------

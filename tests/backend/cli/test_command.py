@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -93,7 +94,8 @@ def test_every_verb_says_what_it_does_and_answers_in_json_if_asked() -> None:
     assert len(verbs) >= 20
     for verb in verbs:
         assert verb.description
-        assert {"--dir", "--json"} <= set(verb._option_string_actions)
+        needs = {"--json"} if verb.prog.endswith("planner simulate") else {"--dir", "--json"}
+        assert needs <= set(verb._option_string_actions)
 
 
 def test_beside_a_server_every_verb_answers_as_it_does_without_one(directory: Path, run: Run) -> None:
@@ -155,6 +157,22 @@ def test_a_directory_has_one_server_wherever_the_books_lie(directory: Path, say:
     assert "another server has" in said
 
 
+def test_the_trial_of_policies_needs_no_backend_and_draws_what_it_says(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small = ["--accounts", "120", "--stores", "3", "--lanes", "9", "--days", "6"]
+    chart = tmp_path / "chart.svg"
+    assert cli.main(["planner", "simulate", *small, "--chart", str(chart), "--json"]) == 0
+    planned, *others = json.loads(capsys.readouterr().out)["policies"]
+    assert planned["policy"] == "planned"
+    assert float(planned["tied_up"]) < 25 < float(planned["of_regulars"])
+    assert [row["tied_up"] for row in others if row["policy"].startswith("equal")] <= [planned["tied_up"]]
+    drawn = ElementTree.parse(chart).getroot()
+    assert len(drawn.findall("{http://www.w3.org/2000/svg}polyline")) == 3
+    assert cli.main(["planner", "simulate", *small[:-1], "0"]) == 1
+    assert "at least one account and one day" in capsys.readouterr().err
+
+
 def test_private_files_are_the_operators_alone(directory: Path, run: Run) -> None:
     account = run("account", "add", "--limit-minor", "1")["account"]
     private = [directory / "ca.key", directory / "server.key", directory / "phones" / f"{account}.json"]
@@ -167,6 +185,10 @@ def test_private_files_are_the_operators_alone(directory: Path, run: Run) -> Non
     [
         (["lanes"], 0, "make a code with: enroll-code --lane NAME"),
         (["leases"], 0, "nothing is outstanding"),
+        (["leases", "--summary"], 0, "credit tied up: 0 minor of 0, -, of 0 accounts"),
+        (["leases", "--summary", "--days", "60"], 1, "the turnover is that of 1 to 56 days"),
+        (["serve", "--allowance", "planned", "--price-ppm", "0"], 1, "the price is between 1 and 1,000,000"),
+        (["serve", "--lease-life-h", "300"], 1, "a lease lasts between 1 and 255 hours"),
         (["exceptions", "list"], 0, "nobody needs to look at anything"),
         (["settle"], 0, "no lane has closed a batch yet"),
         (["audit"], 0, "every limit, hold and chain is as it should be"),
