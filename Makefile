@@ -82,8 +82,9 @@ bench-drain: $(READY) machine services ## 100,000 entries of four lanes, brought
 
 lock: ## renew the hash-pinned locks from pyproject.toml (needs uv; ARGS=--upgrade)
 	@$(COMPILE) $(ARGS) -o requirements.lock
-	$(COMPILE) $(ARGS) --constraints requirements.lock --extra dev --extra camera --extra postgresql -o requirements-dev.lock
+	$(COMPILE) $(ARGS) --constraints requirements.lock --extra dev --extra camera --extra postgresql --extra sm -o requirements-dev.lock
 	$(COMPILE) $(ARGS) --constraints requirements.lock --extra camera -o requirements-camera.lock
+	$(COMPILE) $(ARGS) --constraints requirements.lock --extra sm -o requirements-sm.lock
 	$(COMPILE) $(ARGS) --constraints requirements.lock --extra postgresql -o requirements-postgresql.lock
 
 clean: ## remove everything that is made here

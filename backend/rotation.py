@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from agent.core import trust
-from agent.core.cose import SigningKey
+from agent.core.cose import CoseError, Kind, SigningKey
 from agent.core.policy import PolicyError, parse_policy, sign_policy
 from agent.core.trust import KeyEntry, KeyList, Role, TrustError
 from backend import lenders
@@ -27,9 +27,26 @@ class RotationRefused(Exception):
     """A key or a policy cannot be replaced as asked; the message is a sentence."""
 
 
-def rotate_key(lender: Lender, role: Role, *, now_s: int, randomness: Randomness, overlap_s: int = OVERLAP_S) -> Lender:
-    """Sign as ``role`` with a fresh key from now on. To be called inside a transaction."""
-    key = SigningKey.from_seed("ed25519", randomness(32))
+def rotate_key(
+    lender: Lender,
+    role: Role,
+    *,
+    now_s: int,
+    randomness: Randomness,
+    algorithm: Kind | None = None,
+    overlap_s: int = OVERLAP_S,
+) -> Lender:
+    """Sign as ``role`` with a fresh key from now on, of the kind of the present one unless ``algorithm`` says another.
+
+    To be called inside a transaction. Raises RotationRefused.
+    """
+    kind = algorithm or lender.keys[role].public.kind
+    if kind == "sm2" and role is not Role.CREDENTIAL:
+        raise RotationRefused("SM2 is for credentials: a lane without it must still read policies and snapshots")
+    try:
+        key = SigningKey.from_seed(kind, randomness(32))
+    except CoseError as error:
+        raise RotationRefused(f"{error}") from error
     ending = lender.keys[role].public.kid
     old = [_ended(entry, now_s + overlap_s) if entry.kid == ending else entry for entry in lender.key_list.keys]
     new = KeyEntry(key.public.kid, key.public, role, now_s - CLOCK_SKEW_S, now_s + DOCUMENT_LIFE_S)

@@ -37,7 +37,7 @@ TABLE = (
     Row(
         "agent.core",
         "the same input must give the same answer, in the lane, the backend, a simulation and an audit",
-        libraries=("cbor2", "cel", "cryptography"),
+        libraries=("cbor2", "cel", "cryptography", "tongsuopy"),
         not_stdlib=IMPURE,
     ),
     Row(

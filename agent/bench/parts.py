@@ -15,7 +15,7 @@ from typing import Final
 from agent.bench.bare import IntegerKeys
 from agent.bench.measure import Figure, Size, compare
 from agent.bench.props import LENDER, RULES_COUNT, Lender, private_key
-from agent.core import credit_pass
+from agent.core import credit_pass, sm2
 from agent.core.authorization import Hold, HoldState
 from agent.core.cel_rules import evaluate_all
 from agent.core.cose import Kind
@@ -35,7 +35,7 @@ MESSAGE: Final = bytes(220)
 """As long as what the signature of a credential covers."""
 RULES_MAX_US: Final = 150
 SLIP_MAX_US: Final = 1_000
-KINDS: Final[tuple[Kind, ...]] = ("ed25519", "p256")
+KINDS: Final[tuple[Kind, ...]] = ("ed25519", "p256", *(("sm2",) if sm2.is_installed() else ()))
 
 
 def two_checks(kind: Kind) -> Callable[[], None]:

@@ -65,6 +65,8 @@ _KEY_REASONS = {
     "key_not_yet": Reason.KEY_NOT_YET_VALID,
     "key_expired": Reason.KEY_EXPIRED,
 }
+_SIGNATURE_REASONS = {"algorithm_unavailable": Reason.ALGORITHM_UNAVAILABLE}
+"""Whatever else is wrong with a signature makes it a bad one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +174,7 @@ def _check_credential(parsed: ParsedPass, trust: Mapping[str, KeyList], at: int)
     except TrustError as error:
         raise PassRejected(_KEY_REASONS[error.reason], str(error)) from error
     except CoseError as error:
-        raise PassRejected(Reason.BAD_SIGNATURE, str(error)) from error
+        raise PassRejected(_SIGNATURE_REASONS.get(error.reason, Reason.BAD_SIGNATURE), str(error)) from error
     if credential.exp_at - credential.nbf_at > CREDENTIAL_LIFE_MAX_S:
         raise PassRejected(Reason.LIFE_TOO_LONG, "The credential lives longer than 7 days.")
     if at < credential.nbf_at:
@@ -185,7 +187,7 @@ def _check_proof(parsed: ParsedPass, at: int, freshness_s: int, tolerance_s: int
     try:
         cose.check1(parsed.signed_proof, parsed.credential.phone_key, typ=None)
     except CoseError as error:
-        raise PassRejected(Reason.PROOF_BAD_SIGNATURE, str(error)) from error
+        raise PassRejected(_SIGNATURE_REASONS.get(error.reason, Reason.PROOF_BAD_SIGNATURE), str(error)) from error
     if parsed.proof_binding != parsed.binding:
         raise PassRejected(Reason.PROOF_OTHER_CREDENTIAL, "The proof was made for another credential.")
     age_s = at - parsed.proof.issued_at

@@ -55,6 +55,7 @@ class Reason(StrEnum):
     KEY_NOT_YET_VALID = "key_not_yet_valid", "54"
     KEY_EXPIRED = "key_expired", "54"
     BAD_SIGNATURE = "bad_signature", "59"
+    ALGORITHM_UNAVAILABLE = "algorithm_unavailable", "91"
     LIFE_TOO_LONG = "life_too_long", "59"
     NOT_YET_VALID = "not_yet_valid", "54"
     EXPIRED = "expired", "54"

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from agent.core.cose import Kind
 from agent.core.trust import Role
 from backend import rotation
 from backend.admin.accounts import chosen_lender
@@ -24,8 +25,8 @@ def show_keys(backend: Backend, *, lender: str | None = None) -> Answer:
     return _keys_to_json(_in_force(backend, lender))
 
 
-def rotate_key(backend: Backend, *, role: str, lender: str | None = None) -> Answer:
-    """Sign in a role with a fresh key from now on, or hand over to a fresh root."""
+def rotate_key(backend: Backend, *, role: str, algorithm: Kind | None = None, lender: str | None = None) -> Answer:
+    """Sign in a role with a fresh key from now on, or hand over to a fresh root (which is always P-256)."""
     if role not in (ROOT, *map(str, Role)):
         raise Refused(f"a role is one of {', '.join((ROOT, *map(str, Role)))}")
 
@@ -33,7 +34,7 @@ def rotate_key(backend: Backend, *, role: str, lender: str | None = None) -> Ans
         now_s, randomness = backend.clock(), backend.randomness
         if role == ROOT:
             return rotation.change_root(known, now_s=now_s, randomness=randomness)
-        return rotation.rotate_key(known, Role(role), now_s=now_s, randomness=randomness)
+        return rotation.rotate_key(known, Role(role), now_s=now_s, randomness=randomness, algorithm=algorithm)
 
     return _keys_to_json(_changed(backend, lender, work))
 

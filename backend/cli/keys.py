@@ -17,6 +17,11 @@ def add_parser(verbs: Any) -> None:
         into, "rotate", run_rotate, "sign with a fresh key from now on; the old one verifies until its end"
     )
     rotating.add_argument("role", metavar="ROLE", help="root, credential, policy, snapshot or time")
+    rotating.add_argument(
+        "--algorithm",
+        choices=["ed25519", "p256", "sm2"],
+        help="of the fresh key (default: as now); sm2: of credentials",
+    )
     revoking = add_verb(into, "revoke", run_revoke, "nothing that a key has signed counts any more")
     revoking.add_argument("kid", metavar="KEY", help="id of the key, in hex")
     for parser in (showing, rotating, revoking):
@@ -28,7 +33,7 @@ def run_show(args: argparse.Namespace) -> int:
 
 
 def run_rotate(args: argparse.Namespace) -> int:
-    return _show(args, ask(args, "keys.rotate", role=args.role, lender=args.lender))
+    return _show(args, ask(args, "keys.rotate", role=args.role, algorithm=args.algorithm, lender=args.lender))
 
 
 def run_revoke(args: argparse.Namespace) -> int:
