@@ -14,11 +14,11 @@ from typing import Any, Final
 from agent.core import trust
 from agent.core.cose import PublicKey, SigningKey
 from agent.core.default_policy import default_policy
-from agent.core.policy import Policy, parse_policy, sign_policy, verify_policy
+from agent.core.policy import Policy, parse_policy, read_policy, sign_policy, verify_policy
 from agent.core.trust import KeyEntry, KeyList, Role
 from backend.database import compiled, fetch, rows
+from backend.schema import KeptPolicy, LenderKey
 from backend.schema import Lender as LenderRow
-from backend.schema import LenderKey
 
 ROOT: Final = "root"
 TIME_TYP: Final = "counterfoil-time"
@@ -81,13 +81,16 @@ def create(
         currency=currency,
     )
     document = policy or default_policy(lender, version=1, issued_at=valid[0], expires_at=valid[1], currency=currency)
+    checked = parse_policy(document)
+    signed = sign_policy(checked, signing[Role.POLICY])
     LenderRow.create(
         lender=lender,
         name=name,
         currency=currency,
         key_list=trust.sign_key_list(key_list, signing[ROOT]),
-        policy=sign_policy(parse_policy(document), signing[Role.POLICY]),
+        policy=signed,
     )
+    KeptPolicy.create(lender=lender, version=checked.version, data=signed)
     for role, key in signing.items():
         LenderKey.create(lender=lender, role=role, pem=key.to_pem())
     return load_all(now_s)[lender]
@@ -129,6 +132,12 @@ def _documents() -> list[tuple[Any, ...]]:
 
 def _plain(value: Any) -> Any:
     return value if isinstance(value, str) else bytes(value)
+
+
+def policy_of(lender: str, version: int) -> Policy | None:
+    """The policy that a lender published under this version; None: it never did. Raises PolicyError."""
+    row = KeptPolicy.get_or_none(lender=lender, version=version)
+    return read_policy(bytes(row.data)) if row else None
 
 
 def load_all(now_s: int) -> dict[str, Lender]:

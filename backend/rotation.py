@@ -12,12 +12,12 @@ from typing import Any, Final
 
 from agent.core import trust
 from agent.core.cose import CoseError, Kind, SigningKey
-from agent.core.policy import PolicyError, parse_policy, sign_policy
+from agent.core.policy import Policy, PolicyError, parse_policy, sign_policy
 from agent.core.trust import KeyEntry, KeyList, Role, TrustError
 from backend import lenders
 from backend.lenders import CLOCK_SKEW_S, DOCUMENT_LIFE_S, ROOT, Lender, Randomness
+from backend.schema import KeptPolicy, LenderKey
 from backend.schema import Lender as LenderRow
-from backend.schema import LenderKey
 
 OVERLAP_S: Final = 30 * 24 * 3600
 """How long a replaced key still verifies: longer than any snapshot may be used, or a credential is good for."""
@@ -100,7 +100,7 @@ def publish_policy(lender: Lender, document: Mapping[str, Any], *, now_s: int) -
     for is_wrong, sentence in checks:
         if is_wrong:
             raise RotationRefused(sentence)
-    return _put(lender, now_s, policy=sign_policy(policy, lender.keys[Role.POLICY]))
+    return _put(lender, now_s, policy=_signed(policy, lender.keys[Role.POLICY]))
 
 
 def _publish_keys(
@@ -125,7 +125,7 @@ def _publish_keys(
         raise RotationRefused(str(error)) from None
     if policy_key is not None:
         again = parse_policy(lender.policy.payload() | {"version": lender.policy.version + 1})
-        documents["policy"] = sign_policy(again, policy_key)
+        documents["policy"] = _signed(again, policy_key)
     return _put(lender, now_s, **documents)
 
 
@@ -136,6 +136,13 @@ def _ended(entry: KeyEntry, at: int) -> KeyEntry:
 def _keep_key(lender: Lender, role: str, key: SigningKey) -> None:
     mine = (LenderKey.lender == lender.lender) & (LenderKey.role == role)
     LenderKey.update(pem=key.to_pem()).where(mine).execute()
+
+
+def _signed(policy: Policy, key: SigningKey) -> bytes:
+    """The policy as it is about to be published, and kept from now on."""
+    data = sign_policy(policy, key)
+    KeptPolicy.create(lender=policy.lender, version=policy.version, data=data)
+    return data
 
 
 def _put(lender: Lender, now_s: int, **documents: bytes) -> Lender:

@@ -89,7 +89,9 @@ def _decided_again(entry: Entry, policy_of: PolicyOf) -> tuple[Replay, str | Non
         return "by_backend", None, None
     if entry.body.get("situation") is None:
         return "no_rule_asked", None, None
-    version, lender = entry.body["policy_version"], entry.lender or ""
+    version, lender = entry.body.get("policy_version"), entry.lender or ""
+    if version is not None and type(version) is not int:
+        return "unreadable", f"a policy version is a number, not {version!r:.40}", None
     try:
         policy = policy_of(lender, version) if version is not None else None
         if version is not None and policy is None:

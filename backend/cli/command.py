@@ -18,6 +18,7 @@ from backend.cli import (
     coupon,
     enroll_code,
     exceptions,
+    explain,
     init,
     keys,
     lane,
@@ -36,8 +37,8 @@ from backend.cli import (
 )
 
 VERBS = (
-    init, serve, lender, account, coupon, pass_, enroll_code, lanes, lane, leases, lease, exceptions, settle, snapshot,
-    keys, policy, planner, population, restored, audit, conformance_kit,
+    init, serve, lender, account, coupon, pass_, enroll_code, lanes, lane, leases, lease, exceptions, explain, settle,
+    snapshot, keys, policy, planner, population, restored, audit, conformance_kit,
 )  # fmt: skip
 
 

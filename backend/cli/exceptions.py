@@ -18,7 +18,7 @@ def add_parser(verbs: Any) -> None:
     listing.add_argument("--limit", type=int, help="at most so many")
     resolving = add_verb(into, "resolve", run_resolve, "say what came of one; no money moves by it")
     resolving.add_argument("lane", metavar="LANE")
-    resolving.add_argument("entry", type=_entry, metavar="EPOCH/NUMBER")
+    resolving.add_argument("entry", type=entry_of, metavar="EPOCH/NUMBER")
     resolving.add_argument("--note", required=True, help="what was done")
 
 
@@ -37,8 +37,9 @@ def run_resolve(args: argparse.Namespace) -> int:
     return 0
 
 
-def _entry(text: str) -> tuple[int, int]:
-    epoch, slash, number = text.partition("/")
+def entry_of(text: str) -> tuple[int, int]:
+    """An entry on the command line: its epoch and its number."""
+    epoch, slash, number = text.replace("-", "/").partition("/")
     if not (slash and epoch.isdecimal() and number.isdecimal()):
-        raise argparse.ArgumentTypeError("an entry is its epoch and its number, as in 1/17")
+        raise argparse.ArgumentTypeError("an entry is its epoch and its number, as in 1/17 (1-17 on a slip)")
     return int(epoch), int(number)

@@ -16,7 +16,7 @@ from backend.schema.instalments import CouponUse, PlanSale
 from backend.schema.journals import Dispute, Journal, JournalEntry, QuarantinedEntry, Resolution
 from backend.schema.lanes import Certificate, EnrollmentCode, EpochChange, Lane, Stranger
 from backend.schema.leases import Cutting, Horizon, Installed, LeaseGrant, Recall, SnapshotLayer
-from backend.schema.lenders import Lender, LenderKey
+from backend.schema.lenders import KeptPolicy, Lender, LenderKey
 from backend.schema.plans import PlannedLease, PlanRun
 from backend.schema.reports import LaneReport, LayerReport, Recovery
 from backend.schema.sales import CapUse, Claim, Hold, OnlineAnswer, Settlement, UsedProof
@@ -39,6 +39,7 @@ __all__ = [
     "Installed",
     "Journal",
     "JournalEntry",
+    "KeptPolicy",
     "Lane",
     "LaneReport",
     "LayerReport",
@@ -64,12 +65,12 @@ __all__ = [
     "WalletPayment",
 ]
 
-VERSION = 7
+VERSION = 8
 """The version of this schema, kept in the database."""
 
 TABLES: tuple[Any, ...] = (
     Lender, LenderKey, Account, Posting, Lane, Journal, Installed, Horizon, LeaseGrant, Recall, SnapshotLayer, Cutting,
     JournalEntry, Hold, OnlineAnswer, UsedProof, CapUse, Dispute, Resolution, Visit, Settlement, EnrollmentCode,
     Certificate, EpochChange, QuarantinedEntry, Claim, WalletPayment, RailDuty, SandboxPayment, Recovery,
-    LaneReport, LayerReport, Stranger, PlanSale, CouponUse, PlannedLease, PlanRun,
+    LaneReport, LayerReport, Stranger, PlanSale, CouponUse, PlannedLease, PlanRun, KeptPolicy,
 )  # fmt: skip

@@ -28,3 +28,14 @@ class LenderKey(Row):
 
     class Meta:
         primary_key = CompositeKey("lender", "role")
+
+
+class KeptPolicy(Row):
+    """Every policy that a lender has published, as signed: a lane's decision is explained by the one of its time."""
+
+    lender = TextField()
+    version = BigIntegerField()
+    data = BlobField()
+
+    class Meta:
+        primary_key = CompositeKey("lender", "version")

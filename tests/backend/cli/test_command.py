@@ -197,6 +197,7 @@ def test_private_files_are_the_operators_alone(directory: Path, run: Run) -> Non
         (["restored", "--show"], 0, "nothing is being recovered"),
         (["lane", "show", "nowhere"], 1, "nowhere"),
         (["exceptions", "resolve", "A", "1/2", "--note", "seen"], 1, "has no exception 1/2"),
+        (["explain", "A", "1-2"], 1, "the lane A has sent no entry 1/2"),
         (["population", "import", "--stores", "9", "--lanes", "3"], 1, "every store at least one lane"),
         (["init"], 1, "holds a backend already"),
     ],
