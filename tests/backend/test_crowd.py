@@ -17,7 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from backend import accounts, audit, snapshots
+from backend import accounts, audit, certificates, snapshots
 from backend.cli.files import DATABASE_NOTE
 from backend.cli.serve import DEFAULT_ALLOWANCE_MINOR
 from backend.database import open_database, transact, transaction
@@ -81,7 +81,9 @@ def _identity(shop: Shop, lane: str, directory: Path) -> ssl.SSLContext:
     csr = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).sign(key, hashes.SHA256())
     asked = csr.public_bytes(serialization.Encoding.PEM)
     name = LaneName(lane, "merchant-1", "store-1")
-    (directory / f"{lane}.crt").write_bytes(shop.backend.authority.issue_lane(asked, name, shop.clock.now_s))
+    with transaction(shop.backend.database):
+        issued = certificates.issue(asked.decode(), name, 1, shop.backend.authority, now_s=shop.clock.now_s)
+    (directory / f"{lane}.crt").write_text(issued)
     (directory / f"{lane}.key").write_bytes(private_pem(key))
     context = ssl.create_default_context(cadata=shop.backend.authority.certificate_pem.decode())
     context.load_cert_chain(directory / f"{lane}.crt", directory / f"{lane}.key")
