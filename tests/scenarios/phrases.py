@@ -175,9 +175,8 @@ def _sell(shop: Shop, asked: Mapping[str, str]) -> Told:
     act(LINK, asked.get("link") or shop.link, till)
     act(PASS, asked.get("pass") or "", shown)
     amount = Money(minor(asked["amount"]), asked.get("currency") or "CNY")
-    order = shop.order(
-        amount, asked.get("category") or "5411", sale_id=asked.get("sale", ""), capture=asked.get("capture", "")
-    )
+    named = {column: asked.get(column, "") for column in ("sale", "capture", "plan")}
+    order = shop.order(amount, asked.get("category") or "5411", **named)
     if asked["account"] not in shop.customers:
         raise ValueError(f"nobody is called {asked['account']} in this scene")
     return shop.sell(till, order, shop.code_of(shop.customers[asked["account"]], shown))

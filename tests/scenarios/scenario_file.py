@@ -10,8 +10,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-INPUTS = ("time", "lane", "sale", "account", "amount", "currency", "category", "capture", "pass", "link")
-ANSWERS = ("answer", "code", "reason", "paid by", "clock", "rules", "recorded", "on the slip")
+INPUTS = ("time", "lane", "sale", "account", "amount", "currency", "category", "capture", "plan", "pass", "link")
+ANSWERS = (
+    *("answer", "code", "reason", "paid by", "clock", "rules", "recorded", "on the slip"),
+    *("fee", "payments", "due"),
+)
 DURATION_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 

@@ -6,7 +6,7 @@ The one rule: nothing here decides a sale. `phrases.py` says what the words of a
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
@@ -19,13 +19,16 @@ from zoneinfo import ZoneInfo
 from agent.core import trust
 from agent.core.authorization import Hold
 from agent.core.default_policy import default_policy
-from agent.core.journal import Kind
+from agent.core.disclosure import read_statement
+from agent.core.journal import Entry, Kind
 from agent.core.money import Money
 from agent.core.policy import parse_policy, sign_policy
 from agent.core.snapshot_layer import Record
+from agent.errors import OfferRefused
 from agent.services.checkout import Order
 from agent.services.counter import SHOWN_STATES, Counter, Events
-from agent.texts import LANGUAGES, Language, slip
+from agent.services.offers import Wish
+from agent.texts import LANGUAGES, Field, Language, slip, text
 from drivers.document import Pair
 from tests.services.lanes import DAY_S, HOUR_S, LENDER, PaperClock, PaperLender, Phone, Till
 from tests.uplink.world import run
@@ -164,12 +167,16 @@ class Shop:
         return customer.last_code
 
     def sell(self, till: Till, order: Order, code: str) -> Told:
-        hold = run(till.checkout.sell(order, code))
+        try:
+            hold = run(till.checkout.sell(order, code))
+        except OfferRefused as refused:
+            return not_offered(refused.reason)
         self.sold.append((till, order.sale_id))
         return told(till, hold)
 
-    def order(self, amount: Money, category: str, *, sale_id: str = "", capture: str = "") -> Order:
-        return Order(sale_id or f"sale-{len(self.sold) + 1:04}", amount, category, capture or "at_once")
+    def order(self, amount: Money, category: str, *, sale: str = "", capture: str = "", plan: str = "") -> Order:
+        wish = Wish(plan) if plan else None
+        return Order(sale or f"sale-{len(self.sold) + 1:04}", amount, category, capture or "at_once", wish)
 
 
 def told(till: Till, hold: Hold) -> Told:
@@ -188,9 +195,30 @@ def told(till: Till, hold: Hold) -> Told:
             "rules": " ".join(rule[0] for rule in body["rules"]),
             "recorded": datetime.fromtimestamp(entry.recorded_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             "on the slip": slip_time(till, hold.sale_id),
+            **disclosed(entries),
         },
         {language: counter.view(hold.sale_id)["texts"] for language, counter in counters.items()},
     )
+
+
+def not_offered(reason: str) -> Told:
+    """A plan that cannot be had: the customer is told before anything is recorded."""
+    fields: tuple[Field, ...] = ("cashier", "customer", "next")
+    texts = {language: {name: text(language, reason, name) for name in fields} for language in LANGUAGES}
+    return Told({"answer": "refused", "reason": reason}, texts)
+
+
+def disclosed(entries: Sequence[Entry]) -> dict[str, str]:
+    """What the customer was shown of the plan that was chosen, as the journal has it."""
+    entry = next((entry for entry in entries if entry.kind == Kind.DISCLOSURE), None)
+    if entry is None:
+        return {}
+    said = read_statement(entry.body["statement"])
+    return {
+        "fee": f"{said.fee_minor // 100}.{said.fee_minor % 100:02}",
+        "payments": " ".join(f"{payment.minor // 100}.{payment.minor % 100:02}" for payment in said.payments),
+        "due": " ".join(str(payment.due) for payment in said.payments),
+    }
 
 
 def slip_time(till: Till, sale_id: str) -> str:
