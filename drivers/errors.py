@@ -6,6 +6,7 @@ DriverError
 ├── DocumentError    a document cannot be stored, restored or laid out
 ├── UnprintableError the printer's character sets cannot show this text
 ├── FontError        no font is installed to draw a picture in
+├── RecordingError   a file is no recording of a device
 ├── LifeCycleError   a device was used before it was opened, claimed and enabled
 └── TransportError   the line to the device failed; `reason` is a key of `drivers.remedies.REMEDIES`
 """
@@ -35,6 +36,10 @@ class UnprintableError(DriverError):
 
 class FontError(DriverError):
     """No font is installed that has the characters to draw."""
+
+
+class RecordingError(DriverError):
+    """The file holds no recording of a device, or one of a format that is not known."""
 
 
 class LifeCycleError(DriverError):

@@ -1,72 +1,56 @@
-"""What is plugged in: serial ports, cameras and USB printers, each with the address to write into the configuration.
+"""What is plugged in: scanners, ports, cameras and USB printers, each with the section to write into the configuration.
 
-The one rule: a device is named by a path that stays the same wherever it is plugged in, if the system has one.
+The one rule: an ordinary keyboard is never offered as a scanner, because nobody could type on it any more.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
-
-from serial.tools import list_ports
+from typing import Final
 
 from agent.config import Config
+from drivers.inventory import Node, NodeKind, look
+from drivers.models import is_scanner, model_of
 
-BUILT_IN: Final = "ttyS"
-"""Ports of the mainboard: listed by the kernel whether or not anything is connected."""
+WORDS: Final[dict[NodeKind, str]] = {
+    "hidpos": "scanner", "serial": "serial", "keyboard": "scanner", "camera": "camera", "printer": "usb printer"
+}  # fmt: skip
+MODES: Final[dict[NodeKind, str]] = {"hidpos": ", HID-POS", "keyboard": ", types as a keyboard"}
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
     """A device that the system sees. ``section``: what to paste into agent.toml, "" when it is configured already."""
 
-    kind: Literal["serial", "camera", "usb printer"]
+    kind: str
     address: str
     description: str
     section: str
 
 
-def discover(
-    config: Config, *, dev: Path = Path("/dev"), sys_video: Path = Path("/sys/class/video4linux")
-) -> list[Found]:
+def discover(config: Config, root: Path = Path("/")) -> list[Found]:
     """Everything that could be a scanner or a printer. Nothing is opened."""
-    configured = {config.printer.address, *(scanner.address for scanner in config.scanner.values())}
-    taken = {_device(address) for address in configured if address}
-    found = [*_serial_ports(dev), *_cameras(dev, sys_video), *_usb_printers(dev)]
-    return [
-        Found(kind, address, description, "" if _device(address) in taken else section)
-        for kind, address, description, section in found
-    ]
+    addresses = [config.printer.address, *(scanner.address for scanner in config.scanner.values())]
+    taken = {*addresses, *(str((root / path.lstrip("/")).resolve()) for _, _, path in map(_split, addresses) if path)}
+    return [found(node, taken, root) for node in look(root) if node.kind != "keyboard" or is_scanner(node)]
 
 
-_Row = tuple[Literal["serial", "camera", "usb printer"], str, str, str]
+def found(node: Node, taken: set[str], root: Path = Path("/")) -> Found:
+    """One device in the words of the configuration."""
+    is_taken = node.address in taken or str((root / node.path.lstrip("/")).resolve()) in taken
+    model = model_of(node)
+    name = model.name if model and not node.name else node.name
+    kind = "scanner" if is_scanner(node) else WORDS[node.kind]
+    section = "" if is_taken else _section(node)
+    return Found(kind, node.address, name + MODES.get(node.kind, ""), section)
 
 
-def _serial_ports(dev: Path) -> Iterator[_Row]:
-    stable = {path.resolve(): path for path in sorted((dev / "serial" / "by-id").glob("*"))}
-    for port in sorted(list_ports.comports()):
-        if port.vid is None and Path(port.device).name.startswith(BUILT_IN):
-            continue
-        address = f"serial:{stable.get(Path(port.device).resolve(), port.device)}"
-        section = f'[scanner.counter]\naddress = "{address}"'
-        yield "serial", address, port.description or port.device, section
+def _section(node: Node) -> str:
+    if node.kind == "printer":
+        return f'[printer]\naddress = "{node.address}"\nprofile = "generic-80"'
+    return f'[scanner.{"camera" if node.kind == "camera" else "counter"}]\naddress = "{node.address}"'
 
 
-def _cameras(dev: Path, sys_video: Path) -> Iterator[_Row]:
-    stable = {path.resolve(): path for path in sorted((dev / "v4l" / "by-id").glob("*-index0"))}
-    for node in sorted(dev.glob("video[0-9]*")):
-        name = sys_video / node.name / "name"
-        address = f"camera:{stable.get(node.resolve(), node)}"
-        description = name.read_text().strip() if name.exists() else node.name
-        yield "camera", address, description, f'[scanner.camera]\naddress = "{address}"'
-
-
-def _usb_printers(dev: Path) -> Iterator[_Row]:
-    for node in sorted((dev / "usb").glob("lp[0-9]*")):
-        yield "usb printer", f"file:{node}", node.name, f'[printer]\naddress = "file:{node}"\nprofile = "generic-80"'
-
-
-def _device(address: str) -> Path:
-    return Path(address.partition(":")[2]).resolve()
+def _split(address: str) -> tuple[str, str, str]:
+    return address.partition(":")

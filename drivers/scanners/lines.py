@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from drivers.device import Closable
 from drivers.errors import AddressError, TransportError
@@ -33,15 +33,21 @@ from drivers.transports.serial_port import SerialSettings, SerialTransport
 from drivers.transports.transport import Transport
 from drivers.virtual.scanner import VirtualScanner
 
+LineKind = Literal["serial", "keyboard", "hidpos", "camera", "located"]
 _USB = re.compile(r"([0-9a-fA-F]{4}):([0-9a-fA-F]{4})(?::(\S+))?")
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What a scanner is read through, what makes codes of it, and how long opening it may take."""
+    """What a scanner is read through, what makes codes of it, and how long opening it may take.
 
+    `node` gives, of a line that was opened, the device that is plugged in there, None for one that is on no bus.
+    """
+
+    kind: LineKind
     transport: Transport
     new_stream: Callable[[], CodeStream]
+    node: Callable[[], Node | None]
     open_s: float = 1.0
     stand_in: Closable | None = None
 
@@ -56,27 +62,28 @@ def line_to(address: str, given: dict[str, Any]) -> Line:
 
 def _serial(target: str, given: dict[str, Any]) -> Line:
     framing = settings(Framing, given)
-    return Line(SerialTransport(target, settings(SerialSettings, given)), lambda: Framer(framing))
+    transport = SerialTransport(target, settings(SerialSettings, given))
+    return Line("serial", transport, lambda: Framer(framing), partial(_node_at, target))
 
 
 def _virtual(target: str, given: dict[str, Any]) -> Line:
     framing = settings(Framing, given)
     transport = SerialTransport(target, SerialSettings())
-    return Line(transport, lambda: Framer(framing), stand_in=VirtualScanner(Path(target)))
+    return Line("serial", transport, lambda: Framer(framing), _none, stand_in=VirtualScanner(Path(target)))
 
 
 def _camera(target: str, given: dict[str, Any]) -> Line:
-    return Line(CameraTransport(target, settings(CameraSettings, given)), CodeLines, START_S)
+    return Line("camera", CameraTransport(target, settings(CameraSettings, given)), CodeLines, _none, START_S)
 
 
 def _evdev(target: str, given: dict[str, Any]) -> Line:
     framing, wedge = settings(Framing, given), settings(WedgeSettings, given)
-    return Line(evdev(target), lambda: WedgeStream(wedge, framing))
+    return Line("keyboard", evdev(target), lambda: WedgeStream(wedge, framing), partial(_node_at, target))
 
 
 def _hidraw(target: str, given: dict[str, Any]) -> Line:
     code_bytes_max = settings(Framing, given).code_bytes_max  # the device frames its codes itself
-    return Line(hidraw(target), lambda: _reports_of(target, code_bytes_max))
+    return Line("hidpos", hidraw(target), lambda: _reports_of(target, code_bytes_max), partial(_node_at, target))
 
 
 def _reports_of(path: str, code_bytes_max: int) -> ReportStream:
@@ -118,7 +125,17 @@ def _located(find: Callable[[], list[Node]], given: dict[str, Any]) -> Line:
     for build in _BY_KIND.values():
         build("/dev/null", {key: taken[key] for key in taken})  # refuses a wrong value at once
     transport = LocatedTransport(find, lambda node: _BY_KIND[node.kind](node.path, dict(taken)))
-    return Line(transport, transport.new_stream)
+    return Line("located", transport, transport.new_stream, lambda: transport.node)
+
+
+def _node_at(path: str) -> Node | None:
+    """The plugged-in device whose node that is, under whichever of its names."""
+    real = Path(path).resolve()
+    return next((node for node in look() if Path(node.path).resolve() == real), None)
+
+
+def _none() -> None:
+    return None
 
 
 LINES: dict[str, Callable[[str, dict[str, Any]], Line]] = {

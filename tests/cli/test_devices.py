@@ -1,14 +1,20 @@
 """`counterfoil devices list`: what is configured and how it is, what is plugged in, and what to paste for it."""
 
+import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
+from agent.cli.main import main
 from agent.config import load, parse
-from agent.diagnosis import discovery
 from agent.diagnosis.discovery import discover
-from tests.cli.lane_on_disk import Command, LaneOnDisk
+from drivers.recording import load as load_recording
+from drivers.recording import replay
+from drivers.virtual.scanner import VirtualScanner
+from tests.cli.lane_on_disk import Command, LaneOnDisk, Said
+from tests.drivers.machines import Machine
 
 
 def test_configured_devices_are_tried_here_while_the_agent_is_stopped(counterfoil: Command) -> None:
@@ -35,46 +41,105 @@ def test_the_running_agent_is_asked_because_its_devices_are_its_own(lane: LaneOn
     assert (rows["counter"]["reason"], rows["printer"]["reason"]) == ("", "unreachable")
 
 
-def plugged_in(dev: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A USB scanner with a stable name, a mainboard port, a camera and a USB printer."""
-    for name in ("ttyACM0", "video0", "usb/lp0"):
-        (dev / name).parent.mkdir(parents=True, exist_ok=True)
-        (dev / name).touch()
-    (dev / "serial/by-id").mkdir(parents=True)
-    (dev / "serial/by-id/usb-Shop_Scanner_1").symlink_to(dev / "ttyACM0")
-    ports = [(str(dev / "ttyACM0"), "Shop Scanner", 0x1234), ("/dev/ttyS0", "ttyS0", None)]
-    listed = [_Port(*port) for port in ports]
-    monkeypatch.setattr(discovery, "list_ports", SimpleNamespace(comports=lambda: listed))
+def desk(root: Path) -> Machine:
+    """A USB scanner with a stable name, a typing scanner beside a keyboard, a mainboard port, a camera, a printer."""
+    machine = Machine(root)
+    machine.plug("tty", "ttyACM0", "1234:0001", "Shop Reader")
+    machine.link("serial/by-id", "usb-Shop_Scanner_1", "ttyACM0")
+    machine.plug("tty", "ttyS0")
+    machine.plug_keyboard("event3", "05e0:1200", "Symbol Bar Code Scanner")
+    machine.plug_keyboard("event4", "046d:c31c", "USB Keyboard")
+    machine.plug("video4linux", "video0")
+    machine.plug("usbmisc", "lp0")
+    return machine
 
 
-class _Port(SimpleNamespace):
-    def __init__(self, device: str, description: str, vid: int | None) -> None:
-        super().__init__(device=device, description=description, vid=vid)
-
-    def __lt__(self, other: "_Port") -> bool:
-        return bool(self.device < other.device)
-
-
-def test_what_is_plugged_in_comes_with_a_section_that_the_configuration_accepts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    plugged_in(tmp_path, monkeypatch)
-    found = discover(parse(""), dev=tmp_path, sys_video=tmp_path)
-    assert [device.kind for device in found] == ["serial", "camera", "usb printer"]
-    assert found[0].address == f"serial:{tmp_path}/serial/by-id/usb-Shop_Scanner_1"
-    parsed = parse("\n".join(device.section for device in found))
-    assert parsed.scanner["counter"].address == found[0].address
-    assert parsed.printer.address == f"file:{tmp_path}/usb/lp0"
+def test_what_is_plugged_in_comes_with_a_section_that_the_configuration_accepts(tmp_path: Path) -> None:
+    found = discover(parse(""), desk(tmp_path).root)
+    assert [device.kind for device in found] == ["serial", "scanner", "camera", "usb printer"]
+    assert [parse(device.section).scanner["counter"].address for device in found[:2]] == [
+        "serial:/dev/serial/by-id/usb-Shop_Scanner_1",
+        "evdev:/dev/input/event3",
+    ]
+    assert parse(found[3].section).printer.address == "file:/dev/usb/lp0"
 
 
-def test_what_is_configured_already_under_any_of_its_names_is_not_suggested_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    plugged_in(tmp_path, monkeypatch)
-    config = parse(f'[scanner.counter]\naddress = "serial:{tmp_path}/ttyACM0"')
-    sections = {device.kind: device.section for device in discover(config, dev=tmp_path, sys_video=tmp_path)}
+def test_what_is_configured_already_under_any_of_its_names_is_not_suggested_again(tmp_path: Path) -> None:
+    config = parse('[scanner.counter]\naddress = "serial:/dev/ttyACM0"')
+    sections = {device.kind: device.section for device in discover(config, desk(tmp_path).root)}
     assert sections["serial"] == ""
-    assert sections["camera"] != "" != sections["usb printer"]
+    assert "" not in (sections["camera"], sections["usb printer"], sections["scanner"])
+
+
+@pytest.fixture
+def bare(capsys: pytest.CaptureFixture[str]) -> Command:
+    """The command line on a computer that is no lane yet."""
+
+    def run(*words: str) -> Said:
+        code = main(list(words))
+        return Said(code, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def gun(tmp_path: Path) -> Iterator[VirtualScanner]:
+    scanner = VirtualScanner(tmp_path / "gun", "crlf")
+    yield scanner
+    scanner.close()
+
+
+def scanning(gun: VirtualScanner, *codes: bytes) -> threading.Thread:
+    """Scans as soon as somebody listens."""
+
+    def scan() -> None:
+        for code in codes:
+            time.sleep(0.4)
+            gun.scan(code)
+
+    thread = threading.Thread(target=scan)
+    thread.start()
+    return thread
+
+
+def test_probing_finds_the_suffix_and_says_what_to_write(gun: VirtualScanner, bare: Command) -> None:
+    person = scanning(gun, b"]E04006381333931")
+    said = bare("devices", "probe", f"serial:{gun.path}", "--wait", "5", "--json")
+    person.join()
+    assert (said.code, said.json["options"], said.json["reads"]) == (0, {"suffix": "crlf"}, True)
+    assert parse(f'[scanner.counter]\naddress = "{said.json["address"]}"\nsuffix = "crlf"').scanner
+
+
+def test_probing_goes_on_until_the_speed_fits(gun: VirtualScanner, bare: Command) -> None:
+    """At a wrong speed garbage comes, and the person is asked to scan again."""
+    person = scanning(gun, b"\x8a\x05\x91", b"4006381333931")
+    said = bare("devices", "probe", f"serial:{gun.path}", "--wait", "5")
+    person.join()
+    assert said.code == 0
+    assert "scan it again (now at 115200 8N1)" in said.out
+    assert "baud = 115200" in said.out
+
+
+def test_a_recording_replays_and_holds_no_pass(gun: VirtualScanner, bare: Command, tmp_path: Path) -> None:
+    file = tmp_path / "shop.json"
+    secret = b"hQVDUFYwMQabcdef123"
+    person = scanning(gun, b"]E04006381333931", b"]Q1" + secret)
+    options = ["--option", "suffix=crlf", "--count", "2", "--wait", "5"]
+    said = bare("devices", "record", f"serial:{gun.path}", "--out", str(file), *options)
+    person.join()
+    assert said.code == 0
+    recording = load_recording(file)
+    assert replay(recording) == recording.told
+    assert [symbology for symbology, _ in recording.told] == ["]E0", "]Q1"]
+    assert bytes.fromhex(str(recording.told[0][1])) == b"4006381333931"
+    assert bytes.fromhex(str(recording.told[1][1])) == b"xxxxxxxxxxxxxxxx000"
+    assert secret.hex() not in file.read_text()
+
+
+def test_watching_ends_by_itself_after_its_time(bare: Command) -> None:
+    said = bare("devices", "watch", "--seconds", "0.1")
+    assert said.code == 0
+    assert "Plug something in or out" in said.out
 
 
 def test_looking_for_devices_opens_none(lane: LaneOnDisk) -> None:
