@@ -29,9 +29,9 @@ def test_a_device_is_named_by_the_path_that_stays(machine: Machine) -> None:
 
 
 def test_a_hid_scanner_is_named_by_its_ids_because_its_node_has_no_stable_name(machine: Machine) -> None:
-    machine.plug_hidpos("hidraw3", "0c2e:0b61", "Vuquest", "S7")
+    machine.plug_hidpos("hidraw3", "1209:0001", "Till Scanner", "S7")
     (node,) = look(machine.root)
-    assert (node.kind, node.path, node.address) == ("hidpos", "/dev/hidraw3", "usb:0c2e:0b61:S7")
+    assert (node.kind, node.path, node.address) == ("hidpos", "/dev/hidraw3", "usb:1209:0001:S7")
 
 
 def test_a_hid_device_that_is_no_scanner_is_not_listed(machine: Machine) -> None:
@@ -54,7 +54,7 @@ def test_the_nodes_of_one_kind_come_in_the_order_of_their_numbers(machine: Machi
 def test_one_scanner_is_used_by_its_best_line(machine: Machine) -> None:
     machine.plug("tty", "ttyACM0", "0c2e:0b6a", "Other", "S2")
     machine.plug_keyboard("event5", "05e0:1200", "Symbol Bar Code Scanner")
-    machine.plug_hidpos("hidraw0", "0c2e:0b61", "Vuquest", "S1")
+    machine.plug_hidpos("hidraw0", "1209:0001", "Vuquest", "S1")
     assert [node.kind for node in scanners_among(look(machine.root))] == ["hidpos", "serial", "keyboard"]
 
 

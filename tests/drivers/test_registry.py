@@ -125,7 +125,7 @@ def test_a_kind_without_a_row_is_refused_with_those_that_there_are(events: Event
         open_device("scale", "weigh", "serial:/dev/ttyS0", on_event=events.put)
 
 
-@pytest.mark.parametrize("address", ["usb:0c2e", "usb:0c2e:xyz1", "usb:0c2e:0b61:", "auto:x", "evdev:", "hid:/dev/x"])
+@pytest.mark.parametrize("address", ["usb:0c2e", "usb:0c2e:xyz1", "usb:1209:0001:", "auto:x", "evdev:", "hid:/dev/x"])
 def test_an_address_of_a_scanner_that_could_not_exist_is_refused(address: str) -> None:
     with pytest.raises(AddressError):
         open_scanner("gun", address, on_event=print)

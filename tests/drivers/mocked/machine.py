@@ -65,13 +65,13 @@ A: capabilities/key={KEYS}
 
 
 def hidpos(port: int, number: int, ids: str, product: str, serial: str) -> str:
-    base = f"/devices/pci0000:00/usb1/1-{port}/1-{port}:1.0/0003:0C2E:0B61.000{port}"
+    base = f"/devices/pci0000:00/usb1/1-{port}/1-{port}:1.0/0003:1209:0001.000{port}"
     return f"""P: {base}/hidraw/hidraw{number}
 N: hidraw{number}
 E: DEVNAME=/dev/hidraw{number}
 E: SUBSYSTEM=hidraw
 A: dev=244:{number}
-L: device=../../../0003:0C2E:0B61.000{port}
+L: device=../../../0003:1209:0001.000{port}
 
 P: {base}
 E: SUBSYSTEM=hid
@@ -175,11 +175,11 @@ def typing_german(story: Story) -> None:
 
 
 def reports(story: Story) -> None:
-    story.testbed.add_from_string(hidpos(4, 0, "0c2e:0b61", "Vuquest 3310g", "H1"))
+    story.testbed.add_from_string(hidpos(4, 0, "1209:0001", "Till Scanner", "H1"))
     report = bytes([2, 13]) + b"]E04006381333931".ljust(59, b"\0") + b"\0\0\0"
     story.send_on("/dev/hidraw0", report)
     say(found=[[node.kind, node.address, node.model_id] for node in look()])
-    story.open("usb:0c2e:0b61:H1")
+    story.open("usb:1209:0001:H1")
     story.until(1)
 
 
@@ -193,7 +193,7 @@ def port(story: Story) -> None:
 
 def two_at_once(story: Story) -> None:
     story.testbed.add_from_string(acm(3, 0, "0c2e:0b6a", "Vuquest 3310", "A1"))
-    story.testbed.add_from_string(hidpos(4, 0, "0c2e:0b61", "Vuquest 3310g", "H1"))
+    story.testbed.add_from_string(hidpos(4, 0, "1209:0001", "Till Scanner", "H1"))
     report = bytes([2, 13]) + b"]E09780201379624".ljust(59, b"\0") + b"\0\0\0"
     story.send_on("/dev/ttyACM0", b"4006381333931\r" * 3, after_ms=900)
     story.send_on("/dev/hidraw0", report * 3, after_ms=900)

@@ -52,7 +52,7 @@ def test_one_that_was_set_to_german_and_to_the_tabulator_is_read_as_such() -> No
 
 def test_a_hidpos_scanner_is_found_by_its_descriptor_and_read_with_its_symbology() -> None:
     assert told("reports") == [
-        {"found": [["hidpos", "usb:0c2e:0b61:H1", "0c2e:0b61"]]},
+        {"found": [["hidpos", "usb:1209:0001:H1", "1209:0001"]]},
         scan("4006381333931", "]E0"),
     ]
 
