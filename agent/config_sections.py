@@ -208,11 +208,21 @@ class Scanner(SerialLine):
         "What a typing scanner writes for GS (FNC1) where it cannot type Ctrl+].",
     )
 
+    region: str = _text(
+        "0,0,100,100",
+        r"^[0-9]{1,3}(,[0-9]{1,3}){3}$",
+        "left,top,width,height in per cent",
+        "The part of a camera's picture that is looked at.",
+    )
+    cpu_percent_max: int = _whole(25, 1, 100, "per cent", "How much of one processor core reading a camera may take.")
+
     @property
     def options(self) -> dict[str, object]:
         """The options of `drivers.registry.open_scanner`."""
         scheme = self.address.partition(":")[0]
-        if scheme in ("camera", "hidraw"):
+        if scheme == "camera":
+            return {"region": self.region, "cpu_percent_max": self.cpu_percent_max}
+        if scheme == "hidraw":
             return {}
         options: dict[str, object] = {
             "suffix": {"none": "timeout"}.get(self.suffix, self.suffix),

@@ -33,13 +33,28 @@ _LINE_BYTES_MAX = 2 * CODE_BYTES_MAX + 8
 
 @dataclass(frozen=True, slots=True)
 class CameraSettings:
-    """`cpu_percent_max`: how much of one core reading may take; it sets the rate of pictures."""
+    """`cpu_percent_max`: how much of one core reading may take; it sets the rate of pictures.
+
+    `region`: the part of each picture that is looked at, as left, top, width, height in per cent of it.
+    """
 
     cpu_percent_max: int = 25
+    region: str = "0,0,100,100"
 
     def __post_init__(self) -> None:
+        left, top, width, height = region_percent(self.region)
+        if not (width and height and left + width <= 100 and top + height <= 100):
+            raise OptionError(f"region must lie in the picture: left,top,width,height in per cent, not {self.region!r}")
         if not 1 <= self.cpu_percent_max <= 100:
             raise OptionError(f"cpu_percent_max must be 1 to 100, not {self.cpu_percent_max}")
+
+
+def region_percent(text: str) -> tuple[int, int, int, int]:
+    """Left, top, width, height. Raises OptionError."""
+    if not (numbers := re.fullmatch(r"(\d{1,3}),(\d{1,3}),(\d{1,3}),(\d{1,3})", text)):
+        raise OptionError(f"region must be left,top,width,height in per cent, such as 25,0,50,100, not {text!r}")
+    left, top, width, height = map(int, numbers.groups())
+    return left, top, width, height
 
 
 def code_line(code: Code) -> bytes:
@@ -79,7 +94,7 @@ class CameraTransport:
     def __init__(self, source: str, settings: CameraSettings) -> None:
         self._command = [
             *(sys.executable, "-P", "-m", "drivers.scanners.camera_process"),
-            *(source, str(settings.cpu_percent_max)),
+            *(source, str(settings.cpu_percent_max), settings.region),
         ]
         self._process: subprocess.Popen[bytes] | None = None
         self._sign_of_life_s = 0.0

@@ -11,12 +11,12 @@ import os
 import select
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from drivers.scanners.camera import EXIT_REASONS, code_line
+from drivers.scanners.camera import EXIT_REASONS, code_line, region_percent
 from drivers.scanners.sightings import Sightings
 
 if TYPE_CHECKING:
@@ -33,8 +33,11 @@ _STILL_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
 
 
 def main(arguments: list[str]) -> int:
-    """Watches the camera `arguments[0]` with `arguments[1]` per cent of a core; returns an exit code."""
-    source, percent = arguments[0], int(arguments[1])
+    """Watches the camera `arguments[0]` with `arguments[1]` per cent of a core; returns an exit code.
+
+    `arguments[2]`, if given, is the part of the picture to look at (`CameraSettings.region`).
+    """
+    source, percent, region = arguments[0], int(arguments[1]), [*arguments, "0,0,100,100"][2]
     if refusal := _refusal(source):
         return _EXIT[refusal]
     os.nice(_NICENESS)
@@ -43,7 +46,17 @@ def main(arguments: list[str]) -> int:
         from drivers.scanners.decoding import LiveReader
     except ImportError:
         return _EXIT["camera_missing"]
-    return _watch(_pictures(source), LiveReader(), percent / 100)
+    pictures = (None if picture is None else part_of(picture, region) for picture in _pictures(source))
+    return _watch(pictures, LiveReader(), percent / 100)
+
+
+def part_of(picture: Picture, region: str) -> Picture:
+    """The region of a picture, without copying it."""
+    left, top, width, height = region_percent(region)
+    rows, columns = picture.shape[:2]
+    return picture[
+        rows * top // 100 : rows * (top + height) // 100, columns * left // 100 : columns * (left + width) // 100
+    ]
 
 
 def _refusal(source: str) -> str:
@@ -56,7 +69,7 @@ def _refusal(source: str) -> str:
     return "" if os.access(path, os.R_OK) else "denied"
 
 
-def _watch(pictures: Iterator[Picture | None], reader: LiveReader, share: float) -> int:
+def _watch(pictures: Iterable[Picture | None], reader: LiveReader, share: float) -> int:
     sightings, beat_s = Sightings(), 0.0
     began_s, cpu_s = time.monotonic(), time.process_time()
     for picture in pictures:

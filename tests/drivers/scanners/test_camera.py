@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from drivers.device import DataEvent, StatusUpdateEvent
@@ -17,6 +18,7 @@ from drivers.errors import OptionError, TransportError
 from drivers.registry import open_scanner
 from drivers.remedies import REMEDIES
 from drivers.scanners.camera import EXIT_REASONS, CameraSettings, CameraTransport, CodeLines, code_line
+from drivers.scanners.camera_process import part_of
 from drivers.scanners.framing import CODE_BYTES_MAX, Code, Dropped
 from drivers.scanners.scanner import Scanner
 from tests.core import passes
@@ -255,3 +257,17 @@ def test_every_exit_code_has_a_remedy() -> None:
 def test_options_that_no_camera_has_are_refused(options: dict[str, object]) -> None:
     with pytest.raises(OptionError):
         open_scanner("lens", "camera:0", options, on_event=print)
+
+
+@pytest.mark.parametrize("region", ["", "1,2,3", "0,0,0,100", "60,0,50,100", "a,b,c,d", "0,0,100,101"])
+def test_a_region_outside_of_the_picture_is_refused(region: str) -> None:
+    with pytest.raises(OptionError, match="per cent"):
+        CameraSettings(region=region)
+
+
+def test_only_the_region_is_looked_at() -> None:
+    picture = np.arange(200 * 100, dtype=np.uint32).reshape(100, 200)
+    assert (part_of(picture, "0,0,100,100") == picture).all()
+    part = part_of(picture, "25,50,50,25")
+    assert part.shape == (25, 100)
+    assert part[0, 0] == picture[50, 50]
