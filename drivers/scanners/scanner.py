@@ -7,9 +7,11 @@ Half a code left by an unplug is forgotten: the first read after a replug never 
 from __future__ import annotations
 
 import logging
+import queue
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol
 
 from drivers.device import Closable, DataEvent, DeviceState, Health, HealthLevel, OnEvent, Scan, Statistics
@@ -28,6 +30,8 @@ _POLL_S = 0.2
 _FIRST_ATTEMPT_S = 1.0
 _BACKOFF_S = (0.1, 0.2, 0.5, 1.0, 2.0)
 """Waits between attempts to open; the last one repeats."""
+_COMMANDS_MAX = 16
+_WRITE_S = 1.0
 _INTERACTIVE_S = 15.0
 """How long a person is given to scan a code in an interactive check."""
 _STEADY_S = 5.0
@@ -79,6 +83,7 @@ class Scanner:
         self._open_s = open_s
         self._life = Life(name, self.statistics, on_event)
         self._data = DataQueue(self._hand_over, self._forgotten, one_at_a_time=one_at_a_time)
+        self._commands: queue.Queue[bytes] = queue.Queue(_COMMANDS_MAX)
         self._stopping = threading.Event()
         self._wanted = threading.Event()
         self._attempted = threading.Event()
@@ -120,6 +125,11 @@ class Scanner:
     def enable_data(self) -> None:
         """The consumer has taken the last DataEvent and is ready for the next one; any thread may call this."""
         self._data.enable(time.monotonic())
+
+    def send(self, command: bytes) -> None:
+        """A command such as a beep (`drivers.scanners.commands`), sent between two reads; none outlives its line."""
+        with suppress(queue.Full):
+            self._commands.put_nowait(command)
 
     def clear_input(self) -> None:
         """Forgets the reads that wait."""
@@ -173,8 +183,11 @@ class Scanner:
 
     def _read_codes(self) -> None:
         stream = self._new_stream()
+        self._commands = queue.Queue(_COMMANDS_MAX)
         last_byte_s = time.monotonic()
         while not self._stopping.is_set():
+            while not self._commands.empty():
+                self._transport.write(self._commands.get_nowait(), _WRITE_S)
             data = self._transport.read(_READ_BYTES, min(stream.pause_s, _POLL_S))
             now_s = time.monotonic()
             if data:

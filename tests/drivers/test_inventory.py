@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
+import drivers
 from drivers.inventory import Node, look
 from drivers.models import is_scanner, known_models, model_of, scanners_among
 from tests.drivers.machines import KEYBOARD_DESCRIPTOR, Machine
@@ -96,3 +98,9 @@ def test_every_model_of_the_table_has_a_maker_a_source_and_is_found_by_its_id() 
         assert model_of(node) == model
         assert is_scanner(node)
         assert model.source
+
+
+def test_the_rules_for_udev_name_every_maker_of_the_table() -> None:
+    rules = (Path(__file__).parents[2] / "packaging/udev/60-counterfoil.rules").read_text()
+    makers = json.loads((Path(drivers.__file__).parent / "models.json").read_text())["vendors"]
+    assert rules.count("|".join(sorted(makers))) == 2

@@ -31,6 +31,7 @@ SHIPPED = {  # folder of the repository -> folder of the machine
     "packaging/sysusers.d": "usr/lib/sysusers.d",
     "packaging/tmpfiles.d": "usr/lib/tmpfiles.d",
     "packaging/modules-load.d": "usr/lib/modules-load.d",
+    "packaging/udev": "usr/lib/udev/rules.d",
 }
 
 

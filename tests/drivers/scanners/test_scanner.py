@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import threading
@@ -12,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from drivers.device import DataEvent, DeviceEvent, ErrorEvent, StatusUpdateEvent
+from drivers.errors import OptionError
+from drivers.scanners.commands import command
 from drivers.scanners.framing import Framer, Framing
 from drivers.scanners.scanner import Scanner
 from drivers.transports.serial_port import SerialSettings, SerialTransport
@@ -254,3 +257,23 @@ def test_five_reads_a_second_for_an_hour_leave_nothing_behind(minutes: int) -> N
     assert len(taken) == scanner.statistics.snapshot()["good_scan_count"] == len(codes)
     assert scanner.data_count == 0
     scanner.close()
+
+
+def test_a_command_is_sent_between_reads_and_codes_go_on(gun: VirtualScanner, listen, events: Events) -> None:
+    scanner = listen()
+    scanner.send(command("datalogic", "beep"))
+    scanner.send(command("honeywell", "trigger"))
+    gun.scan(b"code")
+    assert events.codes(1) == [(b"code", None)]
+    deadline_s, heard = time.monotonic() + 2, b""
+    while len(heard) < 4 and time.monotonic() < deadline_s:
+        with contextlib.suppress(BlockingIOError):
+            heard += os.read(gun._master, 16)
+    assert heard == b"\x01\x16T\r"
+
+
+def test_a_command_that_a_maker_does_not_have_is_refused_with_those_that_there_are() -> None:
+    with pytest.raises(OptionError, match="release, trigger"):
+        command("honeywell", "dance")
+    with pytest.raises(OptionError, match="datalogic, honeywell"):
+        command("nobody", "beep")
