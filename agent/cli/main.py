@@ -47,11 +47,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _explain(error: Exception, *, as_json: bool) -> int:
     import json
 
-    from drivers.errors import DriverError
+    from drivers.errors import DriverError, TransportError
+    from drivers.remedies import remedy_for
 
     fault = error if isinstance(error, CounterfoilError) else CounterfoilError(_sentence(error))
     if isinstance(error, DriverError):
-        fault = DeviceUnavailable(str(error))
+        fault = DeviceUnavailable(remedy_for(error.reason) if isinstance(error, TransportError) else str(error))
     if as_json:
         print(json.dumps({"error": fault.to_dict()}, ensure_ascii=False))
     with contextlib.suppress(OSError):

@@ -136,6 +136,12 @@ def test_a_recording_replays_and_holds_no_pass(gun: VirtualScanner, bare: Comman
     assert secret.hex() not in file.read_text()
 
 
+def test_a_device_that_is_not_there_is_told_in_a_sentence(bare: Command) -> None:
+    said = bare("devices", "probe", "usb:0c2e:0b61", "--wait", "1")
+    assert said.code == 1
+    assert said.err.startswith("counterfoil: No such device is plugged in; check its cable")
+
+
 def test_watching_ends_by_itself_after_its_time(bare: Command) -> None:
     said = bare("devices", "watch", "--seconds", "0.1")
     assert said.code == 0

@@ -44,7 +44,7 @@ def fails(error: BaseException) -> Verb:
         (LedgerInUse(), "Another process holds the ledger."),
         (CounterfoilError("The disk is full."), "The disk is full."),
         (PermissionError(13, "Permission denied", "/var/lib/x"), "/var/lib/x: Permission denied"),
-        (TransportError("unplugged", "ttyACM0"), "unplugged: ttyACM0"),
+        (TransportError("lost", "ttyACM0"), "The connection to the device broke; check power and cable."),
         (ZeroDivisionError("division by zero"), "internal fault, ZeroDivisionError: division by zero"),
     ],
 )
