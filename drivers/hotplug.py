@@ -10,12 +10,14 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from drivers.inventory import Node, look
 
 LOG: Final = logging.getLogger(__name__)
 _SUBSYSTEMS: Final = ("tty", "input", "hidraw", "video4linux", "usbmisc")
+_UDEV: Final = Path("/run/udev/control")
 _POLL_S: Final = 2.0
 _SETTLE_S: Final = 0.2
 """One plug is a dozen events, and the node's group is set by a rule that runs with them."""
@@ -39,11 +41,13 @@ class Hotplug:
         *,
         inventory: Callable[[], tuple[Node, ...]] = look,
         poll_s: float = _POLL_S,
-        use_udev: bool = True,
+        use_udev: bool | None = None,
     ) -> None:
+        """`use_udev`: None asks whether its daemon runs; without that its channel exists and is silent for ever."""
         self._on_change, self._inventory, self._poll_s = on_change, inventory, poll_s
         self._stopping = threading.Event()
-        self._monitor = _udev_monitor() if use_udev else None
+        asks_udev = _UDEV.exists() if use_udev is None else use_udev
+        self._monitor = _udev_monitor() if asks_udev else None
         self._before = inventory()
         self._thread = threading.Thread(target=self._run, name="hotplug", daemon=True)
         self._thread.start()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+from pathlib import Path
 
 import pytest
 
@@ -56,6 +57,15 @@ def test_a_machine_whose_udev_library_is_missing_is_looked_at_instead(monkeypatc
     import sys
 
     monkeypatch.setitem(sys.modules, "pyudev", None)
+    hotplug = Hotplug(print, inventory=Desk(), poll_s=0.01, use_udev=True)
+    assert not hotplug.is_told_by_udev
+    hotplug.close()
+
+
+def test_where_no_udev_runs_its_silent_channel_is_not_listened_to(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("drivers.hotplug._UDEV", tmp_path / "control")
     hotplug = Hotplug(print, inventory=Desk(), poll_s=0.01)
     assert not hotplug.is_told_by_udev
     hotplug.close()

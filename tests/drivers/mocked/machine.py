@@ -205,7 +205,7 @@ def two_at_once(story: Story) -> None:
 def plugged_later(story: Story) -> None:
     """Nothing is there; then a scanner is plugged in, and is used at once: udev says so."""
     scanner = story.open("auto")
-    hotplug = Hotplug(lambda change: (say(added=[n.address for n in change.added]), scanner.try_now()))
+    hotplug = Hotplug(lambda change: (say(added=[n.address for n in change.added]), scanner.try_now()), use_udev=True)
     say(told_by_udev=hotplug.is_told_by_udev)
     time.sleep(2.2)  # the next attempt of its own would be two seconds away
     story.testbed.add_from_string(acm(3, 0, "0c2e:0b6a", "Vuquest 3310", "A1"))
