@@ -115,7 +115,13 @@ class Lane:
         self.settlement = Settlement(ledger, backend, self.clock)
         self.leases = LeaseDesk(settings.lane, ledger, self.lenders, self.clock, backend)
         self.checkout = Checkout(
-            Settings(settings.lane, settings.online_budget_s, frozenset(settings.rails), settings.patience),
+            Settings(
+                settings.lane,
+                settings.online_budget_s,
+                frozenset(settings.rails),
+                settings.patience,
+                settings.timezone,
+            ),
             ledger,
             self.lenders,
             self.clock,

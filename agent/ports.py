@@ -13,6 +13,7 @@ from agent.core.authorization import Hold
 from agent.core.forwarding import Cursor
 from agent.core.journal import Draft, Head, Position, Sealed
 from agent.core.print_job import PrintJobState
+from agent.core.recent import Recent, Windows
 from agent.core.situation import Totals
 from agent.core.snapshot_reader import Stack, Verify
 from agent.core.trusted_time import ClockReading
@@ -144,6 +145,8 @@ class Ledger(Protocol):
     def open_debits(self, lender: str, account: bytes) -> int: ...
 
     def stand_in_totals(self, lender: str, scope: str, subject: bytes, since_s: int) -> Totals: ...
+
+    def recent(self, lender: str, account: bytes, windows: Windows) -> Recent: ...
 
     def proof_is_consumed(self, lender: str, account: bytes, cti: bytes) -> bool: ...
 

@@ -13,10 +13,10 @@ from typing import Any, Final
 
 from agent.core import credit_pass
 from agent.core.authorization import HoldState
-from agent.core.cel_rules import Value, evaluate_all
 from agent.core.coupons import REASONS as COUPON_REASONS
 from agent.core.credit_pass import CreditPass, PassRejected
-from backend import accounts, holds, instalments
+from agent.core.recent import Recent
+from backend import accounts, holds, instalments, rules
 from backend.database import inserting, load, put, selecting
 from backend.holds import Attempt
 from backend.lenders import Lender, Randomness
@@ -156,7 +156,7 @@ def _checked(request: AuthorizationRequest, key: Attempt, lender: Lender, now_s:
         if fails:
             raise _Declined(_declined(reason))
     assert account is not None
-    _check_step_up(request, scanned, account, lender)
+    _check_rules(request, scanned, account, lender, now_s)
     return account
 
 
@@ -185,23 +185,14 @@ def consume_proof(account: bytes, cti: bytes, key: Attempt) -> bool:
     return True
 
 
-def _check_step_up(request: AuthorizationRequest, scanned: CreditPass, account: Account, lender: Lender) -> None:
-    """The policy's step-up rules that need nothing but sale, pass and account; the others are about standing in."""
-    known: dict[str, Value] = lender.policy.variables(request.category) | {
-        "sale_amount_minor": request.amount.minor,
-        "sale_merchant_category": request.category,
-        "pass_tier": scanned.credential.tier,
-        "pass_user_verified": scanned.proof.user_verified,
-        "pass_cap_minor": scanned.credential.cap_minor,
-        "account_known": True,
-        "account_tier": account.tier,
-        "account_step_up_always": account.step_up,
-    }
-    rules = [r for r in lender.policy.rules if r.effect == "step_up" and known.keys() >= set(r.compiled.variables)]
-    outcomes = evaluate_all([rule.compiled for rule in rules], known)
-    fired = [rule for rule, outcome in zip(rules, outcomes, strict=True) if outcome != "quiet"]
-    if fired:
-        raise _Declined(Verdict(fired[0].response_code, fired[0].reason, tuple(rule.id for rule in fired)))
+def _check_rules(
+    request: AuthorizationRequest, scanned: CreditPass, account: Account, lender: Lender, now_s: int
+) -> None:
+    """The policy's rules that are not about standing in."""
+    spoken = rules.speak(request, scanned, account, lender.policy, Recent(), now_s)
+    rule = rules.answering(spoken)
+    if rule is not None:
+        raise _Declined(Verdict(rule.response_code, rule.reason, tuple(each.id for each in spoken)))
 
 
 def _answer(verdict: Verdict, lender: Lender, now_s: int, amount: Amount, randomness: Randomness) -> bytes:

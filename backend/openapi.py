@@ -18,8 +18,8 @@ from typing import Any, Final, get_args
 
 from pydantic.json_schema import models_json_schema
 
-from agent.core.policy import RESPONSE_CODES, Effect
-from agent.core.policy_vocabulary import LIMITS, RULE_VARIABLES
+from agent.core.policy_rules import RESPONSE_CODES, Effect
+from agent.core.policy_vocabulary import LIMITS, ONLINE_VARIABLES, RULE_VARIABLES
 from backend import answers, wire
 from backend.problems import PROBLEMS, TYPE_PREFIX
 from backend.wire import Body
@@ -240,7 +240,9 @@ def _policy() -> dict[str, Any]:
     """The names that a policy may use."""
     ranges = {name: {"least": limit.low, "greatest": limit.high, "is": limit.meaning} for name, limit in LIMITS.items()}
     codes = {effect: sorted(RESPONSE_CODES[effect]) for effect in get_args(Effect)}
-    return {"limits": ranges, "response_codes": codes, "rule_variables": sorted(RULE_VARIABLES)}
+    return {"limits": ranges, "response_codes": codes, "rule_variables": sorted(RULE_VARIABLES)} | {
+        "online_variables": sorted(ONLINE_VARIABLES)
+    }
 
 
 if __name__ == "__main__":

@@ -100,7 +100,8 @@ def rules(size: Size, now_s: int) -> Iterator[Figure]:
     lender = Lender(now_s)
     policy = verify_policy(lender.policy(), lender.key_list, at=now_s)
     compiled = [rule.compiled for rule in policy.rules]
-    values = {name: variable.low for name, variable in RULE_VARIABLES.items()} | policy.variables("5411")
+    values = {name: variable.low for name, variable in RULE_VARIABLES.items()}
+    values |= policy.limit_values | policy.of_category("5411")
     _, every = compare(
         size, lambda: list(evaluate_all(compiled[:1], values)), lambda: list(evaluate_all(compiled, values)), each=5
     )

@@ -170,6 +170,11 @@ def _fields(parsed: "ParsedPass") -> list[_Field]:
         _Field("phone_key", phone.kid.hex(), f"It belongs to the phone with the {phone.kind} key {phone.kid.hex()}."),
         _Field("cap_minor", cap, f"Offline, without an allowance, it is good for {cap} minor units."),
         _Field("tier", credential.tier, f"The customer is of tier {credential.tier}."),
+        _Field(
+            "purpose_bound",
+            credential.purpose_bound,
+            f"The credit is {'' if credential.purpose_bound else 'not '}bound to a purpose.",
+        ),
         _Field("issued_at", proof.issued_at, f"The phone made this code at {made}, by its own clock."),
         _Field("cti", cti, f"The code is good once, under the id {cti}."),
         _Field("user_verified", proof.user_verified, f"{user} for this code."),

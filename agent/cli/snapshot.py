@@ -149,6 +149,7 @@ def _explained(layer: "Layer") -> list[str]:
 
 def _record_sentences(record: "Record", manifest: "Manifest") -> list[str]:
     flags = {"blocked": record.blocked, "always step up": record.step_up, "removed": record.removed}
+    flags["purpose-bound"] = record.purpose_bound
     named = ", ".join(name for name, is_set in flags.items() if is_set) or "no flags"
     until = f"valid until {_utc(record.valid_until_s)}" if record.valid_until_s else "lapsed when the layer was built"
     sentences = [

@@ -34,7 +34,9 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from agent.core.cel_rules import Outcome, Value, evaluate_all
-from agent.core.policy import Effect, Policy, Rule
+from agent.core.derived import rule_values, spendable_minor
+from agent.core.policy import Policy
+from agent.core.policy_rules import Effect, Rule
 from agent.core.policy_vocabulary import Limits
 from agent.core.situation import Situation
 
@@ -110,18 +112,6 @@ def decide(situation: Situation, policy: Policy | None) -> Decision:
     )
 
 
-def shrunk_minor(minor: int, age_s: int, soft_age_s: int, hard_age_s: int) -> int:
-    """An allowance by the age of its layer: whole up to the soft age, then linearly down to 0 at the hard age.
-
-    Integer arithmetic, rounded down to a minor unit.
-    """
-    if age_s >= hard_age_s:
-        return 0
-    if age_s <= soft_age_s:
-        return minor
-    return minor * (hard_age_s - age_s) // (hard_age_s - soft_age_s)
-
-
 @dataclass(frozen=True, slots=True)
 class _Verdict:
     """The row that answered: a rule, or a reason of this module, or neither (approved); and all rules that spoke."""
@@ -176,7 +166,7 @@ def _refused_by_state(situation: Situation, policy: Policy | None) -> str | None
 
 def _judge(situation: Situation, policy: Policy) -> _Verdict:
     """Rows 7 to 10. Every rule is asked, so that the record shows all that spoke."""
-    spoken = _spoken(policy.rules, rule_values(situation, policy))
+    spoken = spoken_rules(policy.rules, rule_values(situation, policy))
     if rule := _first(spoken, "decline", "refer"):
         return _Verdict(rule=rule, spoken=spoken)
     funding, reason = _fund(situation, policy.limits)
@@ -190,14 +180,7 @@ def _fund(situation: Situation, limits: Limits) -> tuple[Funding, str | None]:
         return "cap", _refused_by_cap(situation, limits)
     if situation.lease_left_s <= 0:
         return "lease", "lease_lapsed"
-    return "lease", "lease_exceeded" if situation.sale_amount_minor > _spendable_minor(situation) else None
-
-
-def _spendable_minor(situation: Situation) -> int:
-    """What the lease still pays at the age of its layer, and never more than a debit of this sale has reserved."""
-    ages = (situation.snapshot_age_s, situation.snapshot_soft_age_s, situation.snapshot_hard_age_s)
-    left = shrunk_minor(situation.lease_minor, *ages)
-    return min(left, situation.lease_reserved_minor) if situation.lease_reserved_minor else left
+    return "lease", "lease_exceeded" if situation.sale_amount_minor > spendable_minor(situation) else None
 
 
 def _refused_by_cap(situation: Situation, limits: Limits) -> str | None:
@@ -209,13 +192,7 @@ def _refused_by_cap(situation: Situation, limits: Limits) -> str | None:
     return "cap_exceeded" if amount_minor > cap_minor or total_minor > limits.cap_account_cumulative_minor else None
 
 
-def rule_values(situation: Situation, policy: Policy) -> dict[str, Value]:
-    """What rules may name: the situation, the policy's limits for it, and what follows from both."""
-    derived = {"lease_remaining_minor": _spendable_minor(situation)}
-    return situation.values() | policy.variables(situation.sale_merchant_category) | derived
-
-
-def _spoken(rules: Sequence[Rule], values: dict[str, Value]) -> tuple[tuple[Rule, Outcome], ...]:
+def spoken_rules(rules: Sequence[Rule], values: dict[str, Value]) -> tuple[tuple[Rule, Outcome], ...]:
     """The rules that fired or could not be evaluated, in the document's order: an error counts as fired."""
     outcomes = evaluate_all([rule.compiled for rule in rules], values)
     return tuple((rule, outcome) for rule, outcome in zip(rules, outcomes, strict=True) if outcome != "quiet")

@@ -18,8 +18,8 @@ ACCOUNT_BYTES, CTI_BYTES, BINDING_BYTES = 16, 8, 8
 
 _ISS, _SUB, _EXP, _NBF, _IAT, _CTI, _CNF = 1, 2, 4, 5, 6, 7, 8  # CWT claims: RFC 8392 §4, RFC 8747 §3.1
 _CNF_COSE_KEY = 1  # RFC 8747 §3.1
-_CAP, _TIER, _CH, _UV, _CTR = "cap", "tier", "ch", "uv", "ctr"  # this profile's own claims
-_OF_CREDENTIAL: frozenset[cbor.Key] = frozenset({_ISS, _SUB, _EXP, _NBF, _CNF, _CAP, _TIER})
+_CAP, _TIER, _PURPOSE_BOUND, _CH, _UV, _CTR = "cap", "tier", "pb", "ch", "uv", "ctr"  # this profile's own claims
+_OF_CREDENTIAL: frozenset[cbor.Key] = frozenset({_ISS, _SUB, _EXP, _NBF, _CNF, _CAP, _TIER, _PURPOSE_BOUND})
 _OF_PROOF: frozenset[cbor.Key] = frozenset({_IAT, _CTI, _CH, _UV, _CTR})
 
 Claims = dict[cbor.Key, cbor.Value]
@@ -84,7 +84,7 @@ class Credential:
     """What the lender vouches for: this account on the phone with this key, while nbf_at <= t < exp_at (seconds UTC).
 
     `account` is the 16-byte token; `cap_minor` the largest stand-in amount without an allowance, in the currency of
-    the lender; `tier` 0 to 7 is the customer tier.
+    the lender; `tier` 0 to 7 is the customer tier; `purpose_bound` credit is not for categories that the policy names.
     Values outside the profile raise PassRejected("malformed"), so that no such credential can be issued either.
     """
 
@@ -95,6 +95,7 @@ class Credential:
     phone_key: PublicKey
     cap_minor: int = 0
     tier: int = 0
+    purpose_bound: bool = False
 
     def __post_init__(self) -> None:
         _demand(1 <= len(self.lender) <= LENDER_CHARS_MAX, "The lender id is not 1 to 16 characters long.")
@@ -137,6 +138,8 @@ def credential_payload(credential: Credential) -> bytes:
         claims[_CAP] = credential.cap_minor
     if credential.tier:
         claims[_TIER] = credential.tier
+    if credential.purpose_bound:
+        claims[_PURPOSE_BOUND] = True
     return cbor.encode(claims)
 
 
@@ -168,6 +171,7 @@ def read_credential(payload: bytes) -> Credential:
         phone_key=phone_key,
         cap_minor=_integer(claims, _CAP) if _CAP in claims else 0,
         tier=_integer(claims, _TIER) if _TIER in claims else 0,
+        purpose_bound=_flag(claims, _PURPOSE_BOUND),
     )
 
 
@@ -179,13 +183,10 @@ def read_proof(payload: bytes) -> tuple[Proof, bytes]:
     claims = _claims(payload, _OF_PROOF)
     binding = _bytes(claims, _CH)
     _demand(len(binding) == BINDING_BYTES, "The binding of the proof is not 8 bytes long.")
-    user_verified = claims.get(_UV, False)
-    if not isinstance(user_verified, bool):
-        malformed("The claim uv is not a boolean.")
     proof = Proof(
         issued_at=_integer(claims, _IAT),
         cti=_bytes(claims, _CTI),
-        user_verified=user_verified,
+        user_verified=_flag(claims, _UV),
         counter=_integer(claims, _CTR) if _CTR in claims else None,
     )
     return proof, binding
@@ -202,6 +203,13 @@ def _integer(claims: Claims, name: cbor.Key) -> int:
     value = claims.get(name)
     if not isinstance(value, int) or isinstance(value, bool):
         malformed(f"The claim {name} is missing or no integer.")
+    return value
+
+
+def _flag(claims: Claims, name: cbor.Key) -> bool:
+    value = claims.get(name, False)
+    if not isinstance(value, bool):
+        malformed(f"The claim {name} is not a boolean.")
     return value
 
 

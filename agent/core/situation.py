@@ -74,11 +74,14 @@ class Situation:
 
     clock_trusted: Annotated[bool, _flag("the lane knows the time")]
     clock_source: Annotated[str, Variable("holdover", "signed", "how the lane knows the time: signed or holdover")]
+    clock_minute_of_day: Annotated[int, Variable(0, 1_439, "the store's local time")]
     clock_at_s: Annotated[int, _seconds("UTC seconds that judge validity and age; never before the lease horizon")]
 
     pass_tier: Annotated[int, Variable(0, 7, "customer tier that the pass states")]
     pass_user_verified: Annotated[bool, _flag("the phone verified its user for this code")]
     pass_cap_minor: Annotated[int, _minor("offline cap that the pass states")]
+
+    probe_draw: Annotated[int, Variable(0, 99, "the sale's random number (core.probe)")]
 
     snapshot_sequence: Annotated[int | None, _count("the newest layer; none: there is no snapshot")]
     snapshot_policy_version_min: Annotated[int, _seconds("the oldest policy that may judge the records")]
@@ -92,6 +95,12 @@ class Situation:
     account_tier: Annotated[int, Variable(0, 7, "customer tier: the record's, or the pass's if there is no record")]
     account_step_up_always: Annotated[bool, _flag("the record asks for user verification at any amount")]
 
+    account_purpose_bound: Annotated[bool, _flag("the credit is for a purpose: record or pass says so")]
+
+    travel_known: Annotated[bool, _flag("it is known where and when the account was last seen elsewhere")]
+    travel_km: Annotated[int, Variable(0, 6_000, "distance from there, as the crow flies")]
+    travel_elapsed_s: Annotated[int, _seconds("time since then")]
+
     lease_minor: Annotated[int, _minor("the account's lease, net of all spends and of the debits of other sales")]
     lease_reserved_minor: Annotated[int, _minor("what this sale's own online intent has debited of it; 0: no intent")]
     lease_left_s: Annotated[int, Variable(-_TIME_END, _TIME_END, "time until the lease lapses; not above 0: it has")]
@@ -102,6 +111,14 @@ class Situation:
     lane_cumulative_minor: Annotated[int, _minor("their amount")]
     cap_count: Annotated[int, _count("sales of the account under the pass's own cap in cap_window_s")]
     cap_cumulative_minor: Annotated[int, _minor("their amount")]
+
+    velocity_count: Annotated[int, _count("sales of the account in velocity_window_s, decided online or alone")]
+    velocity_minor: Annotated[int, _minor("their amount")]
+    account_round_count: Annotated[int, _count("sales of the account in cash_out_window_s of a round amount")]
+    account_near_limit_count: Annotated[int, _count("sales of the account in that window just under the floor limit")]
+    lane_same_amount_count: Annotated[int, _count("sales of the lane in that window of this very amount")]
+    account_refund_count: Annotated[int, _count("refunds of the account in refund_window_s")]
+    account_refund_minor: Annotated[int, _minor("their amount")]
 
     def kept(self) -> list[Value]:
         """As a journal entry keeps it."""
@@ -120,6 +137,13 @@ JUDGED_BEFORE_RULES: Final = frozenset(
     | {"account_blocked", "lease_minor", "lease_reserved_minor", "lease_left_s"}
 )
 """No rule may name these: what they say is a promise that no policy switches off."""
+
+OF_THE_LANE_ALONE: Final = frozenset(
+    {"clock_source", "probe_draw", "probe_percent", "lease_remaining_minor", "account_known", "lane_same_amount_count"}
+    | {name for name in FIELDS if name.startswith("snapshot_") or name.endswith("_cumulative_minor")}
+    | {"account_count", "lane_count", "cap_count"}
+)
+"""What only a lane that stands in has: its snapshot, its lease, its own totals."""
 
 TOLD_BY_ENTRY: Final[Mapping[str, Callable[[Entry], Any]]] = {
     "lender": lambda entry: entry.lender,

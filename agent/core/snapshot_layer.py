@@ -57,6 +57,7 @@ class Record:
     blocked: bool = False
     step_up: bool = False  # the phone must say that it verified its user, whatever the amount
     removed: bool = False
+    purpose_bound: bool = False  # the credit is for a purpose: the policy excludes categories
     place: tuple[int, int] | None = None
     last_seen_s: int | None = None  # read back to the minute, rounded up to the later one: never makes a trip slower
 
@@ -78,10 +79,11 @@ FILL_PERCENT = 92  # of a page on average: 0.5 % of the records overflow; fuller
 ALLOWANCE_MAX_MINOR = 2**32 - 1
 VALID_UNITS_MAX = 255
 TIER_MAX = 7
-_BLOCKED, _STEP_UP, _REMOVED = 8, 16, 32
-FLAGS_END = 64  # bits 6 and 7 have no meaning
-_MEANING_OF_FLAGS = tuple(  # tier, blocked, step-up, removed
-    (byte & TIER_MAX, bool(byte & _BLOCKED), bool(byte & _STEP_UP), bool(byte & _REMOVED)) for byte in range(FLAGS_END)
+_BLOCKED, _STEP_UP, _REMOVED, _PURPOSE_BOUND = 8, 16, 32, 64
+FLAGS_END = 128  # bit 7 has no meaning
+_MEANING_OF_FLAGS = tuple(  # tier, blocked, step-up, removed, purpose-bound
+    (byte & TIER_MAX, *(bool(byte & bit) for bit in (_BLOCKED, _STEP_UP, _REMOVED, _PURPOSE_BOUND)))
+    for byte in range(FLAGS_END)
 )
 _CELL_ORIGIN = 2048
 _CELL_MAX = 4094
@@ -209,6 +211,7 @@ def pack_value(record: Record, built_at: int, valid_unit_s: int) -> bytes:
     ):
         raise SnapshotError("value_out_of_range", f"a figure of account {record.token.hex()} does not fit its field")
     flags = record.tier | _BLOCKED * record.blocked | _STEP_UP * record.step_up | _REMOVED * record.removed
+    flags |= _PURPOSE_BOUND * record.purpose_bound
     minutes = min(minutes, MINUTES_UNKNOWN)
     return _VALUE.pack(record.allowance_minor, valid_units, flags, _pack_place(record.place), minutes)
 
@@ -219,7 +222,7 @@ def unpack_value(token: bytes, page: bytes, count: int, position: int, header: H
     allowance_minor, valid_units, flags, cells, minutes = _VALUE.unpack_from(page, at)
     if flags >= FLAGS_END:
         raise SnapshotError("page_malformed", "a record has flags without a meaning")
-    tier, blocked, step_up, removed = _MEANING_OF_FLAGS[flags]
+    tier, blocked, step_up, removed, purpose_bound = _MEANING_OF_FLAGS[flags]
     return Record(
         token,
         allowance_minor,
@@ -228,6 +231,7 @@ def unpack_value(token: bytes, page: bytes, count: int, position: int, header: H
         blocked,
         step_up,
         removed,
+        purpose_bound,
         None if cells == _PLACE_UNKNOWN else _unpack_place(cells),
         None if minutes == MINUTES_UNKNOWN else header.built_at - 60 * minutes,
     )

@@ -27,6 +27,7 @@ from agent.core.trusted_time import ClockReading
 from agent.errors import DiskFull, IdempotencyConflict, OfferRefused, UplinkRefused, UplinkUnavailable
 from agent.ports import Backend, Ledger
 from agent.services import entries
+from agent.services.circumstances import Circumstances
 from agent.services.entries import Refusal
 from agent.services.lenders import Lenders
 from agent.services.offers import Basket, Menu, Offers, Wish
@@ -69,6 +70,7 @@ class Settings:
     online_budget_s: float
     rails: frozenset[str] = frozenset()
     patience: Patience = field(default_factory=Patience)
+    timezone: str = "Asia/Shanghai"
 
 
 class Checkout:
@@ -91,6 +93,7 @@ class Checkout:
         self._settings, self._ledger, self._lenders = settings, ledger, lenders
         self._clock, self._backend, self._may_stand_in, self._may_begin = clock, backend, may_stand_in, may_begin
         self._reader, self._stakes = Reader(ledger, lenders, clock), Stakes(settings.lane, ledger)
+        self._circumstances = Circumstances(ledger, settings.timezone)
         self._outcomes = Outcomes(ledger, backend, make_slip, announce)
         self._recovery = Recovery(backend, clock, self._outcomes)
         self.wallets = WalletDesk(
@@ -253,7 +256,7 @@ class Checkout:
             draft = entries.decline(case.attempt, refusal, clock_source=reading.source, online_unknown=online_unknown)
             return self._conclude(case, draft, reading)
         view = self._stakes.lease_view(case, reserved_minor=debit_minor)
-        situation = self._stakes.situation(case, view, reading)
+        situation = self._circumstances.of(case, view, reading)
         draft = entries.stand_in(
             case.attempt,
             situation,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
-from agent.core import credit_pass
+from agent.core import credit_pass, probe
 from agent.core.classify import WALLETS, classify
 from agent.core.credit_pass import CreditPass, ParsedPass, PassRejected
 from agent.core.decision import RESPONSE_CODES
@@ -39,6 +39,7 @@ class Case:
 
     ``verified`` is the pass, or why it is none; ``fault`` is why its account cannot be looked up. ``judged``: the pass
     was verified in full, by a trusted clock. Only the backend may approve one that was not. ``chosen``: instalments.
+    ``draw``: the sale's random number, from the entry before its first one.
     """
 
     attempt: Attempt
@@ -50,6 +51,7 @@ class Case:
     fault: Refusal | None = None
     judged: bool = False
     chosen: Chosen | None = None
+    draw: int = 0
 
     def with_newest_layers(self) -> Case:
         """The case as the layers now in force see it. While the backend was asked, a snapshot may have been installed
@@ -103,7 +105,8 @@ class Reader:
             return Case(attempt, sight.code, lender, reading, verified)
         attempt = replace(attempt, account=verified.credential.account, cti=verified.proof.cti)
         found, fault = _lookup(lender, verified.credential.account)
-        return Case(attempt, sight.code, lender, reading, verified, found, fault, judged=sight.reading.trusted)
+        drawn = probe.draw(self._ledger.head.hash, verified.proof.cti)
+        return Case(attempt, sight.code, lender, reading, verified, found, fault, sight.reading.trusted, draw=drawn)
 
     def _verify(self, parsed: ParsedPass, reading: ClockReading, policy: Policy | None) -> CreditPass | Refusal:
         limits = policy.limits if policy else None

@@ -19,6 +19,7 @@ from agent.core import cbor
 from agent.core.authorization import Hold, HoldState, event_of
 from agent.core.journal import Head, Kind, Sealed, advance, check_end, open_entry, walk
 from agent.core.settlement import tally
+from agent.store.recent import REFUND, SALE
 from agent.store.schema import (
     FOLD,
     Batch,
@@ -28,11 +29,13 @@ from agent.store.schema import (
     HoldRow,
     JournalEntry,
     LeaseMovement,
+    RecentMove,
     StandInTotal,
 )
 
 HOUR_S: Final = 3600
 LANE_SUBJECT: Final = b""
+AMOUNT_BYTES: Final = 8
 HOLD_FIELDS: Final = tuple(field for field in Hold.__dataclass_fields__)
 _STATE_AT: Final = HOLD_FIELDS.index("state")
 Run: TypeAlias = Callable[[str, tuple[Any, ...]], Any]
@@ -76,6 +79,7 @@ SELECT_HOLD: Final = sql(
 )
 UPSERT_HOLD: Final = _upsert(HoldRow, ("sale_id", "lender", "attempt"))
 HOLD_COLUMNS: Final = tuple(HoldRow._meta.sorted_field_names)
+INSERT_RECENT: Final = _insert(RecentMove)
 INSERT_MOVEMENT: Final = _insert(LeaseMovement)
 ADD_STAND_IN: Final = _add_up(StandInTotal, ("lender", "scope", "subject", "hour"))
 CONSUME_PROOF: Final = sql(ConsumedProof.insert(lender="", account=b"", cti=b"", recorded_at=0).on_conflict_ignore())
@@ -137,8 +141,23 @@ def _fold_hold(run: Run, sealed: Sealed) -> None:
     before = hold_from_row(row) if row else Hold(entry.lender, entry.sale_id, entry.attempt)
     hold = before.apply(entry.kind, entry.body)
     run(UPSERT_HOLD, _hold_values(hold))
+    fold_recent(run, sealed, hold)
     if entry.kind == Kind.AUTHORIZATION:
         _fold_stand_in(run, sealed, hold)
+
+
+def fold_recent(run: Run, sealed: Sealed, hold: Hold) -> None:
+    """What the account has just done, and the lane's sales of this very amount."""
+    entry = sealed.entry
+    approved = entry.kind == Kind.AUTHORIZATION or (entry.kind == Kind.ONLINE_OUTCOME and entry.body["approved"])
+    if (not approved and entry.kind != REFUND) or hold.account is None:
+        return
+    minor = entry.body["amount_minor"]
+    place = (hold.lender, hold.account, entry.recorded_at, entry.epoch, entry.number)
+    run(INSERT_RECENT, (*place, SALE if approved else REFUND, minor))
+    if approved:
+        subject = minor.to_bytes(AMOUNT_BYTES, "big")
+        run(ADD_STAND_IN, (hold.lender, "amount", subject, entry.recorded_at // HOUR_S, 1, minor))
 
 
 def _fold_stand_in(run: Run, sealed: Sealed, hold: Hold) -> None:

@@ -17,6 +17,7 @@ from playhouse.apsw_ext import APSWDatabase
 from agent.core import cbor
 from agent.core.authorization import Hold
 from agent.core.journal import Draft, Head, Position, Sealed, advance, open_entry, seal
+from agent.core.policy_vocabulary import WINDOW_MAX_S
 from agent.core.situation import Totals
 from agent.core.trusted_time import ClockReading
 from agent.errors import LedgerCorrupt, LedgerUnavailable
@@ -25,7 +26,8 @@ from agent.store import database as files
 from agent.store import fold
 from agent.store.batches import Batches
 from agent.store.forwarded import Forwarded
-from agent.store.schema import VERSION, ChainHead, ConsumedProof, HoldRow, JournalEntry
+from agent.store.recent import RecentMoves
+from agent.store.schema import VERSION, ChainHead, ConsumedProof, HoldRow, JournalEntry, RecentMove
 from agent.store.spool import Spool
 
 PROOFS_KEPT_S: Final = 7 * 86400
@@ -46,7 +48,7 @@ _SELECT_SALE_END: Final = fold.sql(
 )
 
 
-class SqliteLedger(Batches, Forwarded, Spool):
+class SqliteLedger(Batches, Forwarded, RecentMoves, Spool):
     """Implements ``ports.Ledger``."""
 
     def __init__(self, database: APSWDatabase) -> None:
@@ -176,6 +178,8 @@ class SqliteLedger(Batches, Forwarded, Spool):
             for lender, lender_now_s in now_s.items():
                 is_old = ConsumedProof.recorded_at < lender_now_s - PROOFS_KEPT_S
                 self._db.execute(ConsumedProof.delete().where(ConsumedProof.lender == lender, is_old))
+                is_past = RecentMove.at_s < lender_now_s - WINDOW_MAX_S
+                self._db.execute(RecentMove.delete().where(RecentMove.lender == lender, is_past))
             # Writes a page in any case: the first frame of a recycled log costs a flush more, and no sale shall pay it.
             self._run(f"PRAGMA user_version={VERSION}", ())
 

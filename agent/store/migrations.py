@@ -16,7 +16,16 @@ from playhouse.apsw_ext import APSWDatabase
 
 from agent.core.journal import Head, advance, open_entry
 from agent.store import fold
-from agent.store.schema import VERSION, ChainHead, ConsumedProof, JournalEntry, KeptPolicy, Note, SignedDocument
+from agent.store.schema import (
+    VERSION,
+    ChainHead,
+    ConsumedProof,
+    JournalEntry,
+    KeptPolicy,
+    Note,
+    RecentMove,
+    SignedDocument,
+)
 
 
 def _to_2(database: Database) -> None:
@@ -61,7 +70,13 @@ def _to_5(database: Database) -> None:
             KeptPolicy.create(lender=row.lender, version=row.version, digest=digest, data=row.data)
 
 
-STEPS: Final[Mapping[int, Callable[[Database], None]]] = {2: _to_2, 3: _to_3, 4: _to_4, 5: _to_5}
+def _to_6(database: Database) -> None:
+    """What accounts have just done is folded from the journal; sales before this version have no part in it."""
+    with database.bind_ctx([RecentMove], bind_refs=False, bind_backrefs=False):
+        database.create_tables([RecentMove])
+
+
+STEPS: Final[Mapping[int, Callable[[Database], None]]] = {2: _to_2, 3: _to_3, 4: _to_4, 5: _to_5, 6: _to_6}
 """By the version that a step leads to, each from the one before."""
 
 

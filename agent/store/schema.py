@@ -11,7 +11,7 @@ from __future__ import annotations
 from peewee import SQL, AutoField, BlobField, BooleanField, CompositeKey, IntegerField, Model, TextField
 from playhouse.apsw_ext import APSWDatabase
 
-VERSION = 5
+VERSION = 6
 """``user_version`` of this schema; ``migrations`` has a step to it from the one before."""
 
 
@@ -99,7 +99,8 @@ class LeaseMovement(_Row):
 
 
 class StandInTotal(_Row):
-    """Fold. Stand-in approvals by scope (``account``, ``lane``, ``cap``), subject and hour; windows add up hours."""
+    """Fold. Stand-in approvals by scope, subject and hour; windows add up hours. Scopes: ``account``, ``lane``, ``cap``
+    (the account under the pass's own cap), ``amount`` (8 bytes: sales of this very amount, decided online too)."""
 
     lender = TextField()
     scope = TextField()
@@ -111,6 +112,23 @@ class StandInTotal(_Row):
     class Meta:
         without_rowid = True
         primary_key = CompositeKey("lender", "scope", "subject", "hour")
+
+
+class RecentMove(_Row):
+    """Fold. A ``sale`` of an account at this lane, decided online or alone, or a ``refund``; for the policy's windows,
+    and forgotten after the longest of them."""
+
+    lender = TextField()
+    account = BlobField()
+    at_s = IntegerField()
+    epoch = IntegerField()
+    number = IntegerField()
+    what = TextField()
+    amount_minor = IntegerField()
+
+    class Meta:
+        without_rowid = True
+        primary_key = CompositeKey("lender", "account", "at_s", "epoch", "number")
 
 
 class ConsumedProof(_Row):
@@ -251,6 +269,6 @@ class TimeFloor(_Row):
     last_signed_s = IntegerField(null=True)
 
 
-FOLD = (ChainHead, HoldRow, LeaseMovement, StandInTotal, ConsumedProof, BatchTotal, Batch)
+FOLD = (ChainHead, HoldRow, LeaseMovement, StandInTotal, RecentMove, ConsumedProof, BatchTotal, Batch)
 LOCAL = (BatchMatch, QueueCursor, QueueException, PrintJob, SignedDocument, KeptPolicy, TimeFloor, Note)
 TABLES = (JournalEntry, *FOLD, *LOCAL)

@@ -16,10 +16,12 @@ from agent.core.situation import FIELDS, KEPT, TOLD_BY_ENTRY, VOCABULARY, Situat
 from tests.core.situations import NOW, POLICY, an_ordinary_sale, situations, usually
 
 IN_ORDER = (
-    "clock_trusted clock_at_s pass_tier pass_user_verified pass_cap_minor snapshot_policy_version_min snapshot_age_s "
-    "snapshot_soft_age_s snapshot_hard_age_s account_known account_removed account_blocked account_tier "
-    "account_step_up_always lease_minor lease_reserved_minor lease_left_s account_count account_cumulative_minor "
-    "lane_count lane_cumulative_minor cap_count cap_cumulative_minor"
+    "clock_trusted clock_minute_of_day clock_at_s pass_tier pass_user_verified pass_cap_minor probe_draw "
+    "snapshot_policy_version_min snapshot_age_s snapshot_soft_age_s snapshot_hard_age_s account_known account_removed "
+    "account_blocked account_tier account_step_up_always account_purpose_bound travel_known travel_km travel_elapsed_s "
+    "lease_minor lease_reserved_minor lease_left_s account_count account_cumulative_minor lane_count "
+    "lane_cumulative_minor cap_count cap_cumulative_minor velocity_count velocity_minor account_round_count "
+    "account_near_limit_count lane_same_amount_count account_refund_count account_refund_minor"
 )
 """Vocabulary 1. Another order or another name is another vocabulary: give it the next number."""
 
@@ -70,7 +72,7 @@ def test_a_decline_for_which_no_rule_was_asked_is_not_replayed() -> None:
 
 
 HOSTILE: list[Any] = [
-    [], {}, 1, "x", [VOCABULARY], [VOCABULARY + 1, *range(23)], [VOCABULARY, *range(23)], ["1", 2],
+    [], {}, 1, "x", [VOCABULARY], [VOCABULARY + 1, *range(36)], [VOCABULARY, *range(36)], ["1", 2],
     [VOCABULARY, *[None] * len(KEPT)], [VOCABULARY, *["x"] * len(KEPT)],
 ]  # fmt: skip
 

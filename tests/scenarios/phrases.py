@@ -18,6 +18,9 @@ from tests.services.lanes import LENDER, Till, approved, declined
 from tests.uplink.world import run
 
 Table: TypeAlias = Mapping[str, Callable[..., object]]
+START_S = 1_800_000_000
+"""2027-01-15 at 16:00 in Shanghai, when a scene begins."""
+
 AMOUNT, TIME, MOMENT = r"(\d+\.\d\d)", r"(\d+[smhd])", r"(\d{4}-\d\d-\d\d \d\d:\d\d)"
 
 
@@ -103,6 +106,10 @@ ACCOUNT: Table = {
     "blocked": lambda c: _record(c, blocked=True),
     "removed": lambda c: _record(c, removed=True),
     "step-up always": lambda c: _record(c, step_up=True),
+    "purpose-bound": lambda c: _record(c, purpose_bound=True),
+    rf"seen (\d+) km away {TIME} ago": lambda c, km, t: _record(
+        c, place=(int(km), 0), last_seen_s=START_S - duration_s(t)
+    ),
 }
 
 

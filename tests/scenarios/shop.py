@@ -93,6 +93,7 @@ class Shop:
         self.clock, self.lender = PaperClock(self.true_s), PaperLender(now_s=self.true_s)
         issued_at, expires_at = self.true_s - 100, self.true_s + 90 * DAY_S
         self.policy: dict[str, Any] = default_policy(LENDER, version=1, issued_at=issued_at, expires_at=expires_at)
+        self.policy["limits"] |= {"probe_percent_low": 0, "probe_percent_high": 0}  # chance has no part in a scene
         self.snapshot = Snapshot(self.true_s - HOUR_S)
 
     # -- lanes and what they hold --------------------------------------------------------------------------------

@@ -62,6 +62,18 @@ PHRASES: dict[str, Callable[..., Line]] = {
     rf"account (\d+) sales {AMOUNT}": lambda s, n, m: sold(s, "account", n, m),
     rf"lane (\d+) sales {AMOUNT}": lambda s, n, m: sold(s, "lane", n, m),
     rf"cap (\d+) sales {AMOUNT}": lambda s, n, m: sold(s, "cap", n, m),
+    "category excluded": lambda s: s.with_(sale_merchant_category="6211"),
+    "purpose-bound": lambda s: s.with_(account_purpose_bound=True),
+    r"at (\d\d):(\d\d)": lambda s, h, m: s.with_(clock_minute_of_day=60 * int(h) + int(m)),
+    r"seen (\d+) km away (\d+) min ago": lambda s, km, m: s.with_(
+        travel_known=True, travel_km=int(km), travel_elapsed_s=60 * int(m)
+    ),
+    rf"just now (\d+) sales {AMOUNT}": lambda s, n, m: s.with_(velocity_count=int(n), velocity_minor=minor(m)),
+    r"(\d+) round sales": lambda s, n: s.with_(account_round_count=int(n)),
+    r"(\d+) sales of the same amount at the lane": lambda s, n: s.with_(lane_same_amount_count=int(n)),
+    r"(\d+) sales just under the limit": lambda s, n: s.with_(account_near_limit_count=int(n)),
+    r"(\d+) refunds": lambda s, n: s.with_(account_refund_count=int(n)),
+    r"draw (\d+)": lambda s, n: s.with_(probe_draw=int(n)),
     r"snapshot (\d+) h": lambda s, h: s.with_(snapshot_age_s=int(h) * HOUR),
     "no snapshot": lambda s: s.with_(snapshot_sequence=None),
     "clock untrusted": lambda s: s.with_(clock_trusted=False, clock_source="untrusted"),

@@ -93,7 +93,7 @@ class PaperLender:
         payload = default_policy(
             self.name, version=version, issued_at=self.now_s - 100, expires_at=expires_at or self.now_s + 90 * DAY_S
         )
-        payload["limits"] |= limits
+        payload["limits"] |= {"probe_percent_low": 0, "probe_percent_high": 0, "velocity_count_max": 1_000} | limits
         return sign_policy(parse_policy(payload), self.key(trust.Role.POLICY))
 
     def signed_time(self, nonce: bytes, time_s: int, **fields: object) -> bytes:
