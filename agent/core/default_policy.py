@@ -91,8 +91,9 @@ def _rule(rule_id: str, answer: str, reason: str, when: str, scope: str = "stand
 _ALWAYS = "always"
 _HOURS = (
     "hours_from_minute <= hours_to_minute"
-    " ? clock_minute_of_day < hours_from_minute || clock_minute_of_day >= hours_to_minute"
-    " : clock_minute_of_day < hours_from_minute && clock_minute_of_day >= hours_to_minute"
+    " && (clock_minute_of_day < hours_from_minute || clock_minute_of_day >= hours_to_minute)"
+    " || hours_from_minute > hours_to_minute"
+    " && clock_minute_of_day < hours_from_minute && clock_minute_of_day >= hours_to_minute"
 )
 _TOO_FAST = "(travel_km - travel_slack_km) * 3600 > {kmh} * travel_elapsed_s"
 _NEAR = f"travel_known && travel_km <= travel_near_km && {_TOO_FAST.format(kmh='travel_kmh_max')}"

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
 from agent.core.cel_rules import Value
-from agent.core.decision import RESPONSE_CODES, Decision, rule_values
+from agent.core.decision import RESPONSE_CODES, Decision
+from agent.core.derived import rule_values
 from agent.core.journal import Entry
 from agent.core.policy import Policy, Rule
 from agent.core.replay import replay
