@@ -158,6 +158,13 @@ class UntrustedDocument(CounterfoilError):
     hint = "Fetch it again; if it is refused again, tell the backend team: signature, version or validity is wrong."
 
 
+class DraftUnusable(CounterfoilError):
+    """A draft that somebody is working on, a policy or a table of cases, cannot be used as it is."""
+
+    code = "draft_unusable"
+    hint = "Correct what is named, then try again."
+
+
 class DeviceUnavailable(CounterfoilError):
     """A configured device cannot be used."""
 

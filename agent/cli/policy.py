@@ -1,4 +1,4 @@
-"""`counterfoil policy show|verify|variables`: what a policy says, whether to believe it, what its rules may name.
+"""`counterfoil policy show|verify|explain|test|variables`: what a policy says, and whether to believe it.
 
 The rule: works while the agent is stopped and changes nothing; `show` says that it verified nothing.
 """
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.cli.options import add_action
+from agent.texts import LANGUAGES
 
 if TYPE_CHECKING:
     from agent.core.policy import Policy
@@ -28,19 +29,20 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     action.add_argument("--keys", type=Path, required=True, help="the lender's signed key list")
     action.add_argument("--root", type=Path, required=True, help="the lender's public root key (COSE_Key)")
     action.add_argument("--at", type=int, help="judge validity at this time, UTC seconds (default: now)")
+    action = add_action(actions, "explain", explain, "each rule in words, with its limits' values")
+    action.add_argument("file", metavar="FILE", type=Path, help="a policy, signed or as JSON")
+    action.add_argument("--language", choices=LANGUAGES, default="en")
+    action = add_action(actions, "test", run_cases, "try a table of cases (docs/policy-cases.csv shows one)")
+    action.add_argument("file", metavar="CASES", type=Path)
+    action.add_argument(
+        "--policy", type=Path, help="a policy, signed or as JSON (default: the one that lenders begin with)"
+    )
     add_action(actions, "variables", variables, "list the names that a rule may use, with type and meaning")
 
 
 def show(args: argparse.Namespace) -> int:
     """Print a policy, unverified. Raises UntrustedDocument with all faults if the content is no policy."""
-    from agent.core.policy import PolicyError, read_policy
-    from agent.errors import UntrustedDocument
-
-    try:
-        policy = read_policy(args.file.read_bytes())
-    except PolicyError as error:
-        raise UntrustedDocument("\n  ".join([f"{args.file}:", *error.faults])) from None
-    _print(args, policy, "not verified")
+    _print(args, _read(args.file), "not verified")
     return 0
 
 
@@ -62,6 +64,48 @@ def verify(args: argparse.Namespace) -> int:
     return 0
 
 
+def explain(args: argparse.Namespace) -> int:
+    """Print each rule in words. Raises UntrustedDocument with all faults."""
+    from agent.cli.policy_words import explained
+
+    policy = _read(args.file)
+    if args.json:
+        _print(args, policy, "not verified")
+    else:
+        print("\n".join(explained(policy, args.language)))
+    return 0
+
+
+def run_cases(args: argparse.Namespace) -> int:
+    """Exit code 1 and a table of differences if the policy answers otherwise. Raises DraftUnusable."""
+    from agent.cli.policy_words import difference_table
+    from agent.core.default_policy import default_policy
+    from agent.core.policy import parse_policy
+    from agent.core.policy_cases import CasesError, differences, read_cases
+    from agent.errors import DraftUnusable
+
+    begins, ends = 1_800_000_000, 1_900_000_000
+    standard = parse_policy(default_policy("lender", version=1, issued_at=begins, expires_at=ends))
+    policy = _read(args.policy) if args.policy else standard
+    try:
+        cases = read_cases(args.file.read_text("utf-8"), policy)
+    except UnicodeDecodeError:
+        raise DraftUnusable(f"{args.file} is no text in UTF-8") from None
+    except CasesError as error:
+        raise DraftUnusable("\n  ".join([f"{args.file}:", *error.faults])) from None
+    found = list(differences(cases, policy))
+    if args.json:
+        rows = [
+            {"line": row.case.line, "case": row.case.name, "column": row.column}
+            | {"expected": row.expected, "answered": row.answered}
+            for row in found
+        ]
+        print(json.dumps({"cases": len(cases), "differences": rows}, ensure_ascii=False, indent=2))
+    else:
+        print("\n".join(difference_table(cases, found)))
+    return 1 if found else 0
+
+
 def variables(args: argparse.Namespace) -> int:
     """Print every name that a rule may use."""
     from agent.core.policy_vocabulary import RULE_VARIABLES
@@ -73,6 +117,23 @@ def variables(args: argparse.Namespace) -> int:
     else:
         print("\n".join(f"{name:32} {v.kind:5} {v.meaning}" for name, v in names))
     return 0
+
+
+def _read(path: Path) -> "Policy":
+    """A policy whose signature is not asked for, signed or as the JSON that a lender publishes."""
+    from agent.core.policy import PolicyError, parse_policy, read_policy
+    from agent.errors import DraftUnusable, UntrustedDocument
+
+    data = path.read_bytes()
+    try:
+        if not data.lstrip().startswith(b"{"):
+            return read_policy(data)
+        return parse_policy(json.loads(data))
+    except PolicyError as error:
+        kind = DraftUnusable if data.lstrip().startswith(b"{") else UntrustedDocument
+        raise kind("\n  ".join([f"{path}:", *error.faults])) from None
+    except (ValueError, RecursionError) as error:
+        raise DraftUnusable(f"{path} is no JSON document: {error}") from None
 
 
 def _print(args: argparse.Namespace, policy: "Policy", verified: str) -> None:
