@@ -15,8 +15,7 @@ from agent.core import credit_pass
 from agent.core.authorization import HoldState
 from agent.core.coupons import REASONS as COUPON_REASONS
 from agent.core.credit_pass import CreditPass, PassRejected
-from agent.core.recent import Recent
-from backend import accounts, holds, instalments, rules
+from backend import accounts, holds, instalments, moves, rules
 from backend.database import inserting, load, put, selecting
 from backend.holds import Attempt
 from backend.lenders import Lender, Randomness
@@ -136,6 +135,7 @@ def _decide(request: AuthorizationRequest, key: Attempt, lender: Lender, now_s: 
     funding = holds.hold_online(holds.find(key), account, request.amount.minor, debit, epoch=request.epoch)
     if not funding.approved:
         return _declined("limit_exceeded")
+    moves.note(key, bytes(account.token), moves.SALE, now_s, request.amount.minor)
     return Verdict(APPROVED, "approved", lease_used_minor=funding.from_lease_minor)
 
 
@@ -189,7 +189,14 @@ def _check_rules(
     request: AuthorizationRequest, scanned: CreditPass, account: Account, lender: Lender, now_s: int
 ) -> None:
     """The policy's rules that are not about standing in."""
-    spoken = rules.speak(request, scanned, account, lender.policy, Recent(), now_s)
+    spoken = rules.speak(
+        request,
+        scanned,
+        account,
+        lender.policy,
+        moves.recent(lender.lender, bytes(account.token), lender.policy, request.category, now_s),
+        now_s,
+    )
     rule = rules.answering(spoken)
     if rule is not None:
         raise _Declined(Verdict(rule.response_code, rule.reason, tuple(each.id for each in spoken)))

@@ -13,7 +13,7 @@ from typing import Any, Final
 from agent.core.authorization import HoldEvent, HoldRefused, HoldState, event_of, next_state
 from agent.core.journal import Entry, Kind
 from agent.core.money import MINOR_MAX
-from backend import accounts, allowances, authorizations, epochs, holds, instalments, lanes, snapshots, visits
+from backend import accounts, allowances, authorizations, epochs, holds, instalments, lanes, moves, snapshots, visits
 from backend.database import load, selecting
 from backend.holds import Attempt
 from backend.lenders import Lender
@@ -103,6 +103,8 @@ def _sale(entry: Entry, books: Books) -> Result:
     holds.save(hold)
     if facts.event is HoldEvent.APPROVE and facts.account:
         visits.note(facts.account, key.lender, key.lane, entry.recorded_at, facts.amount_minor)
+    if facts.event is HoldEvent.APPROVE and hold.account is not None:
+        moves.note(key, bytes(hold.account), moves.SALE, entry.recorded_at, facts.amount_minor)
     doubt = instalments.follow(hold, facts.event, entry, lender)
     if doubt is not None and result.reason is None:
         return Result("disputed", doubt.reason, hold.account, doubt.minor, doubt.bearer)
@@ -213,6 +215,8 @@ def _refund(entry: Entry, books: Books) -> Result:
     before = hold.refunded_minor
     excess = holds.refund(hold, amount)
     instalments.refunded(hold, before)
+    if hold.account is not None:
+        moves.note(key, bytes(hold.account), moves.REFUND, entry.recorded_at, amount, number=entry.number)
     if excess:
         return Result("disputed", "refund_excess", hold.account, excess, "merchant")
     return Result()

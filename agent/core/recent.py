@@ -6,7 +6,9 @@ all lanes. Sales decided online and alone count alike; the sale that is being de
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from agent.core.policy import Policy
 
@@ -39,6 +41,32 @@ class Recent:
     refund_count: int = 0
     refund_minor: int = 0
     last_at_s: int = 0
+
+
+class Move(NamedTuple):
+    """A ``sale`` or a ``refund``, when (UTC seconds), of how much."""
+
+    what: str
+    at_s: int
+    amount_minor: int
+
+
+def recent_of(moves: Iterable[Move], of: Windows) -> Recent:
+    """The figures of an account's moves; a move at the beginning of a window is in it."""
+    found = list(moves)
+    sales = [move for move in found if move.what == "sale" and move.at_s >= of.since_s]
+    just_now = [move.amount_minor for move in sales if move.at_s >= of.velocity_since_s]
+    that_day = [move.amount_minor for move in sales if move.at_s >= of.cash_out_since_s]
+    refunds = [move.amount_minor for move in found if move.what == "refund" and move.at_s >= of.refund_since_s]
+    return Recent(
+        velocity_count=len(just_now),
+        velocity_minor=sum(just_now),
+        round_count=sum(minor % of.round_unit_minor == 0 for minor in that_day),
+        near_limit_count=sum(of.near_from_minor <= minor < of.near_below_minor for minor in that_day),
+        refund_count=len(refunds),
+        refund_minor=sum(refunds),
+        last_at_s=max((move.at_s for move in sales), default=0),
+    )
 
 
 def windows(policy: Policy, merchant_category: str, now_s: int) -> Windows:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from backend.schema.accounts import Account, Posting, Visit
+from backend.schema.accounts import Account, Posting, RecentMove, Visit
 from backend.schema.instalments import CouponUse, PlanSale
 from backend.schema.journals import Dispute, Journal, JournalEntry, QuarantinedEntry, Resolution
 from backend.schema.lanes import Certificate, EnrollmentCode, EpochChange, Lane, Stranger
@@ -54,6 +54,7 @@ __all__ = [
     "QuarantinedEntry",
     "RailDuty",
     "Recall",
+    "RecentMove",
     "Recovery",
     "Resolution",
     "SandboxPayment",
@@ -65,12 +66,13 @@ __all__ = [
     "WalletPayment",
 ]
 
-VERSION = 8
+VERSION = 9
 """The version of this schema, kept in the database."""
 
 TABLES: tuple[Any, ...] = (
     Lender, LenderKey, Account, Posting, Lane, Journal, Installed, Horizon, LeaseGrant, Recall, SnapshotLayer, Cutting,
-    JournalEntry, Hold, OnlineAnswer, UsedProof, CapUse, Dispute, Resolution, Visit, Settlement, EnrollmentCode,
-    Certificate, EpochChange, QuarantinedEntry, Claim, WalletPayment, RailDuty, SandboxPayment, Recovery,
-    LaneReport, LayerReport, Stranger, PlanSale, CouponUse, PlannedLease, PlanRun, KeptPolicy,
+    JournalEntry, Hold, OnlineAnswer, UsedProof, CapUse, Dispute, Resolution, Visit, RecentMove, Settlement,
+    EnrollmentCode, Certificate, EpochChange, QuarantinedEntry, Claim, WalletPayment, RailDuty, SandboxPayment,
+    Recovery, LaneReport, LayerReport, Stranger, PlanSale, CouponUse,
+    PlannedLease, PlanRun, KeptPolicy,
 )  # fmt: skip

@@ -62,3 +62,22 @@ class Visit(Row):
 
     class Meta:
         primary_key = CompositeKey("account", "lender", "at_s")
+
+
+class RecentMove(Row):
+    """A ``sale`` of an account at any lane, or a ``refund``, for the windows of the policy's rules; no money of the
+    ledger. ``number`` tells several of one attempt apart."""
+
+    account = BlobField()
+    lender = TextField()
+    lane = TextField()
+    sale_id = TextField()
+    attempt = BigIntegerField()
+    number = BigIntegerField()
+    what = TextField()
+    at_s = BigIntegerField()
+    amount_minor = BigIntegerField()
+
+    class Meta:
+        primary_key = CompositeKey("account", "lender", "lane", "sale_id", "attempt", "number")
+        indexes = ((("account", "lender", "at_s"), False),)
