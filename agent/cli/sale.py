@@ -4,6 +4,7 @@ import argparse
 from typing import Any
 from urllib.parse import quote
 
+from agent.cli import sale_plans
 from agent.cli.options import add_config, add_json, client, show
 
 
@@ -17,7 +18,9 @@ def add_parser(subparsers: Any) -> None:
     make.add_argument("--code", help="the text of the scanned code")
     make.add_argument("--later", action="store_true", help="authorize only; capture later")
     make.add_argument("--wait", type=float, default=30.0, metavar="S", help="how long to wait for the scan")
+    sale_plans.add_wishes(make)
     make.set_defaults(run=_make)
+    sale_plans.add_verbs(verbs)
     for name, text in (("show", "where a sale stands"), ("capture", "turn its hold into a debt"),
                        ("reverse", "undo its hold")):  # fmt: skip
         verb = verbs.add_parser(name, help=text)
@@ -36,7 +39,7 @@ def _make(args: argparse.Namespace) -> int:
     }
     body |= {"sale_id": args.sale_id} if args.sale_id else {}
     body |= {"code": args.code} if args.code else {}
-    view = agent.post("/v1/sales", body)
+    view = agent.post("/v1/sales", body | sale_plans.wishes(args))
     if view["state"] == "waiting":
         print(f"Waiting for a scan for sale {view['sale_id']} …")
         view = agent.get(f"{_path(view['sale_id'])}?wait_s={args.wait}")
@@ -58,7 +61,5 @@ def _shown(args: argparse.Namespace, view: dict[str, Any]) -> int:
     if args.json:
         show(view)
     else:
-        print(f"{view['sale_id']}: {view['state']} {view.get('response_code') or ''} {view.get('mode') or ''}".rstrip())
-        for sentence in (view.get("texts") or {}).values():
-            print(f"  {sentence}")
+        sale_plans.print_outcome(view)
     return 0 if view["state"] in ("approved", "reversed") else 1

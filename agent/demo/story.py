@@ -20,11 +20,14 @@ from agent.demo.props import DemoFailed, Phone, ask, command, wait_for
 from agent.demo.report import Report, compare
 from agent.demo.stage import LANE, LEASE_MINOR, LIMIT_MINOR, Cast, Stage, heading, staged
 from agent.errors import AgentNotRunning
+from agent.local.client import RequestRefused
 from drivers.virtual.printer import Slip
 
 ONLINE_MINOR: Final = 12_800
 OFFLINE_MINOR: Final = 4_950
 CAMERA_MINOR: Final = 3_300
+INSTALMENTS_MINOR: Final = 24_000
+COUPON_MINOR: Final = 18_000
 NIGHT_MINOR: Final = 6_600
 STALE_S: Final = 600
 SECOND: Final = "riverbank"
@@ -66,6 +69,9 @@ def _day(stage: Stage) -> Report:
     if stage.camera is not None:
         code = stage.phone.code()
         _sell(stage, "online, seen by the camera", CAMERA_MINOR, code, expect="00", shown=_before_the_camera)
+    heading("Paid in instalments")
+    _in_instalments(stage)
+    _with_coupon(stage)
     heading("A second lender joins")
     other = _second_lender(stage)
     second = _sell(stage, "online, by the second lender", ONLINE_MINOR, other.code(), expect="00")
@@ -151,6 +157,44 @@ def _sell(
     if view["state"] == "declined":
         stage.say(f"    the cashier reads: {view['texts']['cashier']} / {view['texts']['next']}")
     return view
+
+
+def _in_instalments(stage: Stage) -> None:
+    """The customer sees what each plan costs, and chooses three payments."""
+    amount = {"minor": INSTALMENTS_MINOR, "currency": "CNY"}
+    sale_id = stage.client.post("/v1/sales", {"amount": amount, "offers": True})["sale_id"]
+    stage.scanner.scan(stage.phone.code().encode(), chunk=16)
+    asked = stage.client.get(f"/v1/sales/{sale_id}?wait_s=20")
+    offers = {offer["plan"]: offer for offer in asked.get("offers", ())}
+    if asked["state"] != "choosing" or "3x" not in offers:
+        raise DemoFailed(f"The customer should choose a plan now, but the sale is {asked['state']}.")
+    stage.say(f"{format_minor(INSTALMENTS_MINOR, 'CNY')}: the customer is shown {len(offers)} plans, among them:")
+    for label, figure in offers["3x"]["rows"]:
+        print(f"              {label}{': ' if figure else ''}{figure}")
+    choice = {"plan": "3x", "statement": offers["3x"]["statement"]}
+    _sold_by_plan(stage, "three payments", stage.client.post(f"/v1/sales/{sale_id}/choice", choice))
+
+
+def _with_coupon(stage: Stage) -> None:
+    issue = ("coupon", "issue", "--dir", str(stage.backend_dir), stage.accounts[0], "--json")
+    coupon = ask(*command("counterfoil-backend", *issue))["coupon"]
+    order = {"amount": {"minor": COUPON_MINOR, "currency": "CNY"}, "plan": "6x", "coupon": coupon}
+    view = stage.client.post("/v1/sales", order | {"code": stage.phone.code()})
+    _sold_by_plan(stage, "six payments with an interest-free coupon", view)
+    try:
+        stage.client.post("/v1/sales", order | {"code": stage.phone.code()})
+    except RequestRefused as refused:
+        stage.say(f"the coupon once more: {refused.message}")
+    else:
+        raise DemoFailed("The coupon could be used twice.")
+
+
+def _sold_by_plan(stage: Stage, title: str, view: dict[str, Any]) -> None:
+    if view["state"] != "approved":
+        raise DemoFailed(f"{title}: the answer is {view['state']} {view.get('reason')}, expected an approval.")
+    total, cost = (format_minor(view["plan"][name], "CNY") for name in ("total_minor", "fee_minor"))
+    stage.say(f"{title}: APPROVED {view['mode']}, total {total}, all costs {cost}, {view['plan']['nominal_percent']} %")
+    _await_slip(stage, view["sale_id"])
 
 
 def _through_a_picture(stage: Stage, code: str) -> str:

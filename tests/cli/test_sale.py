@@ -61,3 +61,30 @@ def test_a_sale_that_nobody_knows_is_named_whatever_its_id(
 def test_without_a_running_agent_the_fault_says_how_to_start_it(config: Path, capsys: Capture) -> None:
     assert main(["sale", "show", "sale-0001", "--config", str(config)]) == 1
     assert "systemctl start counterfoil" in capsys.readouterr().err
+
+
+def test_the_offers_of_an_amount_are_shown_in_full(served: ServedLane, config: Path, capsys: Capture) -> None:
+    assert sale(served, config, "offers", "30000") == 0
+    told = capsys.readouterr().out
+    assert "3x:" in told and "102.30" in told and "13.75%" in told
+    assert sale(served, config, "offers", "30000", "--coupon", "SAVE10") == 0
+    assert "无法识别的优惠券" in capsys.readouterr().out
+
+
+def test_a_customer_chooses_by_hand(served: ServedLane, config: Path, capsys: Capture) -> None:
+    code = served.till.phone().code()
+    asked = ("make", "9000", "--sale-id", "sale-0001", "--code", code, "--offers")
+    assert sale(served, config, *asked) == 1
+    assert "Choose with: counterfoil sale choose sale-0001 PLAN" in capsys.readouterr().out
+    assert sale(served, config, "choose", "sale-0001", "12x") == 1
+    assert "is not offered the plan 12x" in capsys.readouterr().err
+    assert sale(served, config, "choose", "sale-0001", "next-month") == 0
+    assert "sale-0001: approved 00 stand_in" in capsys.readouterr().out
+    assert sale(served, config, "show", "sale-0001", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["plan"]["plan"] == "next-month"
+
+
+def test_a_plan_that_cannot_be_is_refused_in_a_sentence(served: ServedLane, config: Path, capsys: Capture) -> None:
+    code = served.till.phone().code()
+    assert sale(served, config, "make", "9000", "--code", code, "--plan", "12x") == 1
+    assert "This plan is not for this amount or these goods" in capsys.readouterr().err
