@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from peewee import fn
+
 from agent.core.lane_report import InForce, Report
 from backend import lanes
 from backend.database import rows
@@ -19,6 +21,8 @@ from backend.wire import Heartbeat, from_b64url, write
 JOURNAL_FORGOTTEN: Final = "journal_forgotten"
 LAYERS_FORGOTTEN: Final = "layers_forgotten"
 DOCUMENTS_FORGOTTEN: Final = "documents_forgotten"
+FORGOTTEN_VERSIONS_MAX: Final = 10_000
+"""A lane that claims more cannot use up the numbers."""
 
 
 def believed(beat: Heartbeat, lane: str) -> Report | None:
@@ -62,6 +66,17 @@ def note(report: Report, beat: Heartbeat, *, now_s: int) -> None:
     )
     for lender, has in report.in_force.items():
         _note_in_force(report.lane, lender, has)
+
+
+def newest_documents(lender: Lender) -> tuple[int, int]:
+    """The highest versions of the lender's key list and policy, of those here and those that lanes say they have: books
+    that were restored may have forgotten some, and lanes take none but higher ones."""
+    own = lender.key_list.version, lender.policy.version
+    top = LayerReport.select(fn.MAX(LayerReport.keys_version), fn.MAX(LayerReport.policy_version))
+    told = rows(top.where(LayerReport.lender == lender.lender))[0]
+    likely = (min(said or 0, mine + FORGOTTEN_VERSIONS_MAX) for said, mine in zip(told, own, strict=True))
+    keys, policy = (max(pair) for pair in zip(likely, own, strict=True))
+    return keys, policy
 
 
 def _is_stored(report: Report, lender: str) -> bool:

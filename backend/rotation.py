@@ -2,6 +2,11 @@
 
 The one rule: a version never goes backwards, and what the replaced key has signed stays good until its end, unless the
 key is revoked.
+
+Books from a backup may have older keys than the lanes' lists name. Lanes keep the list that they have, and believe what
+an older key signs as far as that list lets them: not at all if it was revoked, and then they approve nothing alone for
+long. What is published next has a higher version than any lane has reported, so it reaches them. Only a root that was
+changed after the backup is lost with it: its lanes must be enrolled anew.
 """
 
 from __future__ import annotations
@@ -14,7 +19,7 @@ from agent.core import trust
 from agent.core.cose import CoseError, Kind, SigningKey
 from agent.core.policy import Policy, PolicyError, parse_policy, sign_policy
 from agent.core.trust import KeyEntry, KeyList, Role, TrustError
-from backend import lenders
+from backend import lenders, reports
 from backend.lenders import CLOCK_SKEW_S, DOCUMENT_LIFE_S, ROOT, Lender, Randomness
 from backend.schema import KeptPolicy, LenderKey
 from backend.schema import Lender as LenderRow
@@ -91,10 +96,11 @@ def publish_policy(lender: Lender, document: Mapping[str, Any], *, now_s: int) -
         policy = parse_policy(document)
     except PolicyError as error:
         raise RotationRefused("the policy is not usable: " + "; ".join(error.faults)) from None
+    newest = reports.newest_documents(lender)[1]
     checks = (
         (policy.lender != lender.lender, f"the policy is one of the lender {policy.lender}"),
         (policy.currency != lender.currency, f"the policy is in {policy.currency}, the lender in {lender.currency}"),
-        (policy.version <= lender.policy.version, f"the policy in force has version {lender.policy.version} already"),
+        (policy.version <= newest, f"a policy, here or at a lane, has version {newest} already"),
         (policy.expires_at <= now_s, "the policy has expired"),
     )
     for is_wrong, sentence in checks:
@@ -114,7 +120,7 @@ def _publish_keys(
     """The next key list, without keys that have ended; a new policy key signs the policy in force again."""
     listed: KeyList = replace(
         lender.key_list,
-        version=lender.key_list.version + 1,
+        version=reports.newest_documents(lender)[0] + 1,
         issued_at=now_s,
         expires_at=now_s + DOCUMENT_LIFE_S,
         keys=tuple(entry for entry in keys if entry.exp_at > now_s),
@@ -124,7 +130,7 @@ def _publish_keys(
     except TrustError as error:
         raise RotationRefused(str(error)) from None
     if policy_key is not None:
-        again = parse_policy(lender.policy.payload() | {"version": lender.policy.version + 1})
+        again = parse_policy(lender.policy.payload() | {"version": reports.newest_documents(lender)[1] + 1})
         documents["policy"] = _signed(again, policy_key)
     return _put(lender, now_s, **documents)
 

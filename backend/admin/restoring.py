@@ -5,19 +5,27 @@ The one rule: until every lane has reported or was written off, nothing is autho
 
 from __future__ import annotations
 
-from backend import recovery, strangers
+from backend import recovery, reports, strangers
 from backend.admin.operation import Answer
 from backend.admin.words import moment
 from backend.compose import Backend
 from backend.database import transact
+from backend.lenders import Lender
 
 
-def show(_backend: Backend, /) -> Answer:
-    """Whether this backend recovers, since when, the lanes that it waits for, and devices that somebody must admit."""
+def show(backend: Backend, /) -> Answer:
+    """Whether this backend recovers, since when, the lanes that it waits for, devices that somebody must admit, and
+    lenders of whose keys or policy lanes have a newer version."""
     since_s = recovery.started_at()
     admit = [{"lane": lane, "epoch": epoch, "entries": entries} for lane, epoch, entries in strangers.waiting()]
     since = None if since_s is None else moment(since_s)
-    return {"recovering_since": since, "waits_for": list(recovery.missing()), "to_admit": admit}
+    newer = [known.lender for known in backend.lenders.values() if _is_outdated(known)]
+    answer = {"recovering_since": since, "waits_for": list(recovery.missing()), "to_admit": admit}
+    return answer | {"newer_at_lanes": newer}
+
+
+def _is_outdated(lender: Lender) -> bool:
+    return reports.newest_documents(lender) != (lender.key_list.version, lender.policy.version)
 
 
 def begin(backend: Backend, *, reason: str) -> Answer:

@@ -21,7 +21,10 @@ def run(args: argparse.Namespace) -> int:
     answer = ask(args, "recovery.show") if args.show else ask(args, "recovery.begin", reason=args.reason)
     if args.json:
         show_json(answer)
-    elif answer["recovering_since"] is None:
+        return 0
+    for lender in answer["newer_at_lanes"]:
+        print(f"lanes have newer keys or a newer policy of {lender} than this backend: keys rotate, policy publish")
+    if answer["recovering_since"] is None:
         print("nothing is being recovered")
     else:
         waits = ", ".join(answer["waits_for"]) or "nobody: it ends by itself"

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from agent.core.cose import SigningKey
-from backend import access, lanes, recovery, reports, strangers
+from agent.core.trust import Role
+from backend import access, lanes, recovery, reports, rotation, strangers
 from backend.access import Access
 from backend.database import transaction
 from backend.identity import LaneName
@@ -279,3 +280,19 @@ def test_a_lane_with_newer_documents_proves_that_the_backend_forgot(shop: Shop) 
     a, lender = shop.lanes["A"], shop.backend.lenders[LENDER]
     beat(shop, a, keys=lender.key_list.version + 1)
     assert [row.reason for row in Recovery.select()] == [reports.DOCUMENTS_FORGOTTEN]
+
+
+def test_what_is_published_after_a_restore_reaches_the_lanes_that_had_a_newer_version(
+    shop: Shop, backup: Callable[[], Forget]
+) -> None:
+    """Version 2 of the key list, at the lanes already, was forgotten; another version 2 they would not take."""
+    a, now_s, randomness = shop.lanes["A"], shop.clock.now_s, shop.chance.randbytes
+    forget = backup()
+    with transaction(shop.backend.database):
+        rotated = rotation.rotate_key(shop.backend.lenders[LENDER], Role.TIME, now_s=now_s, randomness=randomness)
+    told = rotated.key_list.version
+    forget()
+    beat(shop, a, keys=told)
+    with transaction(shop.backend.database):
+        renewed = rotation.rotate_key(shop.backend.lenders[LENDER], Role.TIME, now_s=now_s, randomness=randomness)
+    assert (told, renewed.key_list.version) == (2, 3)
