@@ -43,7 +43,6 @@ def add_verbs(verbs: Any) -> None:
     choose = verbs.add_parser("choose", help="take one of the offered plans for a sale that waits for it")
     choose.add_argument("sale_id")
     choose.add_argument("plan", help=f"id of the plan, or `{NONE}` for no instalments")
-    choose.add_argument("--coupon", help="the text of an interest-free coupon")
     choose.set_defaults(run=_choose)
 
 
@@ -59,7 +58,7 @@ def _offers(args: argparse.Namespace) -> int:
 
 
 def _choose(args: argparse.Namespace) -> int:
-    view = chosen(args, args.sale_id, args.plan, args.coupon)
+    view = _chosen(args, args.sale_id, args.plan)
     if args.json:
         show(view)
     else:
@@ -67,7 +66,7 @@ def _choose(args: argparse.Namespace) -> int:
     return 0 if view["state"] == "approved" else 1
 
 
-def chosen(args: argparse.Namespace, sale_id: str, plan: str, coupon: str | None = None) -> dict[str, Any]:
+def _chosen(args: argparse.Namespace, sale_id: str, plan: str) -> dict[str, Any]:
     """The sale, decided with the plan as it is offered now. Raises NothingToChoose."""
     agent, path = client(args), f"/v1/sales/{quote(sale_id, safe='')}"
     if plan == NONE:
@@ -77,10 +76,9 @@ def chosen(args: argparse.Namespace, sale_id: str, plan: str, coupon: str | None
     offer = next((offer for offer in asked.get("offers", ()) if offer["plan"] == plan), None)
     if offer is None:
         raise NothingToChoose(f"Sale {sale_id} is {asked['state']} and is not offered the plan {plan}.")
-    if coupon is None and not args.json:
+    if not args.json:
         print_offer(offer)
-    body = {"plan": plan} | ({"coupon": coupon} if coupon else {"statement": offer["statement"]})
-    sold: dict[str, Any] = agent.post(f"{path}/choice", body)
+    sold: dict[str, Any] = agent.post(f"{path}/choice", {"plan": plan, "statement": offer["statement"]})
     return sold
 
 

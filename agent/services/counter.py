@@ -177,8 +177,8 @@ class Counter:
         order, wish = waiting.order, waiting.order.wish
         basket = Basket(order.amount, order.merchant_category, waiting.seen.account, order.sale_id)
         try:
-            coupon = waiting.coupon or (wish.coupon if wish else None)
-            waiting.menu = self._checkout.offers.menu(waiting.seen.lender, basket, coupon)
+            waiting.coupon = waiting.coupon or (wish.coupon if wish else None)
+            waiting.menu = self._checkout.offers.menu(waiting.seen.lender, basket, waiting.coupon)
             waiting.refused = waiting.refused or waiting.menu.coupon_reason
         except OfferRefused as refused:
             waiting.menu, waiting.refused = Menu(waiting.seen.lender, ()), refused.reason

@@ -23,6 +23,7 @@ from agent.core.money import Money
 from agent.errors import CounterfoilError
 from agent.lane import Lane
 from agent.services.checkout import Order
+from agent.services.offers import Wish
 from agent.services.settlement import BatchReport
 from agent.simulation.auditor import Auditor, Findings
 from agent.simulation.backend_process import CATEGORY, CURRENCY, LENDER, BackendProcess, Customer
@@ -41,6 +42,9 @@ HEAL_S: Final = 2400.0
 DAY_S: Final = 86_400
 WALL_JUMPS_S: Final = (400 * DAY_S, -400 * DAY_S, -START_S, 3600, -3600, 45, -45, 2 * DAY_S)
 """Four hundred days either way, 1970, and the small ones that are easier to believe."""
+PLAN: Final = "6x"
+PLAN_MIN_MINOR: Final = 10_000
+"""A plan of the default policy whose fee customer and merchant share, and the least amount that it is for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +189,8 @@ class Fleet:
         customer = self._random.choice(self._backend.customers)
         capture = self._random.choice(("at_once", "at_once", "later"))
         amount = Money(self._random.randrange(100, self._scale.sale_max_minor), CURRENCY)
-        order = Order(f"s-{self._random.randbytes(5).hex()}", amount, CATEGORY, capture)
+        wish = Wish(PLAN) if (capture, amount.minor >= PLAN_MIN_MINOR) == ("at_once", True) else None
+        order = Order(f"s-{self._random.randbytes(5).hex()}", amount, CATEGORY, capture, wish)
         self._sales += 1
         state = await self._pay(lane, order, customer)
         if state is HoldState.DECLINED and self._random.random() < 0.3:

@@ -304,6 +304,18 @@ def test_a_coupon_that_is_scanned_goes_into_the_offers(till: Till) -> None:
     run(story())
 
 
+def test_a_coupon_that_the_sale_was_opened_with_goes_into_the_offers(till: Till) -> None:
+    async def story() -> None:
+        opened = order(minor=PRICE, wish=Wish(None, coupon(till)), asks_offers=True)
+        view = await till.counter.open_sale(opened, till.phone().code())
+        assert [offer["fee_minor"] for offer in view["offers"]] == [0, 0, 0, 0]
+        sold = await till.counter.choose("sale-0001", wish_of(view["offers"][3]))
+        assert sold is not None
+        assert (sold["state"], sold["plan"]["waived_minor"]) == ("approved", 2_250)
+
+    run(story())
+
+
 def test_a_coupon_that_helps_no_plan_is_told_of_beside_the_offers(till: Till) -> None:
     async def story() -> None:
         await till.counter.open_sale(order(minor=PRICE, asks_offers=True))
