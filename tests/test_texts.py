@@ -14,7 +14,7 @@ from agent.core.credit_pass import Reason
 from agent.core.decision import Funding
 from agent.core.default_policy import default_policy
 from agent.core.explanation import ALWAYS, Said
-from agent.core.policy import Effect
+from agent.core.policy_rules import Effect
 from agent.core.sale_story import Replay
 from agent.core.trusted_time import ClockSource
 from agent.services.health import LIMIT_RULES, RULES
