@@ -199,6 +199,7 @@ async def _served_api(
         LocalServices(
             counter=lane.counter,
             checkout=lane.checkout,
+            holds=lane.holds,
             settlement=lane.settlement,
             leases=lane.leases,
             restoration=lane.restoration,

@@ -15,7 +15,7 @@ from agent.core import cose
 from agent.core.authorization import Hold
 from agent.core.journal import Draft, Head, Kind, Position, check_end, walk
 from agent.core.lane_report import InForce, Report
-from agent.core.receipt import Seller, receipt_of
+from agent.core.receipt import APPROVED, OCCASIONS, Seller, receipt_of
 from agent.core.trusted_time import ClockReading
 from agent.core.witness import LOST
 from agent.errors import LedgerCorrupt
@@ -25,10 +25,12 @@ from agent.services.checkout import Checkout, Settings
 from agent.services.counter import Counter, Events
 from agent.services.forwarding import Forwarding
 from agent.services.health import Condition, LaneFacts, LimitFacts, conditions, ends_stand_in
+from agent.services.hold_desk import HoldDesk
 from agent.services.introductions import Introducer
 from agent.services.lease_desk import LeaseDesk
 from agent.services.lenders import EnrolledLender, Lenders
 from agent.services.offers import Offers, disclosed
+from agent.services.outcomes import Outcomes
 from agent.services.printing import Spooler
 from agent.services.restoration import Restoration
 from agent.services.settlement import Settlement
@@ -114,6 +116,7 @@ class Lane:
         self.standing = Standing(ledger, changed=self._queue_changed)
         self.settlement = Settlement(ledger, backend, self.clock)
         self.leases = LeaseDesk(settings.lane, ledger, self.lenders, self.clock, backend)
+        outcomes = Outcomes(ledger, self.lenders, backend, self._make_slip, self._announce)
         self.checkout = Checkout(
             Settings(
                 settings.lane,
@@ -127,11 +130,11 @@ class Lane:
             self.clock,
             backend,
             offers=Offers(ledger, self.clock, settings.timezone, settings.language),
-            make_slip=self._make_slip,
+            outcomes=outcomes,
             may_stand_in=lambda: ends_stand_in(self._limits()),
             may_begin=lambda: self._free_bytes() >= settings.free_bytes_full,
-            announce=self._announce,
         )
+        self.holds = HoldDesk(ledger, self.lenders, self.clock, outcomes, self.checkout.between_sales)
         self.restoration = Restoration(
             ledger, backend, self.clock,
             checkout=self.checkout, forwarding=self.forwarding, binding=self._binding,
@@ -167,12 +170,14 @@ class Lane:
             await asyncio.sleep(self.settings.patience.poll_s)
 
     async def maintain(self) -> None:
-        """What a lane does when nobody waits: tidy the ledger, ask again about closed batches."""
+        """What a lane does when nobody waits: tidy the ledger, end holds that nobody captured, ask again about closed
+        batches."""
         # Proofs are forgotten by recorded time only: a wall clock far ahead must not open the door to a replay.
         recorded = self.ledger.head.horizons.items()
         self.ledger.maintain({lender: min(self.clock.read(lender).now_s, at_s) for lender, at_s in recorded})
         self.witness.look()
         await self.checkout.look_after_interrupted()
+        await self.holds.expire_due()
         await self.settlement.match_pending()
 
     async def verify_chain(self) -> Head:
@@ -250,7 +255,10 @@ class Lane:
     def _lane_clock(self) -> ClockReading:
         return self.clock.read(self.lenders.first.lender)
 
-    def _make_slip(self, hold: Hold, reading: ClockReading) -> Slip:
+    def _make_slip(self, hold: Hold, draft: Draft, reading: ClockReading) -> Slip | None:
+        occasion = OCCASIONS.get(draft.kind)
+        if occasion is None:
+            return None
         head, lender = self.ledger.head, self.lenders.get(hold.lender)
         receipt = receipt_of(
             hold,
@@ -258,10 +266,14 @@ class Lane:
             lender=lender.name if lender else self.settings.rails.get(hold.lender, hold.lender),
             local_time=slips.local_time(reading.now_s, self.settings.timezone),
             entry=Position(head.epoch, head.number + 1),
-            plan=disclosed(self.ledger, hold),
+            plan=disclosed(self.ledger, hold) if occasion == APPROVED else None,
+            occasion=occasion,
+            amount_minor=draft.body["amount_minor"],
         )
         document = slips.sale_slip(receipt, self.settings.language)
-        return Slip(document, reading.now_s + self.settings.print_job_ttl_s, hold.lender, hold.sale_id, hold.attempt)
+        # The lane's claim of a sale (rule 17) belongs on the slip of its approval alone, which its attempt tells.
+        attempt = hold.attempt if occasion == APPROVED else None
+        return Slip(document, reading.now_s + self.settings.print_job_ttl_s, hold.lender, hold.sale_id, attempt)
 
     def _announce(self, hold: Hold) -> None:
         self.spooler.wake()

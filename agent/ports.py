@@ -15,6 +15,7 @@ from agent.core.journal import Draft, Head, Position, Sealed
 from agent.core.print_job import PrintJobState
 from agent.core.recent import Recent, Windows
 from agent.core.situation import Totals
+from agent.core.slip_refund import SlipRefund
 from agent.core.snapshot_reader import Stack, Verify
 from agent.core.trusted_time import ClockReading
 from agent.core.witness import Witnessed
@@ -133,6 +134,12 @@ class Ledger(Protocol):
     def attempts(self, sale_id: str) -> tuple[Hold, ...]: ...
 
     def open_intents(self) -> tuple[Hold, ...]: ...
+
+    def holds_due(self, lender: str, now_s: int) -> tuple[Hold, ...]: ...
+
+    def slip_refund(self, lender: str, request: str) -> SlipRefund | None: ...
+
+    def open_slip_refunds(self) -> tuple[SlipRefund, ...]: ...
 
     def sale_entries(self, sale_id: str) -> list[Sealed]: ...
 

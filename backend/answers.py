@@ -177,6 +177,9 @@ class Totals(Body):
     declined: Total
     captured: Total
     reversed: Total
+    expired: Total
+    voided: Total
+    refunded: Total
     stand_in: Total
 
 

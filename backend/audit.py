@@ -5,12 +5,14 @@ The one rule: nothing is corrected here. A finding is a sentence; no finding mea
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from peewee import fn
 
-from agent.core.authorization import HoldState
+from agent.core.authorization import OPEN, UNDECIDED, HoldState
 from agent.core.journal import Head, JournalError
 from backend import accounts, allowances, chain, holds, ingest, instalments
 from backend.accounts import Side
@@ -92,9 +94,41 @@ def of_account(account: Account) -> Iterator[str]:
     if (held := int(mine.scalar() or 0)) != state.held_minor:
         yield f"{name}: its holds add up to {held}, the account says {state.held_minor}"
     yield from _ledger(account, name)
-    ended = mine.where(Hold.state << [str(HoldState.CAPTURED), str(HoldState.REVERSED), str(HoldState.DECLINED)])
-    if ended.scalar():
+    if mine.where(Hold.state << [str(state) for state in _ENDED]).scalar():
         yield f"{name}: a hold that has ended still holds money"
+    yield from _sales(account, name)
+
+
+_ENDED: Final = frozenset(HoldState) - OPEN - UNDECIDED
+"""States in which nothing is held any more. What an online answer holds is held before the lane has decided."""
+
+
+def _sales(account: Account, name: str) -> Iterator[str]:
+    """Of each sale: no more captured than approved, no more given back than captured, and each posted once."""
+    posted = _posted_debt(account)
+    mine = Hold.select().where(Hold.account == account.token, Hold.lender == account.lender)
+    for hold in mine.where(Hold.captured_minor + Hold.uncovered_minor + Hold.reserved_minor > 0):
+        sale, captured = f"{name}: {hold.lane}/{hold.sale_id}", holds.captured(hold)
+        if captured > hold.amount_minor:
+            yield f"{sale} captured {captured} of {hold.amount_minor}"
+        if hold.refunded_minor > hold.captured_minor or hold.reserved_minor < 0 or holds.refundable(hold) < 0:
+            yield f"{sale} gave back {holds.given_back(hold)} and owes {hold.reserved_minor} of {captured}"
+        debt, posted_minor = hold.captured_minor - hold.refunded_minor, posted.get(holds.cause(hold), 0)
+        if debt != posted_minor:
+            yield f"{sale} is a debt of {debt}, its postings say {posted_minor}"
+
+
+def _posted_debt(account: Account) -> dict[str, int]:
+    """What the postings of each sale left of the merchants' claim, by cause."""
+    mine = (Posting.account == account.token) & (Posting.lender == account.lender)
+    debt: dict[str, int] = defaultdict(int)
+    for debit, credit, cause, minor in rows(
+        Posting.select(Posting.debit, Posting.credit, Posting.cause, fn.SUM(Posting.minor))
+        .where(mine, (Posting.debit == Side.MERCHANT) | (Posting.credit == Side.MERCHANT))
+        .group_by(Posting.debit, Posting.credit, Posting.cause)
+    ):
+        debt[cause.removeprefix("refund ")] += int(minor) * ((credit == Side.MERCHANT) - (debit == Side.MERCHANT))
+    return debt
 
 
 def _ledger(account: Account, name: str) -> Iterator[str]:
@@ -108,16 +142,13 @@ def _ledger(account: Account, name: str) -> Iterator[str]:
     ):
         balance[debit] += int(minor)
         balance[credit] -= int(minor)
-    captured, refunded = rows(
-        Hold.select(fn.SUM(Hold.captured_minor), fn.SUM(Hold.refunded_minor)).where(
-            Hold.account == account.token, Hold.lender == account.lender
-        )
-    )[0]
+    of_account = (Hold.account == account.token) & (Hold.lender == account.lender)
+    debt = Hold.select(fn.SUM(Hold.captured_minor - Hold.refunded_minor)).where(of_account).scalar()
     expected = {
         Side.HELD: account.held_minor,
         Side.AVAILABLE: -account.held_minor,
         Side.USED: account.used_minor,
-        Side.MERCHANT: int(refunded or 0) - int(captured or 0),
+        Side.MERCHANT: -int(debt or 0),
     }
     for side, minor in (expected | _fees(account)).items():
         if balance[side] != minor:

@@ -18,6 +18,7 @@ from backend import (
     claims,
     enrollment,
     epochs,
+    expiry,
     ingest,
     inquiries,
     lanes,
@@ -146,6 +147,10 @@ class Backend:
     def post_pending(self, entries_max: int) -> int:
         """Bring up to ``entries_max`` stored entries into effect; how many there were. Called from time to time."""
         return poster.post_pending(self.database, self._books(), entries_max=entries_max)
+
+    def release_expired(self) -> int:
+        """End holds that nobody captured in time; how many there were. Called from time to time."""
+        return expiry.release_due(self.database)
 
     def _post(self, lane: str, epoch: int, entries_max: int) -> None:
         poster.post_journal(self.database, lane, epoch, self._books(), entries_max=entries_max)

@@ -84,7 +84,7 @@ def hold_online(
         outstanding_minor=outstanding,
     )
     if funding.approved:
-        accounts.move(account, held_minor=amount_minor, cause=_cause(hold))
+        accounts.move(account, held_minor=amount_minor, cause=cause(hold))
         hold.account, hold.amount_minor, hold.held_minor = account.token, amount_minor, amount_minor
         hold.online_minor, hold.online_use_minor = amount_minor, funding.from_lease_minor
         hold.lease_epoch = epoch
@@ -99,7 +99,7 @@ def undo_online(hold: Hold) -> int:
         account = _account(hold)
         hold.online_minor = hold.online_use_minor = hold.held_minor = 0
         save(hold)
-        accounts.move(account, held_minor=-undone, cause=_cause(hold))
+        accounts.move(account, held_minor=-undone, cause=cause(hold))
     return undone
 
 
@@ -118,32 +118,56 @@ def approve(
     held = posted + min(amount_minor - posted, free)
     spent = min(delta_minor, held)
     allowances.spend(hold.lane, epoch, account.lender, account.token, spent)
-    accounts.move(account, held_minor=held, cause=_cause(hold))
+    accounts.move(account, held_minor=held, cause=cause(hold))
     hold.account, hold.amount_minor, hold.held_minor = account.token, amount_minor, held
     hold.lease_minor, hold.lease_epoch = spent, epoch
     return amount_minor - held
 
 
-def capture(hold: Hold, amount_minor: int, restored_minor: int) -> int:
-    """Turn the hold into debt; what the lane says it put back into its lease goes there, as far as it was held.
+def capture(hold: Hold, amount_minor: int, restored_minor: int, *, final: bool) -> int:
+    """Turn some of the hold into debt; a final capture releases the rest, and what the lane says it put back of that
+    into its lease goes there, as far as it was held.
 
     Returns what could not be restored.
     """
     debt = min(amount_minor, hold.held_minor)
-    return _release(hold, debt, restored_minor)
+    hold.uncovered_minor += amount_minor - debt
+    return _release(hold, debt, restored_minor, released_minor=hold.held_minor - debt if final else 0)
 
 
-def reverse(hold: Hold, restored_minor: int) -> int:
-    """End the hold (lease rule 9): into the lane's lease what the lane put there, the rest is available again."""
-    return _release(hold, 0, restored_minor)
+def release(hold: Hold, restored_minor: int = 0) -> int:
+    """End what is still held (lease rule 9): into the lane's lease what the lane put there, the rest is available."""
+    return _release(hold, 0, restored_minor, released_minor=hold.held_minor)
+
+
+def captured(hold: Hold) -> int:
+    """What was captured in all, whoever pays for it."""
+    captured_minor: int = hold.captured_minor + hold.uncovered_minor
+    return captured_minor
+
+
+def given_back(hold: Hold) -> int:
+    """What of that was given back in all."""
+    given_minor: int = hold.refunded_minor + hold.uncovered_refunded_minor
+    return given_minor
+
+
+def refundable(hold: Hold) -> int:
+    """What was captured, not given back, and is not set aside for a refund under way."""
+    left: int = captured(hold) - given_back(hold) - hold.reserved_minor
+    return left
 
 
 def refund(hold: Hold, amount_minor: int) -> int:
-    """Give back what was captured, at most what of it has not been given back; returns the excess."""
-    refunded: int = min(amount_minor, hold.captured_minor - hold.refunded_minor)
+    """Give back what was captured, at most what is left of it; returns the excess. What no credit had covered is no
+    debt, so its refund moves no money of the account."""
+    refunded = min(amount_minor, refundable(hold))
+    less_debt = min(refunded, hold.captured_minor - hold.refunded_minor)
+    if less_debt:
+        accounts.refund(_account(hold), less_debt, f"refund {cause(hold)}")
+    hold.refunded_minor += less_debt
+    hold.uncovered_refunded_minor += refunded - less_debt
     if refunded:
-        accounts.refund(_account(hold), refunded, f"refund {_cause(hold)}")
-        hold.refunded_minor += refunded
         save(hold)
     return amount_minor - refunded
 
@@ -154,17 +178,20 @@ def bury(key: Attempt, answer: bytes) -> None:
     put(OnlineAnswer, _BURY, name | {"request_hash": TOMBSTONE, "answer": answer})
 
 
-def _release(hold: Hold, debt_minor: int, restored_minor: int) -> int:
-    account = _account(hold)
-    restorable = min(restored_minor, hold.lease_minor, hold.held_minor - debt_minor)
-    accounts.move(account, held_minor=-hold.held_minor, used_minor=debt_minor, cause=_cause(hold))
-    allowances.spend(hold.lane, hold.lease_epoch, hold.lender, account.token, -restorable)
+def _release(hold: Hold, debt_minor: int, restored_minor: int, *, released_minor: int) -> int:
+    restorable = min(restored_minor, hold.lease_minor, released_minor)
+    if debt_minor or released_minor:
+        account = _account(hold)
+        accounts.move(account, held_minor=-debt_minor - released_minor, used_minor=debt_minor, cause=cause(hold))
+        allowances.spend(hold.lane, hold.lease_epoch, hold.lender, account.token, -restorable)
     hold.lease_minor -= restorable
-    hold.held_minor, hold.captured_minor = 0, debt_minor
+    hold.held_minor -= debt_minor + released_minor
+    hold.captured_minor += debt_minor
     return restored_minor - restorable
 
 
-def _cause(hold: Hold) -> str:
+def cause(hold: Hold) -> str:
+    """What the postings of a sale name as their cause; those of its refunds with a word before it."""
     return str(Attempt(hold.lane, hold.lender, hold.sale_id, hold.attempt))
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from agent.core.authorization import APPROVED
-from backend import lanes
+from agent.core.authorization import UNDECIDED, HoldState
+from backend import holds, lanes
 from backend.database import rows
 from backend.lenders import Lender
 from backend.problems import Problem
@@ -17,6 +17,7 @@ from backend.schema import Dispute, Hold
 from backend.wire import COUNT_MAX
 
 PAGE_MAX: Final = 500
+_UNSOLD: Final = UNDECIDED | {HoldState.DECLINED}
 _SALE_ID: Final = re.compile(r"[A-Za-z0-9._-]{8,36}")
 
 
@@ -57,11 +58,11 @@ def refundable(asking: str, lane: str, sale_id: str, lender: Lender) -> dict[str
     attempts = list(Hold.select().where(mine).order_by(Hold.attempt)) if _SALE_ID.fullmatch(sale_id) else []
     if not attempts:
         raise Problem("sale_unknown")
-    sale = next((each for each in attempts if each.state in APPROVED), attempts[-1])
+    sale = next((each for each in attempts if each.state not in _UNSOLD), attempts[-1])
     amounts = {
-        "captured": sale.captured_minor,
-        "refunded": sale.refunded_minor,
-        "refundable": sale.captured_minor - sale.refunded_minor,
+        "captured": holds.captured(sale),
+        "refunded": holds.given_back(sale),
+        "refundable": holds.refundable(sale),
     }
     told = {name: _amount(minor, lender.currency) for name, minor in amounts.items()}
     return {"lender": lender.lender, "lane": lane, "sale_id": sale_id, "attempt": sale.attempt} | told

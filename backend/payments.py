@@ -7,7 +7,7 @@ The one rule: what the lane's journal decides is final here at once, and stays a
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from backend.database import change, compiled, inserting, load, put, rows, selecting
 from backend.holds import Attempt
@@ -33,7 +33,12 @@ _BURY: Final = inserting(WalletPayment, "IGNORE")
 _OWE: Final = inserting(RailDuty, "REPLACE")
 _DONE: Final = compiled(
     RailDuty.delete().where(
-        RailDuty.lane == "", RailDuty.lender == "", RailDuty.sale_id == "", RailDuty.attempt == 0, RailDuty.duty == ""
+        RailDuty.lane == "",
+        RailDuty.lender == "",
+        RailDuty.sale_id == "",
+        RailDuty.attempt == 0,
+        RailDuty.duty == "",
+        RailDuty.part == "",
     )
 )
 
@@ -68,18 +73,30 @@ def undo(key: Attempt, duty: str, now_s: int) -> None:
     decide(payment, DECLINED, TOMBSTONED, now_s)
 
 
-def owe(key: Attempt, duty: str, amount_minor: int) -> None:
-    put(RailDuty, _OWE, asdict(key) | {"duty": duty, "amount_minor": amount_minor})
+def owe(key: Attempt, duty: str, amount_minor: int, part: str = "") -> None:
+    """Have the rail cancel the payment, or give back ``part`` of it ("": all), once."""
+    put(RailDuty, _OWE, asdict(key) | {"duty": duty, "part": part, "amount_minor": amount_minor})
 
 
-def owed() -> list[tuple[Attempt, str, int]]:
-    """Every duty that a rail has still to do: attempt, what, minor units."""
-    columns = (RailDuty.lane, RailDuty.lender, RailDuty.sale_id, RailDuty.attempt, RailDuty.duty, RailDuty.amount_minor)
-    return [(Attempt(*row[:4]), row[4], int(row[5])) for row in rows(RailDuty.select(*columns))]
+class Duty(NamedTuple):
+    """What a rail has still to do, and for how many minor units."""
+
+    key: Attempt
+    duty: str
+    part: str
+    amount_minor: int
 
 
-def done(key: Attempt, duty: str) -> None:
-    change(_DONE, key.lane, key.lender, key.sale_id, key.attempt, duty)
+def owed() -> list[Duty]:
+    """Every duty that a rail has still to do."""
+    columns = (RailDuty.lane, RailDuty.lender, RailDuty.sale_id, RailDuty.attempt)
+    found = rows(RailDuty.select(*columns, RailDuty.duty, RailDuty.part, RailDuty.amount_minor))
+    return [Duty(Attempt(*row[:4]), row[4], row[5], int(row[6])) for row in found]
+
+
+def done(duty: Duty) -> None:
+    key = duty.key
+    change(_DONE, key.lane, key.lender, key.sale_id, key.attempt, duty.duty, duty.part)
 
 
 def answer(payment: WalletPayment, currency: str) -> bytes:

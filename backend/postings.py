@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from agent.core.authorization import HoldEvent, HoldRefused, HoldState, event_of, next_state
-from agent.core.journal import Entry, Kind
+from agent.core.authorization import OPEN, HoldEvent, HoldRefused, HoldState, event_of, next_state
+from agent.core.journal import INT_END, Entry, Kind
 from agent.core.money import MINOR_MAX
-from backend import accounts, allowances, authorizations, epochs, holds, instalments, lanes, moves, snapshots, visits
+from backend import accounts, allowances, authorizations, epochs, holds, instalments, moves, snapshots, visits
 from backend.database import load, selecting
 from backend.holds import Attempt
 from backend.lenders import Lender
@@ -30,9 +30,6 @@ class Result:
     minor: int = 0
     bearer: str = "operator"
 
-
-REFUND: Final = "refund"
-"""A kind of entry that a backend takes effect of; lanes of this version write none yet."""
 
 MALFORMED: Final = Result("parked", "entry_malformed")
 """Of an entry that has its place in the chain, and bytes that are no entry."""
@@ -69,6 +66,8 @@ class _Facts:
     cti: bytes | None
     is_online: bool
     is_cap: bool
+    is_final: bool
+    expires_at: int | None
 
 
 def post(entry: Entry, books: Books) -> Result:
@@ -95,11 +94,12 @@ def _sale(entry: Entry, books: Books) -> Result:
     except HoldRefused as refused:
         if facts.event is HoldEvent.APPROVE and is_claimed(key):
             return Result("disputed", "claimed_before", facts.account)
-        if facts.event is HoldEvent.REVERSE:
+        if facts.event in (HoldEvent.REVERSE, HoldEvent.EXPIRE):
             holds.undo_online(hold)
         raise _Parked(f"hold_{refused.state}") from None
     result = _MOVES[facts.event](hold, facts)
     hold.state = str(state)
+    hold.expires_at = hold.expires_at if state in OPEN else None
     holds.save(hold)
     if facts.event is HoldEvent.APPROVE and facts.account:
         visits.note(facts.account, key.lender, key.lane, entry.recorded_at, facts.amount_minor)
@@ -136,6 +136,7 @@ def _approve(hold: Hold, facts: _Facts) -> Result:
     answered = undone if is_same_account else 0
     account = accounts.find(account.lender, account.token)
     assert account is not None
+    hold.expires_at = facts.expires_at
     if facts.is_cap and not answered:
         return _use_cap(hold, facts, account)
     excess = holds.approve(
@@ -183,15 +184,28 @@ def _decline(hold: Hold, facts: _Facts) -> Result:
 
 
 def _capture(hold: Hold, facts: _Facts) -> Result:
-    if facts.amount_minor > hold.amount_minor or not 0 <= -facts.delta_minor <= hold.amount_minor - facts.amount_minor:
+    """``held_minor`` may be less than what the lane may capture: what no credit covered, and what has lapsed here."""
+    rest_minor = hold.amount_minor - holds.captured(hold) - facts.amount_minor
+    if rest_minor < 0 or not 0 <= -facts.delta_minor <= (rest_minor if facts.is_final else 0):
         raise _Parked("capture_exceeds_hold")
-    return _restored(hold, holds.capture(hold, facts.amount_minor, -facts.delta_minor))
+    not_restored = holds.capture(hold, facts.amount_minor, -facts.delta_minor, final=facts.is_final)
+    if hold.lapsed:
+        return Result("disputed", "hold_expired", hold.account, facts.amount_minor, "merchant")
+    return _restored(hold, not_restored)
 
 
 def _reverse(hold: Hold, facts: _Facts) -> Result:
-    if not 0 <= -facts.delta_minor <= hold.amount_minor:
+    if not 0 <= -facts.delta_minor <= hold.amount_minor - holds.captured(hold):
         raise _Parked("body_malformed")
-    return _restored(hold, holds.reverse(hold, -facts.delta_minor))
+    return _restored(hold, holds.release(hold, -facts.delta_minor))
+
+
+def _expire(hold: Hold, facts: _Facts) -> Result:
+    """It restores nothing at the lane (lease rule 9). What this backend had released before has nothing left to."""
+    if facts.delta_minor:
+        raise _Parked("body_malformed")
+    holds.release(hold)
+    return Result()
 
 
 def _restored(hold: Hold, not_restored_minor: int) -> Result:
@@ -200,23 +214,31 @@ def _restored(hold: Hold, not_restored_minor: int) -> Result:
     return Result()
 
 
-def _refund(entry: Entry, books: Books) -> Result:
-    """A captured sale is given back, whole or in part, at its own lane or at another of the same merchant (``lane``
-    names the sale's then)."""
-    key, lender = _key(entry, books), _lender(entry, books)
-    amount = _amount_of(entry)
-    if not amount:
+def _give_back(entry: Entry, books: Books) -> Result:
+    """A refund of a captured sale, whole or in part, or its void. Refunds at other lanes, of which its own did not
+    know, may have left less than it says."""
+    key, lender, amount_minor = _key(entry, books), _lender(entry, books), _amount_of(entry)
+    if not amount_minor:
         raise _Parked("body_malformed")
     if entry.body.get("currency") != lender.currency:
         raise _Parked("currency_mismatch")
     hold = holds.find(key)
-    if hold.state == HoldState.NONE or not lanes.same_merchant(key.lane, entry.lane):
-        raise _Parked("sale_unknown")
-    before = hold.refunded_minor
-    excess = holds.refund(hold, amount)
-    instalments.refunded(hold, before)
+    if hold.state not in GIVES_BACK:
+        raise _Parked(f"hold_{hold.state}")
     if hold.account is not None:
-        moves.note(key, bytes(hold.account), moves.REFUND, entry.recorded_at, amount, number=entry.number)
+        moves.note(key, bytes(hold.account), moves.REFUND, entry.recorded_at, amount_minor, number=entry.number)
+    return given_back(hold, amount_minor, is_void=entry.kind == Kind.VOID)
+
+
+def given_back(hold: Hold, amount_minor: int, *, is_void: bool = False) -> Result:
+    """Post a refund, as far as there is something left to refund; people see the excess."""
+    before_minor = hold.refunded_minor
+    excess = holds.refund(hold, amount_minor)
+    instalments.refunded(hold, before_minor)
+    left = holds.captured(hold) - holds.given_back(hold)
+    after = HoldState.VOIDED if is_void else HoldState.PARTLY_REFUNDED if left else HoldState.REFUNDED
+    hold.state = str(after if holds.given_back(hold) else hold.state)
+    holds.save(hold)
     if excess:
         return Result("disputed", "refund_excess", hold.account, excess, "merchant")
     return Result()
@@ -258,9 +280,14 @@ _MOVES: Final[Mapping[HoldEvent, Callable[[Hold, _Facts], Result]]] = {
     HoldEvent.INTEND: _intend,
     HoldEvent.APPROVE: _approve,
     HoldEvent.DECLINE: _decline,
+    HoldEvent.CAPTURE_PART: _capture,
     HoldEvent.CAPTURE: _capture,
     HoldEvent.REVERSE: _reverse,
+    HoldEvent.EXPIRE: _expire,
 }
+
+GIVES_BACK: Final = frozenset({HoldState.CAPTURED, HoldState.PARTLY_REFUNDED, HoldState.REFUNDED, HoldState.VOIDED})
+"""States in which the lane may say that it gave money back: others may have done so before its word came."""
 
 _EFFECTS: Final[Mapping[str, Callable[[Entry, Books], Result]]] = {
     Kind.EPOCH_START: _epoch_start,
@@ -271,7 +298,9 @@ _EFFECTS: Final[Mapping[str, Callable[[Entry, Books], Result]]] = {
     Kind.DECLINE: _sale,
     Kind.CAPTURE: _sale,
     Kind.REVERSAL: _sale,
-    REFUND: _refund,
+    Kind.EXPIRY: _sale,
+    Kind.VOID: _give_back,
+    Kind.REFUND: _give_back,
     Kind.LEASE_RETURN: _lease_return,
     Kind.SNAPSHOT_INSTALLED: _snapshot_installed,
 }
@@ -311,7 +340,13 @@ def _facts(entry: Entry, books: Books) -> _Facts:
         cti=proof_of(entry),
         is_online=entry.kind == Kind.ONLINE_OUTCOME,
         is_cap=body.get("funding") == "cap",
+        is_final=event is not HoldEvent.CAPTURE_PART,
+        expires_at=_time_of(body.get("expires_at")),
     )
+
+
+def _time_of(value: object) -> int | None:
+    return value if type(value) is int and 0 < value < INT_END else None
 
 
 def _lender(entry: Entry, books: Books) -> Lender:
@@ -345,10 +380,7 @@ def attempt_of(entry: Entry) -> Attempt | None:
     """The attempt of a sale that an entry speaks of; None if it does not, or not in a way that books can keep."""
     if not entry.lender or not entry.sale_id or entry.attempt is None or "\0" in entry.lender + entry.sale_id:
         return None
-    lane = entry.body.get("lane", entry.lane) if entry.kind == REFUND else entry.lane
-    if not isinstance(lane, str) or "\0" in lane:
-        return None
-    return Attempt(lane, entry.lender, entry.sale_id, entry.attempt)
+    return Attempt(entry.lane, entry.lender, entry.sale_id, entry.attempt)
 
 
 def decides(entry: Entry) -> bool:

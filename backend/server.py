@@ -124,10 +124,12 @@ async def serve(backend: Backend, directory: Path, host: str, port: int, *, refr
 
 
 async def _refresh(backend: Backend, hub: Hub, lane_came: asyncio.Event, refresh_s: float) -> None:
-    """Cut layers from time to time, and at once for a lane that has just been enrolled."""
+    """End what was not captured in time and cut layers, from time to time, and at once for a lane that has just been
+    enrolled."""
     while True:
         lane_came.clear()
         try:
+            backend.release_expired()
             for cut in backend.refreshing():
                 if cut:
                     hub.wake()

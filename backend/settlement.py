@@ -18,7 +18,6 @@ from agent.core.money import MINOR_MAX
 from agent.core.settlement import NAMES, Totals
 from backend import ingest, instalments, lanes, quarantine
 from backend.database import rows
-from backend.postings import REFUND
 from backend.problems import Problem
 from backend.rails.rail import Rail
 from backend.schema import Dispute, JournalEntry, Lender, Settlement
@@ -72,17 +71,16 @@ def _check_received(request: SettlementRequest, lane: str) -> None:
 
 
 def _compare(request: SettlementRequest, lane: str, rail: Rail | None) -> dict[str, Any]:
-    totals, refunded, captured = Totals(), 0, set[tuple[str, int]]()
+    totals, captured = Totals(), set[tuple[str, int]]()
     for entry in _entries(request, lane):
         if entry.kind == Kind.CAPTURE and entry.sale_id and entry.attempt:
             captured.add((entry.sale_id, entry.attempt))
-        if entry.kind == REFUND:
-            refunded += entry.body["amount_minor"]
         totals.add(entry.kind, entry.body)
     ours, head = totals.to_wire(), _hash_of(lane, request.epoch, request.last_number)
     found = list(_differences(request, lane, ours, head))
     of_plans = 0 if rail else instalments.merchant_fees_minor(lane, request.lender, captured)
-    paid = _paid(request, lane, rail, ours["captured"]["minor"] - refunded, of_plans)
+    given_back = ours["voided"]["minor"] + ours["refunded"]["minor"]
+    paid = _paid(request, lane, rail, ours["captured"]["minor"] - given_back, of_plans)
     return {"matched": not found, "differences": found, "totals": ours, "chain_head": b64url(head)} | paid
 
 
@@ -121,7 +119,7 @@ def _paid(
     """Fee and payout: what was captured and not refunded, less what disputes lay on the merchant; the fee has the
     merchant's share of the fees of instalments in it."""
     terms = rail or Lender.get(Lender.lender == request.lender)
-    on_merchant = Dispute.bearer == "merchant"
+    on_merchant = (Dispute.bearer == "merchant") & (Dispute.reason != "refund_excess")  # it is in the totals already
     disputed = Dispute.select(fn.SUM(Dispute.amount_minor)).where(_of(request, lane), on_merchant)
     payable = captured_minor - int(disputed.scalar() or 0)
     fee = fee_minor(max(0, payable), terms.fee_basis_points) + of_plans_minor

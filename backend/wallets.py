@@ -65,16 +65,16 @@ class Wallets:
     async def tend(self) -> int:
         """Do what rails have still to do; returns how much of it is done. Called from time to time."""
         done = 0
-        for key, duty, amount_minor in payments.owed():
-            rail = self.rails.get(key.lender)
+        for each in payments.owed():
+            key, rail = each.key, self.rails.get(each.key.lender)
             try:
                 if rail is None:
                     raise RailUnreachable(f"{key.lender} is not served any more")
-                await (rail.cancel(key) if duty == CANCEL else rail.refund(key, amount_minor))
+                await (rail.cancel(key) if each.duty == CANCEL else rail.refund(key, each.amount_minor, each.part))
             except RailUnreachable as error:
                 log.warning("a wallet payment is not given back yet: %s", error)
                 continue
-            transact(self.database, lambda key=key, duty=duty: payments.done(key, duty))  # type: ignore[misc]
+            transact(self.database, lambda each=each: payments.done(each))  # type: ignore[misc]
             done += 1
         return done
 

@@ -14,7 +14,9 @@ from agent.core.credit_pass import Reason
 from agent.core.decision import Funding
 from agent.core.default_policy import default_policy
 from agent.core.explanation import ALWAYS, Said
+from agent.core.money import Money
 from agent.core.policy_rules import Effect
+from agent.core.receipt import OCCASIONS
 from agent.core.sale_story import Replay
 from agent.core.trusted_time import ClockSource
 from agent.services.health import LIMIT_RULES, RULES
@@ -169,11 +171,14 @@ def test_only_what_a_lease_pays_is_called_guaranteed(language: texts.Language) -
     assert promise not in to_text(sale_slip(replace(slip, is_guaranteed=False), language), 48)
 
 
+LATER = [{"occasion": occasion, "sold": Money(5000, "CNY"), "sold_at": "lane-02"} for occasion in OCCASIONS.values()]
+
+
 @pytest.mark.parametrize("language", texts.LANGUAGES)
 def test_every_label_stands_on_some_slip(language: texts.Language) -> None:
     printed = "".join(
         to_text(sale_slip(replace(receipt("m", "s", "l"), **mode), language), 48)
-        for mode in ({"is_online": True}, {"is_guaranteed": True}, {"is_guaranteed": False}, {"account": ""})
+        for mode in ({"is_online": True}, {"is_guaranteed": True}, {"is_guaranteed": False}, {"account": ""}, *LATER)
     )
     labels = texts.catalogue(language)["slip"].values()
     assert [label for label in labels if label not in printed] == []

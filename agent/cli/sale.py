@@ -1,15 +1,19 @@
-"""`counterfoil sale`: make, look up, capture or undo a sale by hand."""
+"""`counterfoil sale`: make, look up, capture, undo or refund a sale by hand."""
 
 import argparse
+import uuid
 from typing import Any
 from urllib.parse import quote
 
 from agent.cli import sale_plans
 from agent.cli.options import add_config, add_json, client, show
+from agent.core.money import Money
+
+WENT_WELL = ("approved", "reversed", "voided", "refunded", "refunded_in_part")
 
 
 def add_parser(subparsers: Any) -> None:
-    parser = subparsers.add_parser("sale", help="make, show, capture or reverse a sale by hand")
+    parser = subparsers.add_parser("sale", help="make, show, capture, undo or refund a sale by hand")
     verbs = parser.add_subparsers(metavar="VERB", required=True)
     make = verbs.add_parser("make", help="open a sale; without --code it waits for the next scan")
     make.add_argument("amount_minor", type=int, help="amount in minor units (12800 for 128.00)")
@@ -21,11 +25,22 @@ def add_parser(subparsers: Any) -> None:
     sale_plans.add_wishes(make)
     make.set_defaults(run=_make)
     sale_plans.add_verbs(verbs)
-    for name, text in (("show", "where a sale stands"), ("capture", "turn its hold into a debt"),
-                       ("reverse", "undo its hold")):  # fmt: skip
-        verb = verbs.add_parser(name, help=text)
-        verb.add_argument("sale_id")
-        verb.set_defaults(run=_one, what=name)
+    show = _verb(verbs, "show", "where a sale stands")
+    show.set_defaults(run=lambda args: _shown(args, client(args).get(_path(args.sale_id))))
+    capture = _verb(verbs, "capture", "turn what is held into a debt, in full or in less")
+    capture.add_argument("amount_minor", type=int, nargs="?", help="(default: all that is held)")
+    capture.add_argument("--part", action="store_true", help="more captures follow: keep holding the rest")
+    _repeatable(capture)
+    capture.set_defaults(run=_capture)
+    for name, text in (("reverse", "release what is held"), ("void", "undo the sale, on its own business day")):
+        verb = _verb(verbs, name, text)
+        verb.add_argument("--reason", default="cashier")
+        verb.set_defaults(run=_undo, call="reversal" if name == "reverse" else name)
+    refund = _verb(verbs, "refund", "give back what was captured, whole or in part")
+    refund.add_argument("amount_minor", type=int, nargs="?", help="(default: all that is left)")
+    refund.add_argument("--reason", default="cashier")
+    _repeatable(refund)
+    refund.set_defaults(run=_refund)
     for verb in verbs.choices.values():
         add_config(verb)
         add_json(verb)
@@ -46,11 +61,37 @@ def _make(args: argparse.Namespace) -> int:
     return _shown(args, view)
 
 
-def _one(args: argparse.Namespace) -> int:
-    agent, path = client(args), _path(args.sale_id)
-    if args.what == "show":
-        return _shown(args, agent.get(path))
-    return _shown(args, agent.post(f"{path}/{'capture' if args.what == 'capture' else 'reversal'}"))
+def _verb(verbs: Any, name: str, text: str) -> argparse.ArgumentParser:
+    verb: argparse.ArgumentParser = verbs.add_parser(name, help=text)
+    verb.add_argument("sale_id")
+    return verb
+
+
+def _repeatable(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--request-id", metavar="ID", help="what is sent again under one id happens once (default: a new one)"
+    )
+
+
+def _request(args: argparse.Namespace) -> str:
+    return args.request_id or str(uuid.uuid4())
+
+
+def _capture(args: argparse.Namespace) -> int:
+    body: dict[str, Any] = {"final": not args.part}
+    body |= {"amount_minor": args.amount_minor} if args.amount_minor is not None else {}
+    body |= {"request_id": _request(args)} if args.part or args.request_id else {}
+    return _shown(args, client(args).post(f"{_path(args.sale_id)}/capture", body))
+
+
+def _undo(args: argparse.Namespace) -> int:
+    return _shown(args, client(args).post(f"{_path(args.sale_id)}/{args.call}", {"reason": args.reason}))
+
+
+def _refund(args: argparse.Namespace) -> int:
+    body = {"request_id": _request(args), "reason": args.reason}
+    body |= {"amount_minor": args.amount_minor} if args.amount_minor is not None else {}
+    return _shown(args, client(args).post(f"{_path(args.sale_id)}/refund", body))
 
 
 def _path(sale_id: str) -> str:
@@ -62,4 +103,7 @@ def _shown(args: argparse.Namespace, view: dict[str, Any]) -> int:
         show(view)
     else:
         sale_plans.print_outcome(view)
-    return 0 if view["state"] in ("approved", "reversed") else 1
+        for name in ("captured", "refunded"):
+            if (amount := view.get(name)) and amount["minor"]:
+                print(f"  {name} {Money(amount['minor'], amount['currency'])}")
+    return 0 if view["state"] in WENT_WELL else 1

@@ -54,6 +54,8 @@ LIMITS: dict[str, int] = {
     "proof_fresh_s": 60,
     "proof_tolerance_s": 30,
     "proof_bound_s": 300,
+    "captures_max": 1,
+    "hold_valid_s": 7 * _DAY_S,
     "online_budget_ms": 1_500,
 }
 

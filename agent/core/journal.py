@@ -38,6 +38,11 @@ class Kind(StrEnum):
     DISCLOSURE = "disclosure"
     CAPTURE = "capture"
     REVERSAL = "reversal"
+    EXPIRY = "expiry"
+    VOID = "void"
+    REFUND = "refund"
+    REFUND_INTENT = "refund_intent"
+    REFUND_OUTCOME = "refund_outcome"
     LEASE_RETURN = "lease_return"
     PRINT = "print"
     SETTLEMENT = "settlement"
@@ -52,16 +57,22 @@ _ATTEMPT: Final = (*_SOLD, "cti", "code", "plan")
 _DECIDED: Final = (*_ATTEMPT, "response_code", "reason", "rules", "policy_version")
 _ALONE: Final = (*_DECIDED, "snapshot_sequence", "clock_source", "situation", "online_unknown")
 _DOCUMENT: Final = ("version", "digest")
+_SLIP_REFUND: Final = (*_MONEY, "lane", "sale_id", "request")
 
 BODIES: Final[Mapping[Kind, tuple[str, ...]]] = {
     Kind.EPOCH_START: ("certificate", "journal_key", "reason", "previous"),
     Kind.ONLINE_INTENT: (*_ATTEMPT, "scanned_at", "lease"),
-    Kind.ONLINE_OUTCOME: (*_DECIDED, "approved", "authorization_code", "lease"),
-    Kind.AUTHORIZATION: (*_ALONE, "authorization_code", "funding", "lease"),
+    Kind.ONLINE_OUTCOME: (*_DECIDED, "approved", "authorization_code", "lease", "expires_at"),
+    Kind.AUTHORIZATION: (*_ALONE, "authorization_code", "funding", "lease", "expires_at"),
     Kind.DECLINE: _ALONE,
     Kind.DISCLOSURE: (*_SOLD, "policy_version", "statement", "coupon", "language", "shown_at", "chosen_at"),
-    Kind.CAPTURE: _MONEY,
+    Kind.CAPTURE: (*_MONEY, "final", "request"),
     Kind.REVERSAL: (*_MONEY, "reason"),
+    Kind.EXPIRY: _MONEY,
+    Kind.VOID: (*_MONEY, "reason"),
+    Kind.REFUND: (*_MONEY, "reason", "request"),
+    Kind.REFUND_INTENT: _SLIP_REFUND,
+    Kind.REFUND_OUTCOME: (*_SLIP_REFUND, "attempt", "approved", "response_code", "reason"),
     Kind.LEASE_RETURN: ("account", "lease"),
     Kind.PRINT: ("job_id", "rung", "copy"),
     Kind.SETTLEMENT: ("batch", "first_number", "last_number", "totals"),
@@ -81,7 +92,11 @@ BODIES: Final[Mapping[Kind, tuple[str, ...]]] = {
   (``core.disclosure.Statement``); coupon: its text or None; shown_at None: not shown by this lane
 - lease of an intent: {epoch, debit_minor}, reserved and not yet spent; of an outcome or authorization:
   {epoch, delta_minor}, what the sale used; None: nothing
-- a reversal that restores the lease (rule 9) has account and lease {epoch, delta_minor < 0} besides
+- expires_at: when an approval that is captured later ends by itself, UTC seconds; None: it does not
+- final of a capture: the rest is released; request: the caller's id, by which two equal amounts are told apart
+- a reversal or final capture that restores the lease (rule 9) has account and lease {epoch, delta_minor < 0} besides;
+  an amount is always what is reversed, released, captured or given back by this very entry
+- a refund_intent and its outcome are of another lane's sale, which the body names, and of no hold of this lane
 - lease_return: {epoch, delta_minor > 0}, subtracted like a spend (rule 8). The backend reads it; lanes write none yet
 - rules: [rule, effect, outcome] each, as the backend answered them or as the lane decided; approved: the backend's word
 - situation: what the lane's own decision looked at (`core.situation`), so that it can be decided again; None: no rule

@@ -5,16 +5,28 @@ The one rule: a receipt holds nothing that the journal entry does not, and no fu
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from agent.core.authorization import Hold
 from agent.core.disclosure import Statement
-from agent.core.journal import Position
+from agent.core.journal import Kind, Position
 from agent.core.money import Money
 
 SLIP_CODE_PREFIX: Final = "CFS1"
 MASKED_CHARS: Final = 4
+
+APPROVED: Final = "approved"
+OCCASIONS: Final[Mapping[str, str]] = {
+    Kind.ONLINE_OUTCOME: APPROVED,
+    Kind.AUTHORIZATION: APPROVED,
+    Kind.CAPTURE: "captured",
+    Kind.REVERSAL: "reversed",
+    Kind.VOID: "voided",
+    Kind.REFUND: "refunded",
+}
+"""What a slip is about, by the kind of entry that it is printed for; the name of its headline."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +40,9 @@ class Seller:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """One approved sale. ``local_time`` is the store's, with its offset; ``entry`` its place in the lane's journal.
+    """One approved sale, or what became of it: ``occasion`` is one of ``OCCASIONS``, ``amount`` what it was about, and
+    ``sold`` what was approved then, at lane ``sold_at`` if at another one. ``local_time`` is the store's, with its
+    offset; ``entry`` the place in the lane's journal.
 
     ``account`` is empty for a sale that a wallet paid, and ``lender`` then the wallet.
     ``is_guaranteed``: paid by the lane's lease, so that the backend never declines it afterwards; an approval under the
@@ -49,6 +63,9 @@ class Receipt:
     entry: Position
     code: str
     plan: Statement | None = None
+    occasion: str = APPROVED
+    sold: Money | None = None
+    sold_at: str | None = None
 
 
 def masked(account: bytes | None) -> str:
@@ -62,14 +79,23 @@ def slip_code(lane: str, sale_id: str) -> str:
 
 
 def receipt_of(
-    hold: Hold, *, seller: Seller, lender: str, local_time: str, entry: Position, plan: Statement | None = None
+    hold: Hold,
+    *,
+    seller: Seller,
+    lender: str,
+    local_time: str,
+    entry: Position,
+    plan: Statement | None = None,
+    occasion: str = APPROVED,
+    amount_minor: int | None = None,
 ) -> Receipt:
-    """The receipt of an approved hold that is about to be recorded at ``entry``."""
+    """The receipt of what is about to be recorded of a hold at ``entry``: its approval, or what becomes of it."""
+    sold = Money(hold.amount_minor, hold.currency)
     return Receipt(
         seller=seller,
         lender=lender,
         sale_id=hold.sale_id,
-        amount=Money(hold.amount_minor, hold.currency),
+        amount=sold if amount_minor is None else Money(amount_minor, hold.currency),
         local_time=local_time,
         account=masked(hold.account) if hold.account else "",
         authorization_code=hold.authorization_code or "",
@@ -79,4 +105,6 @@ def receipt_of(
         entry=entry,
         code=slip_code(seller.lane, hold.sale_id),
         plan=plan,
+        occasion=occasion,
+        sold=None if occasion == APPROVED else sold,
     )

@@ -12,8 +12,18 @@ from typing import Any, Final
 from agent.core.journal import Kind
 from agent.core.plans import PLAN_ID
 
-NAMES: Final = ("approved", "declined", "captured", "reversed", "stand_in")
-"""``stand_in`` are those of ``approved`` that the lane decided alone."""
+NAMES: Final = ("approved", "declined", "captured", "reversed", "expired", "voided", "refunded", "stand_in")
+"""``stand_in`` are those of ``approved`` that the lane decided alone; ``refunded`` are refunds made at this lane,
+whichever lane sold."""
+
+_COUNTED: Final[Mapping[str, tuple[str, ...]]] = {
+    Kind.DECLINE: ("declined",),
+    Kind.CAPTURE: ("captured",),
+    Kind.REVERSAL: ("reversed",),
+    Kind.EXPIRY: ("expired",),
+    Kind.VOID: ("voided",),
+    Kind.REFUND: ("refunded",),
+}
 
 
 PLAN_PREFIX: Final = "plan."
@@ -27,13 +37,9 @@ def tally(kind: str, body: Mapping[str, Any]) -> tuple[str, ...]:
             return ("approved", "stand_in", *_by_plan(body))
         case Kind.ONLINE_OUTCOME:
             return ("approved", *_by_plan(body)) if body["approved"] else ("declined",)
-        case Kind.DECLINE:
-            return ("declined",)
-        case Kind.CAPTURE:
-            return ("captured",)
-        case Kind.REVERSAL:
-            return ("reversed",)
-    return ()
+        case Kind.REFUND_OUTCOME:
+            return ("refunded",) if body["approved"] else ()
+    return _COUNTED.get(kind, ())
 
 
 def _by_plan(body: Mapping[str, Any]) -> tuple[str, ...]:

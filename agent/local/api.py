@@ -19,7 +19,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from agent.core.authorization import Hold, HoldState
+from agent.core.authorization import Hold
 from agent.core.money import Money, MoneyError
 from agent.errors import (
     CounterfoilError,
@@ -36,10 +36,12 @@ from agent.local.limits import Paced
 from agent.local.requests import (
     AskOffers,
     BadRequest,
+    Capture,
     Choice,
     CloseDay,
     LeaseReturn,
     OpenSale,
+    Refund,
     Reversal,
     SlipClaim,
     account_of,
@@ -50,6 +52,7 @@ from agent.local.requests import (
 from agent.ports import PrintResult
 from agent.services.checkout import Checkout, Order
 from agent.services.counter import Counter, Events
+from agent.services.hold_desk import UNKNOWN, HoldDesk, Refused
 from agent.services.lease_desk import LeaseDesk
 from agent.services.offers import Basket
 from agent.services.restoration import Restoration
@@ -66,6 +69,7 @@ class LocalServices:
 
     counter: Counter
     checkout: Checkout
+    holds: HoldDesk
     settlement: Settlement
     leases: LeaseDesk
     restoration: Restoration
@@ -84,7 +88,6 @@ class LocalServices:
 
 
 Handler = Callable[[Request], Awaitable[Response]]
-Change = Callable[[str], Awaitable[Hold | None]]
 
 
 def create_app(services: LocalServices) -> ASGIApp:
@@ -98,6 +101,8 @@ def create_app(services: LocalServices) -> ASGIApp:
         ("GET", "/v1/sales/{sale_id}/explanation", calls.explain),
         ("POST", "/v1/sales/{sale_id}/capture", calls.capture),
         ("POST", "/v1/sales/{sale_id}/reversal", calls.reverse),
+        ("POST", "/v1/sales/{sale_id}/void", calls.void),
+        ("POST", "/v1/sales/{sale_id}/refund", calls.refund),
         ("POST", "/v1/sales/{sale_id}/abandonment", calls.abandon),
         ("POST", "/v1/settlements", calls.settle),
         ("GET", "/v1/leases/{account}", calls.show_lease),
@@ -173,12 +178,31 @@ class _Calls:
         return JSONResponse(told)
 
     async def capture(self, request: Request) -> Response:
-        return await self._changed(request, self._services.checkout.capture, HoldState.CAPTURED)
+        body = await read(request, Capture)
+        capture = self._services.holds.capture
+        return self._changed(
+            request, await capture(_sale(request), body.amount_minor, final=body.final, request=body.request_id)
+        )
 
     async def reverse(self, request: Request) -> Response:
         body = await read(request, Reversal)
-        reverse = self._services.checkout.reverse
-        return await self._changed(request, lambda sale_id: reverse(sale_id, body.reason), HoldState.REVERSED)
+        return self._changed(request, await self._services.holds.reverse(_sale(request), body.reason))
+
+    async def void(self, request: Request) -> Response:
+        body = await read(request, Reversal)
+        return self._changed(request, await self._services.holds.void(_sale(request), body.reason))
+
+    async def refund(self, request: Request) -> Response:
+        body = await read(request, Refund)
+        refund = self._services.holds.refund
+        changed = await refund(_sale(request), body.amount_minor, request=body.request_id, reason=body.reason)
+        return self._changed(request, changed)
+
+    def _changed(self, request: Request, hold: Hold | Refused) -> Response:
+        if isinstance(hold, Refused):
+            why, instead = self._services.counter.refusal(hold.reason)
+            return _problem(404 if hold.reason == UNKNOWN else 409, hold.reason, why, instead)
+        return JSONResponse(self._services.counter.view(_sale(request)))
 
     async def abandon(self, request: Request) -> Response:
         """Wait no longer for a wallet's customer: the sale is declined within one question."""
@@ -186,15 +210,6 @@ class _Calls:
         if not self._services.checkout.wallets.abandon(sale_id):
             return _problem(409, "sale_not_waiting", f"Sale {sale_id} does not wait for a wallet.")
         return JSONResponse(self._services.counter.view(sale_id), 202)
-
-    async def _changed(self, request: Request, change: Change, wanted: HoldState) -> Response:
-        sale_id = request.path_params["sale_id"]
-        hold = await change(sale_id)
-        if hold is None:
-            return _problem(404, "sale_unknown", f"There is no approved sale {sale_id}.")
-        if hold.state is not wanted:
-            return _problem(409, f"sale_{hold.state}", f"Sale {sale_id} is {hold.state}; it cannot become {wanted}.")
-        return JSONResponse(self._services.counter.view(sale_id))
 
     async def settle(self, request: Request) -> Response:
         body = await read(request, CloseDay)
@@ -257,6 +272,11 @@ class _Calls:
 
     async def events(self, _request: Request) -> Response:
         return StreamingResponse(_stream(self._services.events), media_type="text/event-stream")
+
+
+def _sale(request: Request) -> str:
+    sale_id: str = request.path_params["sale_id"]
+    return sale_id
 
 
 def _guarded(handler: Handler) -> Handler:

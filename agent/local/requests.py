@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Coroutine
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from starlette.requests import ClientDisconnect, Request
 
 from agent.core.money import MINOR_MAX
@@ -70,7 +70,36 @@ class OpenSale(_Wish):
     offers: bool = False
 
 
+_REQUEST: Final = r"^[A-Za-z0-9._-]{1,36}$"
+
+
+class Capture(_Body):
+    """POST /v1/sales/{sale_id}/capture. Without an amount, all that is held. ``final``: the rest is released; a part
+    of several needs a ``request_id``, by which a repeated call is told from another part of the same amount."""
+
+    amount_minor: int | None = Field(default=None, ge=1, le=MINOR_MAX)
+    final: bool = True
+    request_id: str | None = Field(default=None, pattern=_REQUEST)
+
+    @model_validator(mode="after")
+    def _is_told_apart(self) -> Self:
+        if not self.final and (self.request_id is None or self.amount_minor is None):
+            raise ValueError("a capture that is not final needs amount_minor and request_id")
+        return self
+
+
 class Reversal(_Body):
+    """POST /v1/sales/{sale_id}/reversal and /void."""
+
+    reason: str = Field(default="cashier", max_length=64)
+
+
+class Refund(_Body):
+    """POST /v1/sales/{sale_id}/refund. Without an amount, all that is left. One ``request_id`` is one refund, however
+    often it is sent."""
+
+    request_id: str = Field(pattern=_REQUEST)
+    amount_minor: int | None = Field(default=None, ge=1, le=MINOR_MAX)
     reason: str = Field(default="cashier", max_length=64)
 
 

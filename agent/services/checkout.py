@@ -31,7 +31,7 @@ from agent.services.circumstances import Circumstances
 from agent.services.entries import Refusal
 from agent.services.lenders import Lenders
 from agent.services.offers import Basket, Menu, Offers, Wish
-from agent.services.outcomes import Outcomes, SlipMaker
+from agent.services.outcomes import Outcomes
 from agent.services.question import authorization_request
 from agent.services.reading import Case, Reader, Sight
 from agent.services.recovery import Recovery
@@ -74,7 +74,7 @@ class Settings:
 
 
 class Checkout:
-    """Puts sales on credit. ``make_slip`` turns an approved hold into what is printed (None: nothing)."""
+    """Puts sales on credit. What becomes of them later is ``hold_desk``'s."""
 
     def __init__(
         self,
@@ -85,16 +85,15 @@ class Checkout:
         backend: Backend,
         *,
         offers: Offers,
-        make_slip: SlipMaker,
+        outcomes: Outcomes,
         may_stand_in: Callable[[], str | None],
         may_begin: Callable[[], bool],
-        announce: Callable[[Hold], None],
     ) -> None:
         self._settings, self._ledger, self._lenders = settings, ledger, lenders
         self._clock, self._backend, self._may_stand_in, self._may_begin = clock, backend, may_stand_in, may_begin
         self._reader, self._stakes = Reader(ledger, lenders, clock), Stakes(settings.lane, ledger)
         self._circumstances = Circumstances(ledger, settings.timezone)
-        self._outcomes = Outcomes(ledger, backend, make_slip, announce)
+        self._outcomes = outcomes
         self._recovery = Recovery(backend, clock, self._outcomes)
         self.wallets = WalletDesk(
             settings.patience, ledger, clock, backend,
@@ -173,25 +172,6 @@ class Checkout:
         """While nobody is being served: whoever changes what all sales stand on waits for this."""
         async with self._turn:
             yield
-
-    async def capture(self, sale_id: str) -> Hold | None:
-        """Turn an authorized hold into a debt. None: there is nothing to capture; repeating it changes nothing."""
-        async with self._turn:
-            hold = self._last_approved(sale_id)
-            if hold is None or hold.state is not HoldState.AUTHORIZED:
-                return hold
-            return self._change(hold, entries.capture(hold))
-
-    async def reverse(self, sale_id: str, reason: str) -> Hold | None:
-        """Undo an authorized hold before its capture; what it took of a still open lease is free again (rule 9)."""
-        async with self._turn:
-            hold = self._last_approved(sale_id)
-            if hold is None or hold.state is not HoldState.AUTHORIZED:
-                return hold
-            lender = self._lenders.get(hold.lender)
-            still_open = lender and lender.stack and lender.stack.newest.lease_epoch == hold.lease_epoch
-            frees_lease = bool(hold.lease_minor and still_open)
-            return self._change(hold, entries.reversal(hold, reason, frees_lease=frees_lease))
 
     def attempts(self, order: Order) -> tuple[Hold, ...]:
         """The attempts that this very sale already has. Raises IdempotencyConflict when its id stands for another."""
@@ -282,13 +262,6 @@ class Checkout:
             Hold(attempt.lender, attempt.sale.sale_id, attempt.number),
         )
         return self._outcomes.record(before, draft, reading or self._clock.read(attempt.lender))
-
-    def _change(self, hold: Hold, draft: Draft) -> Hold:
-        return self._outcomes.change(hold, draft, self._clock.read(hold.lender))
-
-    def _last_approved(self, sale_id: str) -> Hold | None:
-        holds = self._ledger.attempts(sale_id)
-        return next((hold for hold in reversed(holds) if hold.state is not HoldState.DECLINED), None)
 
     def _budget_s(self, case: Case) -> float:
         policy = case.lender.policy

@@ -31,9 +31,14 @@ EVENTS_WAITING_MAX: Final = 1000
 SHOWN_STATES: Final = {
     HoldState.INTENDED: "asking",
     HoldState.AUTHORIZED: "approved",
+    HoldState.PARTLY_CAPTURED: "approved",
     HoldState.CAPTURED: "approved",
     HoldState.DECLINED: "declined",
     HoldState.REVERSED: "reversed",
+    HoldState.EXPIRED: "expired",
+    HoldState.VOIDED: "voided",
+    HoldState.PARTLY_REFUNDED: "refunded_in_part",
+    HoldState.REFUNDED: "refunded",
 }
 Listener: TypeAlias = "asyncio.Queue[dict[str, Any] | None]"
 PAYING_KINDS: Final = ("credit_pass", "wallet_alipay", "wallet_wechat", "wallet_unionpay")
@@ -317,14 +322,31 @@ class Counter:
             "authorization_code": hold.authorization_code,
             "amount": {"minor": hold.amount_minor, "currency": hold.currency},
             "plan": statements.to_json(said, self._language) if said else None,
+            "captured": {"minor": hold.captured_minor, "currency": hold.currency},
+            "refunded": {"minor": hold.refunded_minor, "currency": hold.currency},
+            "expires_at": hold.expires_at,
             "print_jobs": [{"job_id": job.job_id, "state": job.state, "rung": job.rung} for job in jobs],
             "printed": any(job.state is PrintJobState.PRINTED for job in jobs),
             "acknowledged": self._is_acknowledged(hold.sale_id),
-        } | self._texts(hold.reason or "asking")
+        } | self._texts(_text_key(hold))
 
     def _is_acknowledged(self, sale_id: str) -> bool:
         end = self._ledger.sale_end(sale_id)
         return end is not None and end.number <= self._ledger.cursor(end.epoch).acknowledged_through
 
+    def refusal(self, reason: str) -> tuple[str, str]:
+        """Why something cannot be done with a sale, and what to do instead, in the cashier's words."""
+        return text(self._language, reason, "cashier"), text(self._language, reason, "next")
+
     def _texts(self, reason: str) -> dict[str, Any]:
         return {"texts": {name: text(self._language, reason, name) for name in ("cashier", "customer", "next")}}
+
+
+def _text_key(hold: Hold) -> str:
+    """What to tell of a sale: why it was decided so, until something else became of it."""
+    if hold.state is HoldState.CAPTURED and hold.capture == "later":
+        return "captured"
+    if hold.state is HoldState.PARTLY_CAPTURED:
+        return "captured_in_part"
+    shown = SHOWN_STATES[hold.state]
+    return hold.reason or "asking" if shown in ("asking", "approved", "declined") else shown

@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from agent.core import cbor
@@ -19,6 +19,7 @@ from agent.core.journal import Draft, Head, Kind
 from agent.core.money import Money
 from agent.core.replay import explained
 from agent.core.situation import Sale, Situation
+from agent.core.slip_refund import SlipRefund
 from agent.ports import PrintJob
 from agent.services.offers import Chosen
 
@@ -128,6 +129,7 @@ def online_outcome(attempt: Attempt, answer: Mapping[str, Any], lease_epoch: int
             "policy_version": answer.get("policy_version"),
             "authorization_code": answer.get("authorization_code"),
             "lease": {"epoch": lease_epoch, "delta_minor": used} if used and lease_epoch is not None else None,
+            "expires_at": None,
         },
     )
 
@@ -153,6 +155,7 @@ def stand_in(
         | {
             "authorization_code": authorization_code(head),
             "lease": {"epoch": lease_epoch, "delta_minor": decision.spend_minor} if by_lease else None,
+            "expires_at": None,
         },
     )
 
@@ -175,22 +178,70 @@ def decline(attempt: Attempt, refusal: Refusal, *, clock_source: str, online_unk
     )
 
 
-def capture(hold: Hold) -> Draft:
-    """The hold in full becomes a debt."""
-    return _after(hold, Kind.CAPTURE, {"amount_minor": hold.amount_minor, "currency": hold.currency})
+def ending(draft: Draft, expires_at: int) -> Draft:
+    """An approval that waits for its capture until ``expires_at`` (UTC seconds)."""
+    return replace(draft, body={**draft.body, "expires_at": expires_at})
 
 
-def reversal(hold: Hold, reason: str, *, frees_lease: bool) -> Draft:
-    """The hold is undone; ``frees_lease`` when what it took belongs to a lease that is still open (rule 9)."""
-    body: dict[str, Any] = {"amount_minor": hold.amount_minor, "currency": hold.currency, "reason": reason}
-    if frees_lease:
-        lease = {"epoch": hold.lease_epoch, "delta_minor": -hold.lease_minor}
-        body |= {"account": hold.account, "lease": lease}
-    return _after(hold, Kind.REVERSAL, body)
+def capture(
+    hold: Hold, amount_minor: int | None = None, *, final: bool = True, request: str | None = None, frees: bool = False
+) -> Draft:
+    """All that is held, or ``amount_minor`` of it, becomes a debt; a final one releases the rest. ``frees``: what the
+    rest took belongs to a lease that is still open (rule 9)."""
+    captured_minor = hold.held_minor if amount_minor is None else amount_minor
+    rest_minor = hold.held_minor - captured_minor if final else 0
+    body = {"final": final, "request": request} | _restoring(hold, rest_minor, frees=frees)
+    return _after(hold, Kind.CAPTURE, captured_minor, body)
 
 
-def _after(hold: Hold, kind: Kind, body: Mapping[str, Any]) -> Draft:
-    return Draft(kind, body, hold.lender, hold.sale_id, hold.attempt)
+def reversal(hold: Hold, reason: str, *, frees: bool) -> Draft:
+    """What is held is released; ``frees`` as for a capture."""
+    return _after(
+        hold, Kind.REVERSAL, hold.held_minor, {"reason": reason} | _restoring(hold, hold.held_minor, frees=frees)
+    )
+
+
+def expiry(hold: Hold) -> Draft:
+    """What is held has ended by itself. It restores nothing at the lane (rule 9)."""
+    return _after(hold, Kind.EXPIRY, hold.held_minor, {})
+
+
+def void(hold: Hold, reason: str) -> Draft:
+    """A captured sale is undone on its own business day."""
+    return _after(hold, Kind.VOID, hold.captured_minor, {"reason": reason})
+
+
+def refund(hold: Hold, amount_minor: int, reason: str, request: str) -> Draft:
+    """Some of what was captured here is given back."""
+    return _after(hold, Kind.REFUND, amount_minor, {"reason": reason, "request": request})
+
+
+def slip_refund_intent(refund: SlipRefund) -> Draft:
+    return Draft(Kind.REFUND_INTENT, _of_slip(refund), refund.lender)
+
+
+def slip_refund_outcome(refund: SlipRefund, attempt: int | None, refusal: Refusal | None) -> Draft:
+    """What became of it; ``refusal`` None: approved, and ``attempt`` then says which of the sale's it is."""
+    code, reason = (refusal.response_code, refusal.reason) if refusal else ("00", "refunded")
+    said = {"attempt": attempt, "approved": refusal is None, "response_code": code, "reason": reason}
+    return Draft(Kind.REFUND_OUTCOME, _of_slip(refund) | said, refund.lender)
+
+
+def _of_slip(refund: SlipRefund) -> dict[str, Any]:
+    return {name: getattr(refund, name) for name in ("amount_minor", "currency", "lane", "sale_id", "request")}
+
+
+def _restoring(hold: Hold, rest_minor: int, *, frees: bool) -> dict[str, Any]:
+    """What of ``rest_minor`` the lease had paid goes back to it; available credit is used up first."""
+    restored_minor = min(hold.lease_minor, rest_minor)
+    if not frees or restored_minor <= 0:
+        return {}
+    return {"account": hold.account, "lease": {"epoch": hold.lease_epoch, "delta_minor": -restored_minor}}
+
+
+def _after(hold: Hold, kind: Kind, amount_minor: int, body: Mapping[str, Any]) -> Draft:
+    money = {"amount_minor": amount_minor, "currency": hold.currency}
+    return Draft(kind, {**money, **body}, hold.lender, hold.sale_id, hold.attempt)
 
 
 def printed(job: PrintJob, rung: str, *, is_copy: bool) -> Draft:

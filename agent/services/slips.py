@@ -21,7 +21,7 @@ from drivers.document import Block, Cut, Document, Feed, Pair, Qr, Rule, Text
 
 
 def sale_slip(receipt: Receipt, language: Language) -> Document:
-    """The customer's slip of an approved sale."""
+    """The customer's slip of an approved sale, or of what became of it later."""
 
     def label(key: str) -> str:
         return slip(language, key)
@@ -34,10 +34,12 @@ def sale_slip(receipt: Receipt, language: Language) -> Document:
             Text(seller.merchant, align="center", bold=True),
             Text(seller.store, align="center"),
             Rule(),
-            Text(label("approved"), align="center", bold=True, size="double"),
+            Text(label(receipt.occasion), align="center", bold=True, size="double"),
             Text(str(receipt.amount), align="center", bold=True, size="double"),
-            Text(mode, align="center"),
+            *((Text(mode, align="center"),) if receipt.sold is None else ()),
             Rule(),
+            *((Pair(label("sold"), str(receipt.sold)),) if receipt.sold is not None else ()),
+            *((Pair(label("sold_at"), receipt.sold_at),) if receipt.sold_at is not None else ()),
             *_payer(receipt, label),
             Pair(label("authorization_code"), receipt.authorization_code),
             Pair(label("response_code"), receipt.response_code),

@@ -233,9 +233,9 @@ class Fleet:
         await asyncio.sleep(self._random.uniform(1, 60))
         with contextlib.suppress(CounterfoilError):
             if self._random.random() < 0.4:
-                await lane.ask(lambda running: running.checkout.reverse(order.sale_id, "customer_left"))
+                await lane.ask(lambda running: running.holds.reverse(order.sale_id, "customer_left"))
             elif self._random.random() < 0.8:
-                await lane.ask(lambda running: running.checkout.capture(order.sale_id))
+                await lane.ask(lambda running: running.holds.capture(order.sale_id))
 
     # -- elsewhere -----------------------------------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ from agent.core import cbor
 from agent.core.authorization import Hold, HoldState, event_of
 from agent.core.journal import Head, Kind, Sealed, advance, check_end, open_entry, walk
 from agent.core.settlement import tally
+from agent.core.slip_refund import RefundState, SlipRefund, refund_after
 from agent.store.recent import REFUND, SALE
 from agent.store.schema import (
     FOLD,
@@ -30,6 +31,7 @@ from agent.store.schema import (
     JournalEntry,
     LeaseMovement,
     RecentMove,
+    SlipRefundRow,
     StandInTotal,
 )
 
@@ -38,6 +40,7 @@ LANE_SUBJECT: Final = b""
 AMOUNT_BYTES: Final = 8
 HOLD_FIELDS: Final = tuple(field for field in Hold.__dataclass_fields__)
 _STATE_AT: Final = HOLD_FIELDS.index("state")
+REFUND_FIELDS: Final = tuple(SlipRefund.__dataclass_fields__)
 Run: TypeAlias = Callable[[str, tuple[Any, ...]], Any]
 """``execute`` of the open connection: compiled SQL and its values give a cursor."""
 
@@ -78,6 +81,12 @@ SELECT_HOLD: Final = sql(
     )
 )
 UPSERT_HOLD: Final = _upsert(HoldRow, ("sale_id", "lender", "attempt"))
+UPSERT_REFUND: Final = _upsert(SlipRefundRow, ("lender", "request"))
+SELECT_REFUND: Final = sql(
+    SlipRefundRow.select(*(getattr(SlipRefundRow, name) for name in REFUND_FIELDS)).where(
+        SlipRefundRow.lender == "", SlipRefundRow.request == ""
+    )
+)
 HOLD_COLUMNS: Final = tuple(HoldRow._meta.sorted_field_names)
 INSERT_RECENT: Final = _insert(RecentMove)
 INSERT_MOVEMENT: Final = _insert(LeaseMovement)
@@ -99,6 +108,7 @@ LAST_BEFORE: Final = sql(
 
 
 _hold_values: Final = attrgetter(*HOLD_COLUMNS)
+_refund_values: Final = attrgetter(*SlipRefundRow._meta.sorted_field_names)
 
 
 def hold_from_row(row: tuple[Any, ...]) -> Hold:
@@ -106,6 +116,12 @@ def hold_from_row(row: tuple[Any, ...]) -> Hold:
     values = list(row)
     values[_STATE_AT] = HoldState(values[_STATE_AT])
     return Hold(*values)
+
+
+def refund_from_row(row: tuple[Any, ...]) -> SlipRefund:
+    """The refund of a row in the order of ``REFUND_FIELDS``."""
+    fields = dict(zip(REFUND_FIELDS, row, strict=True))
+    return SlipRefund(**fields | {"state": RefundState(fields["state"])})
 
 
 def append(run: Run, sealed: Sealed, head: Head) -> None:
@@ -120,6 +136,7 @@ def append(run: Run, sealed: Sealed, head: Head) -> None:
 def apply(run: Run, sealed: Sealed, head: Head) -> None:
     """Fold one entry, with which the journal ends at ``head``, into the caches."""
     _fold_hold(run, sealed)
+    _fold_refund(run, sealed)
     _fold_lease(run, sealed)
     _fold_batch(run, sealed)
     _fold_epoch(run, sealed)
@@ -158,6 +175,17 @@ def fold_recent(run: Run, sealed: Sealed, hold: Hold) -> None:
     if approved:
         subject = minor.to_bytes(AMOUNT_BYTES, "big")
         run(ADD_STAND_IN, (hold.lender, "amount", subject, entry.recorded_at // HOUR_S, 1, minor))
+
+
+def _fold_refund(run: Run, sealed: Sealed) -> None:
+    entry = sealed.entry
+    if entry.kind not in (Kind.REFUND_INTENT, Kind.REFUND_OUTCOME):
+        return
+    assert entry.lender is not None
+    row = run(SELECT_REFUND, (entry.lender, entry.body["request"])).fetchone()
+    refund = refund_after(refund_from_row(row) if row else None, entry.kind, entry.lender, entry.body)
+    if refund is not None:
+        run(UPSERT_REFUND, _refund_values(refund))
 
 
 def _fold_stand_in(run: Run, sealed: Sealed, hold: Hold) -> None:

@@ -19,6 +19,7 @@ from agent.core.authorization import Hold
 from agent.core.journal import Draft, Head, Position, Sealed, advance, open_entry, seal
 from agent.core.policy_vocabulary import WINDOW_MAX_S
 from agent.core.situation import Totals
+from agent.core.slip_refund import RefundState, SlipRefund
 from agent.core.trusted_time import ClockReading
 from agent.errors import LedgerCorrupt, LedgerUnavailable
 from agent.ports import PrintMark, Slip
@@ -27,7 +28,15 @@ from agent.store import fold
 from agent.store.batches import Batches
 from agent.store.forwarded import Forwarded
 from agent.store.recent import RecentMoves
-from agent.store.schema import VERSION, ChainHead, ConsumedProof, HoldRow, JournalEntry, RecentMove
+from agent.store.schema import (
+    VERSION,
+    ChainHead,
+    ConsumedProof,
+    HoldRow,
+    JournalEntry,
+    RecentMove,
+    SlipRefundRow,
+)
 from agent.store.spool import Spool
 
 PROOFS_KEPT_S: Final = 7 * 86400
@@ -149,6 +158,20 @@ class SqliteLedger(Batches, Forwarded, RecentMoves, Spool):
     def open_intents(self) -> tuple[Hold, ...]:
         query = _HOLDS.where(fold.IS_INTENDED).order_by(HoldRow.sale_id)
         return tuple(fold.hold_from_row(row) for row in self._query(query))
+
+    def holds_due(self, lender: str, now_s: int) -> tuple[Hold, ...]:
+        """Holds that have ended by themselves at ``now_s`` (UTC seconds), and no entry says so yet."""
+        query = _HOLDS.where(HoldRow.expires_at.is_null(False), HoldRow.expires_at <= now_s, HoldRow.lender == lender)
+        return tuple(fold.hold_from_row(row) for row in self._query(query.order_by(HoldRow.expires_at)))
+
+    def slip_refund(self, lender: str, request: str) -> SlipRefund | None:
+        row = self._read(fold.SELECT_REFUND, (lender, request)).fetchone()
+        return fold.refund_from_row(row) if row else None
+
+    def open_slip_refunds(self) -> tuple[SlipRefund, ...]:
+        columns = (getattr(SlipRefundRow, name) for name in fold.REFUND_FIELDS)
+        query = SlipRefundRow.select(*columns).where(SlipRefundRow.state == str(RefundState.ASKED))
+        return tuple(fold.refund_from_row(row) for row in self._query(query))
 
     def recent_sales(self, limit: int) -> tuple[Hold, ...]:
         """The newest sales first, each with its last attempt."""

@@ -20,11 +20,13 @@ from agent.store.schema import (
     VERSION,
     ChainHead,
     ConsumedProof,
+    HoldRow,
     JournalEntry,
     KeptPolicy,
     Note,
     RecentMove,
     SignedDocument,
+    SlipRefundRow,
 )
 
 
@@ -76,7 +78,22 @@ def _to_6(database: Database) -> None:
         database.create_tables([RecentMove])
 
 
-STEPS: Final[Mapping[int, Callable[[Database], None]]] = {2: _to_2, 3: _to_3, 4: _to_4, 5: _to_5, 6: _to_6}
+def _to_7(database: Database) -> None:
+    """Holds know what of them is captured, given back, and when the rest ends; refunds of other lanes' sales."""
+    database.execute_sql('CREATE TEMP TABLE "hold_of_6" AS SELECT * FROM "hold"')
+    database.execute_sql('DROP TABLE "hold"')
+    with database.bind_ctx([HoldRow, SlipRefundRow], bind_refs=False, bind_backrefs=False):
+        database.create_tables([HoldRow, SlipRefundRow])
+    database.execute_sql(
+        "INSERT INTO hold SELECT *, iif(state = 'captured', amount_minor, 0), state = 'captured', 0, NULL"
+        ' FROM "hold_of_6"'
+    )
+    database.execute_sql('DROP TABLE "hold_of_6"')
+
+
+STEPS: Final[Mapping[int, Callable[[Database], None]]] = {
+    2: _to_2, 3: _to_3, 4: _to_4, 5: _to_5, 6: _to_6, 7: _to_7,
+}  # fmt: skip
 """By the version that a step leads to, each from the one before."""
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from peewee import SQL, AutoField, BlobField, BooleanField, CompositeKey, IntegerField, Model, TextField
 from playhouse.apsw_ext import APSWDatabase
 
-VERSION = 6
+VERSION = 7
 """``user_version`` of this schema; ``migrations`` has a step to it from the one before."""
 
 
@@ -70,6 +70,10 @@ class HoldRow(_Row):
     code = BlobField(null=True)
     plan = BlobField(null=True)
     coupon = BlobField(null=True)
+    captured_minor = IntegerField()
+    captures = IntegerField()
+    refunded_minor = IntegerField()
+    expires_at = IntegerField(null=True)
 
     class Meta:
         table_name = "hold"
@@ -81,6 +85,28 @@ class HoldRow(_Row):
 HoldRow.add_index(HoldRow.lender, HoldRow.account, where=HoldRow.state == SQL("'intended'"), name="hold_intended")
 # A coupon is looked for by its id; hardly any sale has one.
 HoldRow.add_index(HoldRow.lender, HoldRow.coupon, where=HoldRow.coupon.is_null(False), name="hold_coupon")
+# Of what still ends by itself, which is little: most sales are captured at once.
+HoldRow.add_index(HoldRow.expires_at, where=HoldRow.expires_at.is_null(False), name="hold_expires")
+
+
+class SlipRefundRow(_Row):
+    """Fold. A refund of another lane's sale, as ``core.slip_refund.SlipRefund``."""
+
+    lender = TextField()
+    request = TextField()
+    state = TextField()
+    lane = TextField()
+    sale_id = TextField()
+    amount_minor = IntegerField()
+    currency = TextField()
+    attempt = IntegerField(null=True)
+    response_code = TextField(null=True)
+    reason = TextField(null=True)
+
+    class Meta:
+        table_name = "slip_refund"
+        without_rowid = True
+        primary_key = CompositeKey("lender", "request")
 
 
 class LeaseMovement(_Row):
@@ -269,6 +295,6 @@ class TimeFloor(_Row):
     last_signed_s = IntegerField(null=True)
 
 
-FOLD = (ChainHead, HoldRow, LeaseMovement, StandInTotal, RecentMove, ConsumedProof, BatchTotal, Batch)
+FOLD = (ChainHead, HoldRow, SlipRefundRow, LeaseMovement, StandInTotal, RecentMove, ConsumedProof, BatchTotal, Batch)
 LOCAL = (BatchMatch, QueueCursor, QueueException, PrintJob, SignedDocument, KeptPolicy, TimeFloor, Note)
 TABLES = (JournalEntry, *FOLD, *LOCAL)

@@ -1,6 +1,7 @@
 """The interface of a rail: how a wallet is asked for money, and how it gets it back.
 
-The one rule: every call is idempotent by the attempt's key, so whoever did not hear an answer may ask again.
+The one rule: every call is idempotent by the attempt's key (a refund by its part, too), so whoever did not hear an
+answer may ask again.
 """
 
 from __future__ import annotations
@@ -54,6 +55,6 @@ class Rail(Protocol):
         under this key that arrives later is declined."""
         ...
 
-    async def refund(self, key: Attempt, amount_minor: int) -> None:
-        """Give back a payment that was confirmed to the merchant."""
+    async def refund(self, key: Attempt, amount_minor: int, part: str) -> None:
+        """Give back some or all of a payment that was confirmed to the merchant; each ``part``, a name, once."""
         ...

@@ -15,7 +15,7 @@ from agent.core.classify import WALLETS
 from backend.database import inserting, load, put, selecting, transact
 from backend.holds import Attempt
 from backend.rails.rail import Payment, PaymentState, RailUnreachable
-from backend.schema import SandboxPayment
+from backend.schema import SandboxPayment, SandboxReturn
 
 PASSWORD_S: Final = 6
 """How long the customer of a code that ends in 6 takes to enter a password."""
@@ -38,6 +38,11 @@ _FIND: Final = selecting(
     SandboxPayment.attempt == 0,
 )  # fmt: skip
 _SAVE: Final = inserting(SandboxPayment, "REPLACE")
+_FIND_RETURN: Final = selecting(
+    SandboxReturn, SandboxReturn.lane == "", SandboxReturn.lender == "", SandboxReturn.sale_id == "",
+    SandboxReturn.attempt == 0, SandboxReturn.part == "",
+)  # fmt: skip
+_RETURN: Final = inserting(SandboxReturn)
 
 
 class SandboxRail:
@@ -66,7 +71,7 @@ class SandboxRail:
         row = _find(key)
         if row is None:
             return Payment(PaymentState.UNKNOWN)
-        if row.outcome == REFUSED or row.returned_minor:
+        if row.outcome == REFUSED or 0 < row.amount_minor <= row.returned_minor:
             return Payment(PaymentState.DECLINED, INSUFFICIENT_FUNDS)
         waits = row.outcome == FOR_EVER
         waits = waits or (row.outcome == AFTER_PASSWORD and self._clock() < row.asked_at + PASSWORD_S)
@@ -80,11 +85,12 @@ class SandboxRail:
 
         transact(self._database, end)
 
-    async def refund(self, key: Attempt, amount_minor: int) -> None:
+    async def refund(self, key: Attempt, amount_minor: int, part: str) -> None:
         def give_back() -> None:
-            row = _find(key)
-            if row is not None:
-                _save(key, **row.__data__ | {"returned_minor": amount_minor})
+            row, name = _find(key), asdict(key) | {"part": part}
+            if row is not None and load(SandboxReturn, _FIND_RETURN, *name.values()) is None:
+                put(SandboxReturn, _RETURN, name | {"amount_minor": amount_minor})
+                _save(key, **row.__data__ | {"returned_minor": row.returned_minor + amount_minor})
 
         transact(self._database, give_back)
 

@@ -20,7 +20,7 @@ from backend.schema.lenders import KeptPolicy, Lender, LenderKey
 from backend.schema.plans import PlannedLease, PlanRun
 from backend.schema.reports import LaneReport, LayerReport, Recovery
 from backend.schema.sales import CapUse, Claim, Hold, OnlineAnswer, Settlement, UsedProof
-from backend.schema.wallets import RailDuty, SandboxPayment, WalletPayment
+from backend.schema.wallets import RailDuty, SandboxPayment, SandboxReturn, WalletPayment
 
 __all__ = [
     "TABLES",
@@ -58,6 +58,7 @@ __all__ = [
     "Recovery",
     "Resolution",
     "SandboxPayment",
+    "SandboxReturn",
     "Settlement",
     "SnapshotLayer",
     "Stranger",
@@ -73,6 +74,6 @@ TABLES: tuple[Any, ...] = (
     Lender, LenderKey, Account, Posting, Lane, Journal, Installed, Horizon, LeaseGrant, Recall, SnapshotLayer, Cutting,
     JournalEntry, Hold, OnlineAnswer, UsedProof, CapUse, Dispute, Resolution, Visit, RecentMove, Settlement,
     EnrollmentCode, Certificate, EpochChange, QuarantinedEntry, Claim, WalletPayment, RailDuty, SandboxPayment,
-    Recovery, LaneReport, LayerReport, Stranger, PlanSale, CouponUse,
-    PlannedLease, PlanRun, KeptPolicy,
+    Recovery, LaneReport, LayerReport, Stranger, PlanSale, CouponUse, PlannedLease, PlanRun, KeptPolicy,
+    SandboxReturn,
 )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from peewee import SQL, BigIntegerField, BlobField, CompositeKey, TextField
+from peewee import SQL, BigIntegerField, BlobField, BooleanField, CompositeKey, TextField
 
 from backend.schema.row import Row
 
@@ -12,8 +12,11 @@ class Hold(Row):
 
     ``held_minor``: its part of the account's held. ``online_minor``: the part of that which an online answer holds and
     the lane has not confirmed yet; ``online_use_minor``: how much of it comes from the lane's lease (lease rule 5).
-    ``lease_minor`` was spent of the lease of ``lease_epoch``. ``captured_minor`` became debt, ``refunded_minor`` of
-    that is no debt any more.
+    ``lease_minor`` was spent of the lease of ``lease_epoch``. ``captured_minor`` became debt,
+    ``refunded_minor`` of that is no debt any more; ``uncovered_minor`` was captured besides, and no account's credit
+    covers it (a wallet paid, the pass's own cap, an excess), ``uncovered_refunded_minor`` of that was given back.
+    ``reserved_minor`` is set aside for refunds that other lanes have asked for. What is still held ends at
+    ``expires_at`` (UTC seconds), if stated; ``lapsed``: it was released here before the lane's entry said so.
     """
 
     lane = TextField()
@@ -30,6 +33,11 @@ class Hold(Row):
     lease_epoch = BigIntegerField(default=0)
     captured_minor = BigIntegerField(default=0)
     refunded_minor = BigIntegerField(default=0)
+    uncovered_minor = BigIntegerField(default=0)
+    uncovered_refunded_minor = BigIntegerField(default=0)
+    reserved_minor = BigIntegerField(default=0)
+    expires_at = BigIntegerField(null=True)
+    lapsed = BooleanField(default=False)
 
     class Meta:
         primary_key = CompositeKey("lane", "lender", "sale_id", "attempt")
@@ -38,6 +46,7 @@ class Hold(Row):
 
 # An account has thousands of holds, and hardly ever one that is open online.
 Hold.add_index(Hold.index(Hold.account, Hold.lender, where=Hold.online_use_minor > SQL("0"), name="hold_open_online"))
+Hold.add_index(Hold.index(Hold.expires_at, where=Hold.expires_at.is_null(False), name="hold_expires"))
 
 
 class OnlineAnswer(Row):

@@ -28,17 +28,18 @@ class WalletPayment(Row):
 
 
 class RailDuty(Row):
-    """What is still to be done at a rail, ``cancel`` or ``refund``; the row goes when the rail has done it."""
+    """What is still to be done at a rail, ``cancel`` or ``refund`` of a named part; the row goes when it is done."""
 
     lane = TextField()
     lender = TextField()
     sale_id = TextField()
     attempt = BigIntegerField()
     duty = TextField()
+    part = TextField()
     amount_minor = BigIntegerField()
 
     class Meta:
-        primary_key = CompositeKey("lane", "lender", "sale_id", "attempt")
+        primary_key = CompositeKey("lane", "lender", "sale_id", "attempt", "part")
 
 
 class SandboxPayment(Row):
@@ -55,3 +56,17 @@ class SandboxPayment(Row):
 
     class Meta:
         primary_key = CompositeKey("lane", "lender", "sale_id", "attempt")
+
+
+class SandboxReturn(Row):
+    """A part of such a payment that was given back."""
+
+    lane = TextField()
+    lender = TextField()
+    sale_id = TextField()
+    attempt = BigIntegerField()
+    part = TextField()
+    amount_minor = BigIntegerField()
+
+    class Meta:
+        primary_key = CompositeKey("lane", "lender", "sale_id", "attempt", "part")

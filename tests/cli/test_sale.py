@@ -41,7 +41,7 @@ def test_a_reversal_that_did_not_happen_is_a_fault_and_no_success(
     capsys.readouterr()
     assert sale(served, config, "reverse", "sale-0001") == 1
     said = capsys.readouterr()
-    assert "captured" in said.err and "approved" not in said.out
+    assert "已经完成扣款" in said.err and "approved" not in said.out
 
 
 def test_a_sale_without_a_code_waits_for_the_scan(served: ServedLane, config: Path, capsys: Capture) -> None:
@@ -88,3 +88,20 @@ def test_a_plan_that_cannot_be_is_refused_in_a_sentence(served: ServedLane, conf
     code = served.till.phone().code()
     assert sale(served, config, "make", "9000", "--code", code, "--plan", "12x") == 1
     assert "This plan is not for this amount or these goods" in capsys.readouterr().err
+
+
+def test_capture_in_less_refund_and_void_are_one_command_each(
+    served: ServedLane, config: Path, capsys: Capture
+) -> None:
+    code = served.till.phone().code()
+    sale(served, config, "make", "3000", "--sale-id", "sale-0001", "--code", code, "--later")
+    assert sale(served, config, "capture", "sale-0001", "2000") == 0
+    for _ in range(2):
+        assert sale(served, config, "refund", "sale-0001", "500", "--request-id", "r-1") == 0
+    capsys.readouterr()
+    assert sale(served, config, "refund", "sale-0001", "500") == 0
+    assert "refunded ¥10.00" in capsys.readouterr().out
+    assert sale(served, config, "void", "sale-0001") == 1
+    assert "已部分退款" in capsys.readouterr().err
+    sale(served, config, "make", "100", "--sale-id", "sale-0002", "--code", served.till.phone().code())
+    assert sale(served, config, "void", "sale-0002") == 0

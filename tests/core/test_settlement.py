@@ -14,6 +14,9 @@ COUNTED = {
     Kind.DECLINE: ("declined",),
     Kind.CAPTURE: ("captured",),
     Kind.REVERSAL: ("reversed",),
+    Kind.EXPIRY: ("expired",),
+    Kind.VOID: ("voided",),
+    Kind.REFUND: ("refunded",),
 }
 entries = st.lists(st.tuples(st.sampled_from(Kind), st.integers(1, 2**40), st.booleans()))
 
@@ -29,6 +32,8 @@ def totals(of: list[tuple[Kind, int, bool]]) -> dict[str, dict[str, int]]:
 def test_every_kind_of_entry_is_counted_or_moves_no_money(kind: Kind) -> None:
     if kind is Kind.ONLINE_OUTCOME:
         assert (tally(kind, {"approved": True}), tally(kind, {"approved": False})) == (("approved",), ("declined",))
+    elif kind is Kind.REFUND_OUTCOME:
+        assert (tally(kind, {"approved": True}), tally(kind, {"approved": False})) == (("refunded",), ())
     else:
         assert tally(kind, {}) == COUNTED.get(kind, ())
 

@@ -11,6 +11,7 @@ from agent.core.authorization import HoldState
 from agent.core.journal import Kind
 from agent.errors import UplinkRefused, UplinkUnavailable
 from agent.ports import AttemptUnknown
+from agent.services.hold_desk import Refused
 from tests.services.lanes import CUSTOMER, DAY_S, LENDER, NOW_S, Till, approved, declined, order
 from tests.uplink.world import run
 
@@ -235,7 +236,7 @@ def test_rule_7_a_new_attempt_waits_until_the_outcome_of_the_last_is_known(hundr
 
 def test_rule_9_a_reversal_under_an_open_epoch_restores_the_lease(till: Till) -> None:
     sell(till, 6_000, "sale-0001", capture="later")
-    run(till.checkout.reverse("sale-0001", "cashier"))
+    run(till.lane.holds.reverse("sale-0001", "cashier"))
     assert till.left() == 10_000
     assert sell(till, 10_000).reason == "approved_offline"
 
@@ -244,7 +245,7 @@ def test_rule_9_a_reversal_under_a_closed_epoch_restores_nothing(till: Till) -> 
     """The new epoch's grant was cut from credit that did not count the old one: giving back would grant it twice."""
     sell(till, 6_000, "sale-0001", capture="later")
     till.install({CUSTOMER: 4_000}, lease_epoch=2)
-    run(till.checkout.reverse("sale-0001", "cashier"))
+    run(till.lane.holds.reverse("sale-0001", "cashier"))
     assert till.entries(Kind.REVERSAL)[0].entry.body.get("lease") is None
     assert till.left() == 4_000
 
@@ -252,11 +253,11 @@ def test_rule_9_a_reversal_under_a_closed_epoch_restores_nothing(till: Till) -> 
 def test_rule_9_a_reversal_is_made_once_and_a_capture_ends_it(till: Till) -> None:
     sell(till, 6_000, "sale-0001", capture="later")
     for _ in range(2):
-        assert run(till.checkout.reverse("sale-0001", "x")).state is HoldState.REVERSED
+        assert run(till.lane.holds.reverse("sale-0001", "x")).state is HoldState.REVERSED
     assert len(till.entries(Kind.REVERSAL)) == 1
-    assert run(till.checkout.capture("sale-0001")).state is HoldState.REVERSED
+    assert run(till.lane.holds.capture("sale-0001")) == Refused("sale_reversed")
     sell(till, 1_000, "sale-0002")
-    assert run(till.checkout.reverse("sale-0002", "x")).state is HoldState.CAPTURED
+    assert run(till.lane.holds.reverse("sale-0002", "x")) == Refused("sale_captured")
     assert till.left() == 9_000
 
 
@@ -266,7 +267,7 @@ def test_rule_9_an_online_sale_gives_back_what_it_took_of_the_lease_and_never_av
 
     hundred.backend.answer = used_30
     sell(hundred, 100, "sale-0001", capture="later")
-    run(hundred.checkout.reverse("sale-0001", "cashier"))
+    run(hundred.lane.holds.reverse("sale-0001", "cashier"))
     assert hundred.left() == 100
 
 
@@ -382,7 +383,7 @@ class Model:
     def reverse(self, which: int) -> None:
         if self.reversible:
             sale_id, minor = self.reversible.pop(which % len(self.reversible))
-            run(self.till.checkout.reverse(sale_id, "x"))
+            run(self.till.lane.holds.reverse(sale_id, "x"))
             self.spent -= minor
 
     def install(self, back: int) -> None:

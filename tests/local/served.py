@@ -36,6 +36,7 @@ class ServedLane:
             given: dict[str, Any] = {
                 "counter": lane.counter,
                 "checkout": lane.checkout,
+                "holds": lane.holds,
                 "settlement": lane.settlement,
                 "leases": lane.leases,
                 "restoration": lane.restoration,

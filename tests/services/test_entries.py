@@ -7,7 +7,7 @@ from tests.services.test_printing import print_for
 from tests.uplink.world import run
 
 RESTORES = ("account", "lease")
-"""Besides the rest, in a reversal that restores the lease."""
+"""Besides the rest, in a reversal or a capture that restores the lease."""
 
 
 def live(till: Till) -> None:
@@ -20,7 +20,17 @@ def live(till: Till) -> None:
     sell(1)
     sell(2, STRANGER)
     sell(3, capture="later")
-    run(till.checkout.reverse("sale-0003", "customer_left"))
+    holds = till.lane.holds
+    run(holds.reverse("sale-0003", "customer_left"))
+    run(holds.void("sale-0001", "wrong_item"))
+    for number in (18, 19):
+        sell(number, capture="later")
+    run(holds.capture("sale-0018", 60))
+    run(holds.refund("sale-0018", 10, request="r-1", reason="returned"))
+    till.clock.pass_time(till.lane.lenders.first.policy.limits.hold_valid_s)
+    till.tell_time()
+    run(holds.expire_due())
+    till.install({CUSTOMER: 10_000}, built_at=till.clock.wall)
     sell(4, minor=90_000)
     run(till.checkout.sell(order("sale-0005", 100), till.phone().code(age_s=3_000)))
     till.backend.available = True
@@ -40,9 +50,9 @@ def test_every_entry_has_the_fields_that_are_documented_and_no_other(till: Till)
     live(till)
     entries = [sealed.entry for sealed in till.entries()]
     for entry in entries:
-        restores = RESTORES if entry.kind == Kind.REVERSAL and "lease" in entry.body else ()
+        restores = RESTORES if entry.kind in (Kind.REVERSAL, Kind.CAPTURE) and "lease" in entry.body else ()
         assert set(entry.body) == {*BODIES[Kind(entry.kind)], *restores}, entry.kind
-    assert {entry.kind for entry in entries} == set(Kind)
+    assert {entry.kind for entry in entries} == set(Kind) - {Kind.REFUND_INTENT, Kind.REFUND_OUTCOME}
     assert set(BODIES) == set(Kind)
     reasons = {entry.body["reason"] for entry in entries if entry.kind == Kind.DECLINE}
     assert len(reasons) == 2, "declined by a rule, and before any rule was asked"

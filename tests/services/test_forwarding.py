@@ -89,6 +89,6 @@ def test_rule_11_after_a_fork_nothing_is_sent_and_nobody_stands_in_not_even_afte
 
 def test_every_record_of_a_sale_asks_the_uplink_to_come(till: Till) -> None:
     run(till.checkout.sell(order(capture="later"), till.phone().code()))
-    run(till.checkout.capture("sale-0001"))
+    run(till.lane.holds.capture("sale-0001"))
     assert till.backend.pokes == 2
     assert till.kinds("sale-0001") == [Kind.AUTHORIZATION, Kind.CAPTURE]

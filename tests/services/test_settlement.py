@@ -30,13 +30,16 @@ def test_a_batch_counts_every_sale_of_the_day_offline_ones_included(till: Till) 
     sell(till, 3_000, "sale-0001")
     sell(till, 2_000, "sale-0002", capture="later")
     sell(till, 20_000, "sale-0003")
-    run(till.checkout.reverse("sale-0002", "x"))
+    run(till.lane.holds.reverse("sale-0002", "x"))
     report = close(till)
     assert report.totals == {
         "approved": {"count": 2, "minor": 5_000},
         "declined": {"count": 1, "minor": 20_000},
         "captured": {"count": 1, "minor": 3_000},
         "reversed": {"count": 1, "minor": 2_000},
+        "expired": {"count": 0, "minor": 0},
+        "voided": {"count": 0, "minor": 0},
+        "refunded": {"count": 0, "minor": 0},
         "stand_in": {"count": 2, "minor": 5_000},
     }
     assert (report.batch, report.first_number, report.state) == (1, 1, "pending")

@@ -177,7 +177,7 @@ def test_after_a_decline_another_code_is_a_new_attempt_and_the_same_code_the_sam
 def test_a_sale_for_later_is_reversed_at_the_wallet_by_its_journal(till: Till) -> None:
     till.backend.answer = approved({"amount": {"minor": 3_000, "currency": "CNY"}})
     assert sell(till, capture="later").state is HoldState.AUTHORIZED
-    reversed_hold = run(till.checkout.reverse(SALE, "customer"))
+    reversed_hold = run(till.lane.holds.reverse(SALE, "customer"))
     assert reversed_hold is not None and reversed_hold.state is HoldState.REVERSED
     assert (till.entries()[-1].entry.kind, till.entries()[-1].entry.lender) == ("reversal", RAIL)
 

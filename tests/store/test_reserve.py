@@ -130,10 +130,10 @@ def test_a_full_disk_ends_sales_and_the_reserve_closes_the_books(disk: Path) -> 
 
 
 def close_books(till: Till) -> None:
-    assert run(till.checkout.capture("sale-0001")).state is HoldState.CAPTURED
-    assert run(till.checkout.reverse("sale-0002", "cashier")).state is HoldState.REVERSED
+    assert run(till.lane.holds.capture("sale-0001")).state is HoldState.CAPTURED
+    assert run(till.lane.holds.reverse("sale-0002", "cashier")).state is HoldState.REVERSED
     for number in range(3, 10):
-        run(till.checkout.capture(f"sale-{number:04}"))
+        run(till.lane.holds.capture(f"sale-{number:04}"))
     report = run(till.lane.settlement.close_day(LENDER))
     assert report is not None and report.totals["captured"]["count"] == 8
     assert till.entries(Kind.SETTLEMENT)

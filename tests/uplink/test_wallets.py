@@ -46,7 +46,7 @@ def test_a_day_of_wallet_sales_is_paid_given_back_and_matched(tmp_path: Path) ->
         silent = await sell(till, "sale-0003", 7)
         assert (silent.state, silent.reason) == (HoldState.DECLINED, "wallet_unanswered")
         await sell(till, "sale-0004", 0, "later")
-        await till.lane.checkout.reverse("sale-0004", "customer")
+        await till.lane.holds.reverse("sale-0004", "customer")
         await happens(lambda: returned_minor("sale-0003") == returned_minor("sale-0004") == AMOUNT_MINOR)
         assert (returned_minor("sale-0001"), payments.owed()) == (0, [])
         report = await till.lane.settlement.close_day(RAIL)
