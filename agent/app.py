@@ -200,6 +200,8 @@ async def _served_api(
             counter=lane.counter,
             checkout=lane.checkout,
             holds=lane.holds,
+            slip_refunds=lane.slip_refunds,
+            lane=lane.settings.lane,
             settlement=lane.settlement,
             leases=lane.leases,
             restoration=lane.restoration,

@@ -15,7 +15,9 @@ from agent.core import cose
 from agent.core.authorization import Hold
 from agent.core.journal import Draft, Head, Kind, Position, check_end, walk
 from agent.core.lane_report import InForce, Report
-from agent.core.receipt import APPROVED, OCCASIONS, Seller, receipt_of
+from agent.core.money import Money
+from agent.core.receipt import APPROVED, OCCASIONS, Receipt, Seller, masked, receipt_of, slip_code
+from agent.core.slip_refund import SlipRefund
 from agent.core.trusted_time import ClockReading
 from agent.core.witness import LOST
 from agent.errors import LedgerCorrupt
@@ -34,6 +36,7 @@ from agent.services.outcomes import Outcomes
 from agent.services.printing import Spooler
 from agent.services.restoration import Restoration
 from agent.services.settlement import Settlement
+from agent.services.slip_refunds import SlipRefunds
 from agent.services.standing import Standing
 from agent.services.timekeeping import LaneClock
 from agent.services.wallets import Patience
@@ -135,6 +138,10 @@ class Lane:
             may_begin=lambda: self._free_bytes() >= settings.free_bytes_full,
         )
         self.holds = HoldDesk(ledger, self.lenders, self.clock, outcomes, self.checkout.between_sales)
+        self.slip_refunds = SlipRefunds(
+            ledger, self.clock, backend, self.checkout.between_sales,
+            make_slip=self._make_refund_slip, announce=self._announce_refund,
+        )  # fmt: skip
         self.restoration = Restoration(
             ledger, backend, self.clock,
             checkout=self.checkout, forwarding=self.forwarding, binding=self._binding,
@@ -177,6 +184,7 @@ class Lane:
         self.ledger.maintain({lender: min(self.clock.read(lender).now_s, at_s) for lender, at_s in recorded})
         self.witness.look()
         await self.checkout.look_after_interrupted()
+        await self.slip_refunds.resolve_interrupted()
         await self.holds.expire_due()
         await self.settlement.match_pending()
 
@@ -274,6 +282,31 @@ class Lane:
         # The lane's claim of a sale (rule 17) belongs on the slip of its approval alone, which its attempt tells.
         attempt = hold.attempt if occasion == APPROVED else None
         return Slip(document, reading.now_s + self.settings.print_job_ttl_s, hold.lender, hold.sale_id, attempt)
+
+    def _make_refund_slip(self, refund: SlipRefund) -> Slip:
+        head, lender, reading = self.ledger.head, self.lenders.get(refund.lender), self.clock.read(refund.lender)
+        receipt = Receipt(
+            seller=self.settings.seller,
+            lender=lender.name if lender else refund.lender,
+            sale_id=refund.sale_id,
+            amount=Money(refund.amount_minor, refund.currency),
+            local_time=slips.local_time(reading.now_s, self.settings.timezone),
+            account=masked(None),
+            authorization_code="",
+            response_code=refund.response_code or "",
+            is_online=True,
+            is_guaranteed=False,
+            entry=Position(head.epoch, head.number + 1),
+            code=slip_code(refund.lane, refund.sale_id),
+            occasion="refunded",
+            sold_at=refund.lane,
+        )
+        document = slips.sale_slip(receipt, self.settings.language)
+        return Slip(document, reading.now_s + self.settings.print_job_ttl_s, refund.lender)
+
+    def _announce_refund(self, refund: SlipRefund) -> None:
+        self.spooler.wake()
+        self.events.publish("refund", self.counter.refund_view(refund))
 
     def _announce(self, hold: Hold) -> None:
         self.spooler.wake()

@@ -285,6 +285,10 @@ class Backend(Protocol):
         self, lender: str, sale_id: str, attempt: int, budget_s: float
     ) -> Mapping[str, Any] | AttemptUnknown | None: ...
 
+    async def refund(self, request: Mapping[str, Any], budget_s: float) -> Mapping[str, Any] | None:
+        """POST /v1/refunds; the same request gets the same answer, so asking again is how an outcome is found."""
+        ...
+
     async def settle(self, body: Mapping[str, Any]) -> Mapping[str, Any]: ...
 
     async def open_epoch(self, body: Mapping[str, Any]) -> Mapping[str, Any]:

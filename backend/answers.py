@@ -203,6 +203,14 @@ class Refundable(Body):
     refundable: Amount | None
 
 
+class Refunded(Body):
+    approved: bool
+    response_code: Annotated[str, StringConstraints(pattern=r"^[0-9A-Z]{2}$")]
+    reason: Text
+    attempt: Positive | None
+    amount: Amount
+
+
 class Claimed(Body):
     result: Literal["accepted", "duplicate", "known"]
     sale_id: SaleId

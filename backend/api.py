@@ -47,6 +47,7 @@ _TABLE: Final[tuple[tuple[str, str, Call, Callable[[Calls], Endpoint]], ...]] = 
     ("POST", "/v1/journal", Call.DRAIN, lambda calls: calls.journal),
     ("GET", "/v1/exceptions", Call.OTHER, lambda calls: calls.exceptions),
     ("GET", "/v1/sales/{lane}/{sale_id}/refundable", Call.OTHER, lambda calls: calls.refundable),
+    ("POST", "/v1/refunds", Call.OTHER, lambda calls: calls.refund),
     ("POST", "/v1/settlements", Call.OTHER, lambda calls: calls.settle),
     ("GET", "/v1/events", Call.OTHER, lambda calls: calls.events),
 )

@@ -27,6 +27,7 @@ from backend.wire import (
     Heartbeat,
     JournalUpload,
     NewEpoch,
+    RefundRequest,
     Renewal,
     SettlementRequest,
     SlipClaimed,
@@ -136,6 +137,14 @@ class Calls:
         sale, lender = request.path_params, request.query_params.get("lender", "")
         asking = lane_of(request).lane
         return json_answer(self._backend.refundable(asking, sale["lane"], sale["sale_id"], lender))
+
+    async def refund(self, request: Request) -> Response:
+        lane, raw = lane_of(request).lane, await body(request)
+        asked = read(RefundRequest, raw)
+        key = f"{asked.lender}/{lane}/{asked.request_id}"
+        if request.headers.get("idempotency-key") != key:
+            raise Problem("key_mismatch", f"expected {key}")
+        return json_answer(self._backend.refund(asked, raw, lane))
 
     async def settle(self, request: Request) -> Response:
         lane = lane_of(request).lane

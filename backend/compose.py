@@ -27,6 +27,7 @@ from backend import (
     quarantine,
     recalls,
     recovery,
+    refunds,
     settlement,
     snapshots,
     strangers,
@@ -49,6 +50,7 @@ from backend.wire import (
     Enrollment,
     Heartbeat,
     NewEpoch,
+    RefundRequest,
     SettlementRequest,
     b64url,
     from_b64url,
@@ -176,6 +178,17 @@ class Backend:
 
     def refundable(self, asking: str, lane: str, sale_id: str, lender: str) -> bytes:
         return write(inquiries.refundable(asking, lane, sale_id, self.lender(lender)))
+
+    def refund(self, request: RefundRequest, raw: bytes, lane: str) -> bytes:
+        """Set a refund aside that a lane asks for of another lane's sale."""
+        lender = self.lender(request.lender)
+        recovery.check_over()
+
+        def decide() -> bytes:
+            lanes.of_epoch(lane, request.epoch)
+            return refunds.ask(request, raw, lane, lender)
+
+        return transact(self.database, decide)
 
     def hear(self, beat: Heartbeat, name: LaneName) -> bytes:
         """Signed time for the lane's nonce, and what the backend would like of the lane."""

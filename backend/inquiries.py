@@ -51,14 +51,8 @@ def refundable(asking: str, lane: str, sale_id: str, lender: Lender) -> dict[str
 
     Raises Problem: lane_unknown, lane_mismatch, sale_unknown.
     """
-    lanes.find(asking)
-    if not lanes.same_merchant(asking, lane):
-        raise Problem("lane_mismatch", "only sales of the same merchant")
-    mine = (Hold.lane == lane) & (Hold.lender == lender.lender) & (Hold.sale_id == sale_id)
-    attempts = list(Hold.select().where(mine).order_by(Hold.attempt)) if _SALE_ID.fullmatch(sale_id) else []
-    if not attempts:
-        raise Problem("sale_unknown")
-    sale = next((each for each in attempts if each.state not in _UNSOLD), attempts[-1])
+    check_merchant(asking, lane)
+    sale = sold(lane, sale_id, lender.lender)
     amounts = {
         "captured": holds.captured(sale),
         "refunded": holds.given_back(sale),
@@ -66,6 +60,23 @@ def refundable(asking: str, lane: str, sale_id: str, lender: Lender) -> dict[str
     }
     told = {name: _amount(minor, lender.currency) for name, minor in amounts.items()}
     return {"lender": lender.lender, "lane": lane, "sale_id": sale_id, "attempt": sale.attempt} | told
+
+
+def check_merchant(asking: str, lane: str) -> None:
+    """Raises Problem: lane_unknown, lane_mismatch."""
+    lanes.find(asking)
+    if not lanes.same_merchant(asking, lane):
+        raise Problem("lane_mismatch", "only sales of the same merchant")
+
+
+def sold(lane: str, sale_id: str, lender: str) -> Hold:
+    """The attempt by which a sale was sold, or its last one. Raises Problem("sale_unknown")."""
+    mine = (Hold.lane == lane) & (Hold.lender == lender) & (Hold.sale_id == sale_id)
+    attempts = list(Hold.select().where(mine).order_by(Hold.attempt)) if _SALE_ID.fullmatch(sale_id) else []
+    if not attempts:
+        raise Problem("sale_unknown")
+    sale: Hold = next((each for each in attempts if each.state not in _UNSOLD), attempts[-1])
+    return sale
 
 
 def _sequence(after: str) -> int:

@@ -39,7 +39,7 @@ from backend.schema import Dispute, Hold, Horizon, Journal, JournalEntry
 CHUNK_ENTRIES: Final = 100
 """How many entries are read at once; on SQLite, how many share a commit."""
 
-_ALONE: Final = frozenset({Kind.EPOCH_START, Kind.LEASE_RETURN, Kind.SNAPSHOT_INSTALLED})
+_ALONE: Final = frozenset({Kind.EPOCH_START, Kind.LEASE_RETURN, Kind.SNAPSHOT_INSTALLED, Kind.REFUND_OUTCOME})
 """Rare kinds, whose effects are read and written as they come."""
 
 _BEHIND: Final = compiled(

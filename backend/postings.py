@@ -13,7 +13,19 @@ from typing import Any, Final
 from agent.core.authorization import OPEN, HoldEvent, HoldRefused, HoldState, event_of, next_state
 from agent.core.journal import INT_END, Entry, Kind
 from agent.core.money import MINOR_MAX
-from backend import accounts, allowances, authorizations, epochs, holds, instalments, moves, snapshots, visits
+from backend import (
+    accounts,
+    allowances,
+    authorizations,
+    epochs,
+    holds,
+    instalments,
+    lanes,
+    moves,
+    refunds,
+    snapshots,
+    visits,
+)
 from backend.database import load, selecting
 from backend.holds import Attempt
 from backend.lenders import Lender
@@ -244,6 +256,23 @@ def given_back(hold: Hold, amount_minor: int, *, is_void: bool = False) -> Resul
     return Result()
 
 
+def _refund_outcome(entry: Entry, books: Books) -> Result:
+    """A refund of another lane's sale of the same merchant, as the asking lane's journal says that it ended."""
+    lender, said = _lender(entry, books), refunds.said_by(entry)
+    if said is None:
+        raise _Parked("body_malformed")
+    if entry.body.get("currency") != lender.currency:
+        raise _Parked("currency_mismatch")
+    if not lanes.same_merchant(said.lane, entry.lane):
+        raise _Parked("sale_unknown")
+    hold = refunds.settle(entry, said)
+    if hold is None:
+        return Result()
+    if hold.state not in GIVES_BACK:
+        return Result("disputed", f"hold_{hold.state}", hold.account, said.amount_minor, "merchant")
+    return given_back(hold, said.amount_minor)
+
+
 def _lease_return(entry: Entry, books: Books) -> Result:
     """Lease rule 8: what the lane gives back is subtracted like a spend."""
     lender = _lender(entry, books)
@@ -301,6 +330,7 @@ _EFFECTS: Final[Mapping[str, Callable[[Entry, Books], Result]]] = {
     Kind.EXPIRY: _sale,
     Kind.VOID: _give_back,
     Kind.REFUND: _give_back,
+    Kind.REFUND_OUTCOME: _refund_outcome,
     Kind.LEASE_RETURN: _lease_return,
     Kind.SNAPSHOT_INSTALLED: _snapshot_installed,
 }
@@ -378,6 +408,9 @@ def is_claimed(key: Attempt) -> bool:
 
 def attempt_of(entry: Entry) -> Attempt | None:
     """The attempt of a sale that an entry speaks of; None if it does not, or not in a way that books can keep."""
+    if entry.kind == Kind.REFUND_OUTCOME:
+        said = refunds.said_by(entry)
+        return Attempt(said.lane, entry.lender or "", said.sale_id, said.attempt) if said and said.attempt else None
     if not entry.lender or not entry.sale_id or entry.attempt is None or "\0" in entry.lender + entry.sale_id:
         return None
     return Attempt(entry.lane, entry.lender, entry.sale_id, entry.attempt)

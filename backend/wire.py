@@ -130,6 +130,17 @@ class AuthorizationRequest(Body):
         return self
 
 
+class RefundRequest(Body):
+    """A refund of a sale that ``lane`` made, asked for by another lane of its merchant."""
+
+    lender: LenderId
+    request_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,36}$")]
+    lane: Name
+    sale_id: SaleId
+    amount: Amount
+    epoch: Positive
+
+
 class Enrollment(Body):
     code: Annotated[str, Field(max_length=128)]
     csr: Annotated[str, Field(max_length=8192)]

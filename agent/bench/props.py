@@ -143,6 +143,9 @@ class NoBackend:
     async def inquire(self, _lender: str, _sale_id: str, _attempt: int, _budget_s: float) -> NoReturn:
         raise UplinkUnavailable("the bench has no backend")
 
+    async def refund(self, _request: Mapping[str, Any], _budget_s: float) -> NoReturn:
+        raise UplinkUnavailable("the bench has no backend")
+
     async def settle(self, _body: Mapping[str, Any]) -> NoReturn:
         raise UplinkUnavailable("the bench has no backend")
 

@@ -8,6 +8,7 @@ from urllib.parse import quote
 from agent.cli import sale_plans
 from agent.cli.options import add_config, add_json, client, show
 from agent.core.money import Money
+from agent.errors import CounterfoilError
 
 WENT_WELL = ("approved", "reversed", "voided", "refunded", "refunded_in_part")
 
@@ -40,6 +41,9 @@ def add_parser(subparsers: Any) -> None:
     refund.add_argument("amount_minor", type=int, nargs="?", help="(default: all that is left)")
     refund.add_argument("--reason", default="cashier")
     _repeatable(refund)
+    refund.add_argument("--lane", help="the lane that made the sale, as its slip says (default: this one)")
+    refund.add_argument("--lender", help="whose credit it was (default: the lane's first)")
+    refund.add_argument("--currency", default="CNY")
     refund.set_defaults(run=_refund)
     for verb in verbs.choices.values():
         add_config(verb)
@@ -90,8 +94,18 @@ def _undo(args: argparse.Namespace) -> int:
 
 def _refund(args: argparse.Namespace) -> int:
     body = {"request_id": _request(args), "reason": args.reason}
+    if args.lane is not None:
+        return _refund_elsewhere(args, body)
     body |= {"amount_minor": args.amount_minor} if args.amount_minor is not None else {}
     return _shown(args, client(args).post(f"{_path(args.sale_id)}/refund", body))
+
+
+def _refund_elsewhere(args: argparse.Namespace, body: dict[str, Any]) -> int:
+    if args.amount_minor is None:
+        raise CounterfoilError("A refund of another lane's sale needs its amount.")
+    amount = {"minor": args.amount_minor, "currency": args.currency}
+    body |= {"lane": args.lane, "sale_id": args.sale_id, "amount": amount}
+    return _shown(args, client(args).post("/v1/refunds", body | ({"lender": args.lender} if args.lender else {})))
 
 
 def _path(sale_id: str) -> str:

@@ -78,6 +78,13 @@ def slip_code(lane: str, sale_id: str) -> str:
     return f"{SLIP_CODE_PREFIX}.{lane}.{sale_id}"
 
 
+def read_slip_code(text: str) -> tuple[str, str] | None:
+    """Lane and sale id of a slip's code; None if it is none. (A stand-in approval's carries a claim instead.)"""
+    prefix, _, rest = text.partition(".")
+    lane, _, sale_id = rest.partition(".")
+    return (lane, sale_id) if prefix == SLIP_CODE_PREFIX and lane and sale_id else None
+
+
 def receipt_of(
     hold: Hold,
     *,

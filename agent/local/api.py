@@ -21,6 +21,8 @@ from starlette.types import ASGIApp
 
 from agent.core.authorization import Hold
 from agent.core.money import Money, MoneyError
+from agent.core.receipt import read_slip_code
+from agent.core.slip_claim import PREFIX, ClaimError, read_claim
 from agent.errors import (
     CounterfoilError,
     IdempotencyConflict,
@@ -44,6 +46,7 @@ from agent.local.requests import (
     Refund,
     Reversal,
     SlipClaim,
+    SlipRefund,
     account_of,
     number_of,
     read,
@@ -57,6 +60,7 @@ from agent.services.lease_desk import LeaseDesk
 from agent.services.offers import Basket
 from agent.services.restoration import Restoration
 from agent.services.settlement import Settlement
+from agent.services.slip_refunds import SlipRefunds
 from agent.texts import LANGUAGES, text
 
 WAIT_MAX_S: Final = 60.0
@@ -70,6 +74,8 @@ class LocalServices:
     counter: Counter
     checkout: Checkout
     holds: HoldDesk
+    slip_refunds: SlipRefunds
+    lane: str
     settlement: Settlement
     leases: LeaseDesk
     restoration: Restoration
@@ -103,6 +109,7 @@ def create_app(services: LocalServices) -> ASGIApp:
         ("POST", "/v1/sales/{sale_id}/reversal", calls.reverse),
         ("POST", "/v1/sales/{sale_id}/void", calls.void),
         ("POST", "/v1/sales/{sale_id}/refund", calls.refund),
+        ("POST", "/v1/refunds", calls.refund_slip),
         ("POST", "/v1/sales/{sale_id}/abandonment", calls.abandon),
         ("POST", "/v1/settlements", calls.settle),
         ("GET", "/v1/leases/{account}", calls.show_lease),
@@ -198,6 +205,20 @@ class _Calls:
         changed = await refund(_sale(request), body.amount_minor, request=body.request_id, reason=body.reason)
         return self._changed(request, changed)
 
+    async def refund_slip(self, request: Request) -> Response:
+        """A refund of whatever lane's sale: this lane's own at once, another's online."""
+        body = await read(request, SlipRefund)
+        lane, sale_id, lender = _slip_of(body)
+        amount = Money(body.amount.minor, body.amount.currency)
+        if lane == self._services.lane:
+            request.path_params["sale_id"] = sale_id
+            refund = self._services.holds.refund
+            hold = await refund(sale_id, amount.minor, request=body.request_id, reason=body.reason)
+            return self._changed(request, hold)
+        known = self._lender(lender or body.lender)
+        refunded = await self._services.slip_refunds.refund(known, lane, sale_id, amount, body.request_id)
+        return JSONResponse(self._services.counter.refund_view(refunded))
+
     def _changed(self, request: Request, hold: Hold | Refused) -> Response:
         if isinstance(hold, Refused):
             why, instead = self._services.counter.refusal(hold.reason)
@@ -272,6 +293,21 @@ class _Calls:
 
     async def events(self, _request: Request) -> Response:
         return StreamingResponse(_stream(self._services.events), media_type="text/event-stream")
+
+
+def _slip_of(body: SlipRefund) -> tuple[str, str, str | None]:
+    """Lane, sale id and, if the slip says so, lender. Raises BadRequest."""
+    text = (body.slip or "").strip()
+    if text.startswith(PREFIX):
+        try:
+            claim = read_claim(text)
+        except ClaimError as error:
+            raise BadRequest(422, "slip_malformed", str(error)) from None
+        return claim.lane, claim.sale_id, claim.lender
+    said = read_slip_code(text) if text else (body.lane, body.sale_id)
+    if said is None or not all(said):
+        raise BadRequest(422, "slip_malformed", "Scan the slip's code, or give lane and sale_id.")
+    return str(said[0]), str(said[1]), None
 
 
 def _sale(request: Request) -> str:

@@ -103,6 +103,18 @@ class Refund(_Body):
     reason: str = Field(default="cashier", max_length=64)
 
 
+class SlipRefund(_Body):
+    """POST /v1/refunds: a refund by the code of a slip (``slip``), or by what it says: ``lane`` and ``sale_id``."""
+
+    request_id: str = Field(pattern=_REQUEST)
+    amount: _Amount
+    slip: str | None = Field(default=None, max_length=2048)
+    lender: str | None = Field(default=None, max_length=16)
+    lane: str | None = Field(default=None, max_length=64)
+    sale_id: str | None = Field(default=None, pattern=SALE_ID)
+    reason: str = Field(default="cashier", max_length=64)
+
+
 class CloseDay(_Body):
     """POST /v1/settlements. With the number of its batch, a close can be repeated whatever was sold meanwhile."""
 

@@ -17,6 +17,7 @@ from agent.core.classify import Code, classify
 from agent.core.coupons import PREFIX as COUPON
 from agent.core.print_job import PrintJobState
 from agent.core.receipt import masked
+from agent.core.slip_refund import RefundState, SlipRefund
 from agent.errors import CounterfoilError, IdempotencyConflict, OfferRefused
 from agent.ports import Ledger
 from agent.services import statements
@@ -333,6 +334,18 @@ class Counter:
     def _is_acknowledged(self, sale_id: str) -> bool:
         end = self._ledger.sale_end(sale_id)
         return end is not None and end.number <= self._ledger.cursor(end.epoch).acknowledged_through
+
+    def refund_view(self, refund: SlipRefund) -> dict[str, Any]:
+        """What became of a refund of another lane's sale."""
+        return {
+            "request_id": refund.request,
+            "state": str(refund.state),
+            "lender": refund.lender,
+            "lane": refund.lane,
+            "sale_id": refund.sale_id,
+            "amount": {"minor": refund.amount_minor, "currency": refund.currency},
+            "response_code": refund.response_code,
+        } | self._texts("given_back" if refund.state is RefundState.APPROVED else refund.reason or "asking")
 
     def refusal(self, reason: str) -> tuple[str, str]:
         """Why something cannot be done with a sale, and what to do instead, in the cashier's words."""

@@ -19,8 +19,8 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Final, NamedTuple
 
-from agent.core.authorization import APPROVED, Hold, HoldRefused, HoldState, event_of
-from agent.core.journal import Sealed
+from agent.core.authorization import Hold, HoldRefused, HoldState, event_of
+from agent.core.journal import Entry, Kind, Sealed
 from agent.lane import Lane
 from agent.services.settlement import BatchReport
 from agent.simulation.backend_process import WEB, BackendProcess, Credit, Customer
@@ -28,9 +28,10 @@ from agent.simulation.disk import Survivors
 from agent.simulation.lane_process import LaneProcess, Witness
 from agent.simulation.printer import Paper
 from agent.simulation.recovery import DiskReader
-from backend import accounts, allowances, audit
+from backend import accounts, allowances, audit, holds
 from backend.database import rows as rows_of
 from backend.schema import Dispute, JournalEntry, QuarantinedEntry
+from backend.schema import Hold as BackendHold
 from backend.schema import Journal as JournalRow
 
 LAST_EVENTS: Final = 40
@@ -76,6 +77,9 @@ class Auditor(Witness):
         self._told: dict[Attempt, tuple[Any, ...]] = {}
         self._told_approved: set[tuple[str, str]] = set()
         self._paper: Counter[tuple[str, str]] = Counter()
+        self._captured: Counter[Attempt] = Counter()
+        self._given_back: Counter[Attempt] = Counter()
+        self._horizons: Counter[tuple[str, str]] = Counter()
         self._repaid: Counter[Credit] = Counter()
         self._put_back: set[str] = set()
         self._backend_was_put_back = False
@@ -114,6 +118,8 @@ class Auditor(Witness):
             entry = sealed.entry
             self.note(f"{lane.name.lane} #{entry.number} {entry.kind} {entry.sale_id} {sealed.hash.hex()[:16]}")
             self.journals[lane.name.lane].append(sealed)
+            horizon = lane.name.lane, entry.lender or ""
+            self._horizons[horizon] = max(self._horizons[horizon], entry.lease_horizon)
             self._fold(lane, sealed)
 
     def _fold(self, lane: LaneProcess, sealed: Sealed) -> None:
@@ -122,6 +128,7 @@ class Auditor(Witness):
             return
         assert entry.lender and entry.sale_id and entry.attempt
         key = Attempt(lane.name.lane, entry.sale_id, entry.attempt)
+        self._check_given_back(key, entry)
         before = self._holds.get(key, Hold(entry.lender, entry.sale_id, entry.attempt))
         try:
             hold = before.apply(entry.kind, entry.body)
@@ -134,6 +141,16 @@ class Auditor(Witness):
             self._check_one_approval(key)
         if hold.account is not None:
             self._check_account((hold.lender, hold.account))
+
+    def _check_given_back(self, key: Attempt, entry: Entry) -> None:
+        """By the amounts of the entries alone, whatever the product makes of them."""
+        if entry.kind == Kind.CAPTURE:
+            self._captured[key] += entry.body["amount_minor"]
+        elif entry.kind in (Kind.VOID, Kind.REFUND):
+            self._given_back[key] += entry.body["amount_minor"]
+        if self._given_back[key] > self._captured[key] and key.lane not in self._put_back:
+            given_back, captured = self._given_back[key], self._captured[key]
+            self.violated(f"promise 3: {key.sale_id} gave back {given_back} of {captured} captured")
 
     def announced(self, lane: LaneProcess, hold: Hold) -> None:
         """Something became visible at the lane: it must be on the disk, and it must not contradict an answer."""
@@ -165,8 +182,8 @@ class Auditor(Witness):
         for key in mine[-1:]:
             self._check_durable(lane, key, "printed")
         if not paper.is_copy:
-            self._paper[lane.name.lane, paper.sale_id] += 1
-            if self._paper[lane.name.lane, paper.sale_id] > 1:
+            self._paper[lane.name.lane, paper.content] += 1
+            if self._paper[lane.name.lane, paper.content] > 1:
                 self.violated(f"promise 3: {paper.sale_id} is on paper twice without a mark")
 
     def acknowledged(self, lane: LaneProcess, through: int) -> None:
@@ -260,10 +277,13 @@ class Auditor(Witness):
 
     def _stands_at_lanes(self, credit: Credit) -> int:
         return sum(
-            hold.amount_minor
-            for hold in self._holds.values()
-            if (hold.lender, hold.account) == credit and hold.state in APPROVED
+            self._owed(key.lane, hold) for key, hold in self._holds.items() if (hold.lender, hold.account) == credit
         )
+
+    def _owed(self, lane: str, hold: Hold) -> int:
+        """What the lane has sworn to be over it captures no more, whether or not an entry says so yet (rule 1)."""
+        is_over = hold.expires_at is not None and hold.expires_at <= self._horizons[lane, hold.lender]
+        return hold.owed_minor - (hold.held_minor if is_over else 0)
 
     def _stands_at_backend(self, credit: Credit) -> int:
         """Holds that no lane has decided: elsewhere, or still being asked for. The lane's outcome wins (rule 6)."""
@@ -339,3 +359,9 @@ class Auditor(Witness):
                 )
             elif str(hold.state) != state or (hold.is_approved and hold.amount_minor != amount):
                 self.violated(f"promise 3: {sale_id}/{attempt} is {hold.state} at {lane} and {state} at the backend")
+        for row in BackendHold.select().where(BackendHold.lane.not_in([WEB.lane, *self._put_back])):
+            known = self._holds.get(Attempt(row.lane, row.sale_id, row.attempt))
+            theirs = holds.captured(row), holds.given_back(row)
+            if known is not None and theirs != (known.captured_minor, known.refunded_minor):
+                mine = known.captured_minor, known.refunded_minor
+                self.violated(f"promise 3: {row.sale_id} captured and gave back {mine} at {row.lane}, {theirs} there")

@@ -49,6 +49,8 @@ GENEROUS: Final = {
     "lane_consecutive_upper": 100_000,
     "lane_cumulative_lower_minor": 10**9,
     "lane_cumulative_upper_minor": 10**9,
+    "captures_max": 3,
+    "hold_valid_s": 3600,
 }
 """The policy must not be what keeps an account below its limit here; the leases must."""
 
@@ -164,6 +166,7 @@ class BackendProcess:
         if self.backend is not None:
             while self.backend.post_pending(POSTED_AT_ONCE):
                 pass
+            self.backend.release_expired()
             self.backend.refresh_snapshots()
 
     def publish_policy(self) -> None:

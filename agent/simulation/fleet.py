@@ -13,16 +13,18 @@ import math
 import tempfile
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any, Final
 
-from agent.core.authorization import HoldState
+from agent.core.authorization import Hold, HoldState
 from agent.core.cose import SigningKey
 from agent.core.money import Money
 from agent.errors import CounterfoilError
 from agent.lane import Lane
 from agent.services.checkout import Order
+from agent.services.hold_desk import HoldDesk, Refused
 from agent.services.offers import Wish
 from agent.services.settlement import BatchReport
 from agent.simulation.auditor import Auditor, Findings
@@ -198,6 +200,8 @@ class Fleet:
         self._approved += state in (HoldState.AUTHORIZED, HoldState.CAPTURED)
         if state is HoldState.AUTHORIZED:
             await self._finish(lane, order)
+        if state in (HoldState.AUTHORIZED, HoldState.CAPTURED) and self._random.random() < 0.4:
+            await self._bring_back(lane, order)
 
     async def _pay(self, lane: LaneProcess, order: Order, customer: Customer) -> HoldState | None:
         """Ask until there is an answer, as a POS does after a time-out; sometimes ask again for nothing."""
@@ -230,12 +234,34 @@ class Fleet:
         return hold.state
 
     async def _finish(self, lane: LaneProcess, order: Order) -> None:
+        """Captured in full, in less or in parts, reversed, or forgotten until it ends by itself."""
         await asyncio.sleep(self._random.uniform(1, 60))
+        part_minor = max(1, order.amount.minor // self._random.randrange(2, 9))
+        match self._random.choice(("reverse", "reverse", "full", "full", "less", "parts", "forgotten")):
+            case "reverse":
+                await self._ask_desk(lane, lambda desk: desk.reverse(order.sale_id, "customer_left"))
+            case "full":
+                await self._ask_desk(lane, lambda desk: desk.capture(order.sale_id))
+            case "less":
+                await self._ask_desk(lane, lambda desk: desk.capture(order.sale_id, part_minor))
+            case "parts":
+                for request in ("first", "first", "second"):  # a POS that did not hear the answer asks again
+                    is_last = request == "second" and self._random.random() < 0.5
+                    capture = partial(HoldDesk.capture, final=is_last, request=request)
+                    await self._ask_desk(lane, lambda desk, ask=capture: ask(desk, order.sale_id, part_minor))  # type: ignore[misc]
+
+    async def _bring_back(self, lane: LaneProcess, order: Order) -> None:
+        """The customer comes back with the goods, or some of them, in the next hours."""
+        await asyncio.sleep(self._random.uniform(1, 600))
+        part_minor = max(1, order.amount.minor // self._random.randrange(1, 4))
+        for request in self._random.choice((("a",), ("a", "a"), ("a", "b", "b", "c"), ())):
+            refund = partial(HoldDesk.refund, request=request, reason="returned")
+            await self._ask_desk(lane, lambda desk, ask=refund: ask(desk, order.sale_id, part_minor))  # type: ignore[misc]
+        await self._ask_desk(lane, lambda desk: desk.void(order.sale_id, "wrong_item"))
+
+    async def _ask_desk(self, lane: LaneProcess, what: Callable[[HoldDesk], Awaitable[Hold | Refused]]) -> None:
         with contextlib.suppress(CounterfoilError):
-            if self._random.random() < 0.4:
-                await lane.ask(lambda running: running.holds.reverse(order.sale_id, "customer_left"))
-            elif self._random.random() < 0.8:
-                await lane.ask(lambda running: running.holds.capture(order.sale_id))
+            await lane.ask(lambda running: what(running.holds))
 
     # -- elsewhere -----------------------------------------------------------------------------------------------
 

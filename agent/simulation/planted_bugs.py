@@ -149,6 +149,11 @@ def grant_as_if_nothing_were_forgotten() -> Iterator[None]:
         yield
 
 
+def refund_as_if_nothing_were_given_back() -> AbstractContextManager[object]:
+    """Each refund is compared with what was captured, and not with what of it is left."""
+    return mock.patch.object(Hold, "refundable_minor", property(lambda hold: hold.captured_minor))
+
+
 BUGS: Final[Mapping[str, Callable[[], AbstractContextManager[object]]]] = {
     "show before commit": show_before_commit,
     "acknowledge and drop": acknowledge_and_drop,
@@ -161,4 +166,5 @@ BUGS: Final[Mapping[str, Callable[[], AbstractContextManager[object]]]] = {
     "stand in with a restored ledger": stand_in_with_a_restored_ledger,
     "share exposure between lenders": share_exposure_between_lenders,
     "grant as if nothing were forgotten": grant_as_if_nothing_were_forgotten,
+    "refund as if nothing were given back": refund_as_if_nothing_were_given_back,
 }

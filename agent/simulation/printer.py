@@ -6,6 +6,7 @@ The one rule: paper that is out stays out, whatever happens to the one who sent 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,10 +22,11 @@ PRINTING_S: Final = 1.5
 
 @dataclass(frozen=True, slots=True)
 class Paper:
-    """One slip on paper, or the beginning of one."""
+    """One slip on paper, or the beginning of one; ``content`` tells the slips of one sale apart."""
 
     sale_id: str
     is_copy: bool
+    content: str
 
 
 class PaperPrinter:
@@ -40,7 +42,7 @@ class PaperPrinter:
             return PrintResult("not_started", "cover_open")
         found = SALE_ID.search(repr(document))
         assert found, "every slip names its sale"
-        self._appeared(Paper(found.group(), copy))
+        self._appeared(Paper(found.group(), copy, hashlib.sha256(repr(document).encode()).hexdigest()))
         await asyncio.sleep(self._random.uniform(0, PRINTING_S))
         if self._random.random() < self.trouble:
             return PrintResult("doubtful", "no_status")

@@ -143,6 +143,13 @@ AUTHORIZATION: Final[Shape] = {
     "decided_at": _is_text,
     "pending": _optional(_is_bool),
 }
+REFUND: Final[Shape] = {
+    "approved": _is_bool,
+    "response_code": _is_text,
+    "reason": _is_text,
+    "attempt": _optional(_is_count),
+    "amount": _optional(_is_amount),
+}
 JOURNAL: Final[Shape] = {
     "acknowledged_through": _is_count,
     "results": _list_of(
@@ -228,6 +235,14 @@ def authorization(value: object) -> dict[str, Any]:
     answer["pending"] = bool(answer["pending"])
     if answer["approved"] and answer["pending"]:
         raise Shapeless("it approves what is pending")
+    return answer
+
+
+def refund(value: object) -> dict[str, Any]:
+    """An answer to a refund. Raises Shapeless, also for an approval that names no amount or no attempt."""
+    answer = shaped(value, REFUND)
+    if answer["approved"] and (answer["amount"] is None or answer["attempt"] is None):
+        raise Shapeless("it approves nothing")
     return answer
 
 

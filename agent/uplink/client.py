@@ -109,6 +109,11 @@ class BackendClient:
         path = f"/v1/authorizations/{quote(lender, safe='')}/{quote(sale_id, safe='')}/{attempt}"
         return checked(await self._ask("GET", path, budget_s), answers.authorization)
 
+    async def refund(self, key: str, body: bytes, budget_s: float) -> dict[str, Any]:
+        """POST /v1/refunds: a refund of another lane's sale, once for each key."""
+        headers = {**_JSON, "Idempotency-Key": key}
+        return checked(await self._ask("POST", "/v1/refunds", budget_s, headers=headers, content=body), answers.refund)
+
     async def settle(self, body: Mapping[str, Any], budget_s: float) -> dict[str, Any]:
         """POST /v1/settlements."""
         content = encode_json(body)

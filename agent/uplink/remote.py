@@ -81,6 +81,19 @@ class RemoteBackend:
                 return AttemptUnknown()
             raise
 
+    async def refund(self, request: Mapping[str, Any], budget_s: float) -> dict[str, Any] | None:
+        """What the backend says to a refund of another lane's sale; None: unknown, ask again with the same request.
+
+        Raises UplinkUnavailable (nothing left this machine) and BackendRefused.
+        """
+        if not self.available:
+            raise UplinkUnavailable("The link to the backend is down.")
+        answer = await self._ask("refund", _fields(request), budget_s)
+        try:
+            return None if answer is None else answers.refund(answer)
+        except answers.Shapeless:
+            return None
+
     async def settle(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """The backend's view of a batch. Raises UplinkUnavailable (no answer: settle again, it is idempotent) and
         BackendRefused (`journal_behind`: upload first)."""

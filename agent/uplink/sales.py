@@ -1,4 +1,4 @@
-"""Online questions of `run`: authorize and inquire for a sale, settle for a day, open_epoch for a restored lane.
+"""Online questions of `run`: authorize, inquire, refund for a sale, settle for a day, open_epoch for a restored lane.
 
 The one rule: the reply says "not_sent" only if no byte of any try left this machine. It is [what, ...] with what one of
 answer, not_sent, unknown, refused (read by remote.py).
@@ -32,6 +32,7 @@ class Sales:
         self.handlers: Mapping[str, Handler] = {
             "authorize": self.authorize,
             "inquire": self.inquire,
+            "refund": self.refund,
             "settle": self.settle,
             "claim": self.claim,
             "open_epoch": self.open_epoch,
@@ -50,6 +51,15 @@ class Sales:
             case [int(budget_ms), [str(lender), str(sale_id), int(attempt)]]:
                 return await self._timed(budget_ms / 1000, lambda s: self._client.inquire(lender, sale_id, attempt, s))
         raise Misunderstood("inquire")
+
+    async def refund(self, body: Value) -> Value:
+        match body:
+            case [int(budget_ms), dict(request)]:
+                fields = {str(name): value for name, value in request.items()}
+                key = "/".join(str(part) for part in (fields["lender"], self._lane, fields["request_id"]))
+                content = encode_json(fields)
+                return await self._timed(budget_ms / 1000, lambda s: self._client.refund(key, content, s))
+        raise Misunderstood("refund")
 
     async def settle(self, body: Value) -> Value:
         """Not under the breaker: closing the day is worth a wait, and may be repeated."""

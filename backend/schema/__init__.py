@@ -19,7 +19,7 @@ from backend.schema.leases import Cutting, Horizon, Installed, LeaseGrant, Recal
 from backend.schema.lenders import KeptPolicy, Lender, LenderKey
 from backend.schema.plans import PlannedLease, PlanRun
 from backend.schema.reports import LaneReport, LayerReport, Recovery
-from backend.schema.sales import CapUse, Claim, Hold, OnlineAnswer, Settlement, UsedProof
+from backend.schema.sales import CapUse, Claim, Hold, OnlineAnswer, Settlement, SlipRefund, UsedProof
 from backend.schema.wallets import RailDuty, SandboxPayment, SandboxReturn, WalletPayment
 
 __all__ = [
@@ -60,6 +60,7 @@ __all__ = [
     "SandboxPayment",
     "SandboxReturn",
     "Settlement",
+    "SlipRefund",
     "SnapshotLayer",
     "Stranger",
     "UsedProof",
@@ -75,5 +76,5 @@ TABLES: tuple[Any, ...] = (
     JournalEntry, Hold, OnlineAnswer, UsedProof, CapUse, Dispute, Resolution, Visit, RecentMove, Settlement,
     EnrollmentCode, Certificate, EpochChange, QuarantinedEntry, Claim, WalletPayment, RailDuty, SandboxPayment,
     Recovery, LaneReport, LayerReport, Stranger, PlanSale, CouponUse, PlannedLease, PlanRun, KeptPolicy,
-    SandboxReturn,
+    SandboxReturn, SlipRefund,
 )  # fmt: skip

@@ -120,3 +120,23 @@ class Settlement(Row):
 
     class Meta:
         primary_key = CompositeKey("lane", "lender", "epoch", "batch")
+
+
+class SlipRefund(Row):
+    """A refund that ``lane`` asked for of another lane's sale; ``state`` is reserved, booked or declined. An empty
+    ``request_hash`` is a tombstone."""
+
+    lane = TextField()
+    lender = TextField()
+    request = TextField()
+    request_hash = BlobField()
+    sale_lane = TextField()
+    sale_id = TextField()
+    attempt = BigIntegerField(null=True)
+    amount_minor = BigIntegerField()
+    state = TextField()
+    response_code = TextField()
+    reason = TextField()
+
+    class Meta:
+        primary_key = CompositeKey("lane", "lender", "request")

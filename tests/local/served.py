@@ -37,6 +37,8 @@ class ServedLane:
                 "counter": lane.counter,
                 "checkout": lane.checkout,
                 "holds": lane.holds,
+                "slip_refunds": lane.slip_refunds,
+                "lane": lane.settings.lane,
                 "settlement": lane.settlement,
                 "leases": lane.leases,
                 "restoration": lane.restoration,

@@ -21,6 +21,7 @@ BREAKS = {
     "stand in with a restored ledger": "promise 4",
     "share exposure between lenders": "promise 4",
     "grant as if nothing were forgotten": "promise 4",
+    "refund as if nothing were given back": "promise 3",
 }
 SCALE = Scale(hours=8.0)
 CRASHES = (SCALE, SEEDS_MAX)

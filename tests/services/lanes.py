@@ -208,6 +208,8 @@ class PaperBackend:
         self.known: Scripted = None
         self.settled: list[Mapping[str, Any]] = []
         self.requests: list[Mapping[str, Any]] = []
+        self.refund_answer: Scripted = None
+        self.refunds: list[Mapping[str, Any]] = []
         self.inquiries: list[tuple[str, str, int]] = []
         self.pokes = 0
         self.epochs_asked: list[Mapping[str, Any]] = []
@@ -224,6 +226,12 @@ class PaperBackend:
     ) -> Mapping[str, Any] | AttemptUnknown | None:
         self.inquiries.append((lender, sale_id, attempt))
         return await _said(self.known, {"lender": lender, "sale_id": sale_id, "attempt": attempt})
+
+    async def refund(self, request: Mapping[str, Any], budget_s: float) -> Mapping[str, Any] | None:
+        self.refunds.append(request)
+        answer = await _said(self.refund_answer, request)
+        assert not isinstance(answer, AttemptUnknown)
+        return answer
 
     async def settle(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
         self.settled.append(body)

@@ -1,0 +1,206 @@
+"""What becomes of a hold in the books: captured in parts, expired, voided, refunded at its own lane and at others."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agent.core.authorization import HoldState
+from backend import holds
+from backend.holds import Attempt
+from backend.problems import Problem
+from backend.schema import Dispute, Hold, SlipRefund
+from backend.wire import RefundRequest, read
+from tests.backend.lanes import LENDER, PaperLane, Shop
+
+
+@pytest.fixture
+def shop() -> Iterator[Shop]:
+    shop = Shop.open(":memory:", 1_000)
+    for name in "AB":
+        shop.cut(name, allowance_minor=300)
+        shop.lanes[name].install()
+        shop.lanes[name].upload()
+    yield shop
+    assert shop.findings() == []
+    shop.close()
+
+
+def sold(lane: PaperLane, minor: int = 100, **more: Any) -> str:
+    sale = lane.stand_in(minor, **more)
+    lane.capture(minor, sale)
+    lane.upload()
+    return sale
+
+
+def ask(lane: PaperLane, sale: str, minor: int, request: str = "r-1", *, of: str = "A") -> dict[str, Any]:
+    body = {"lender": LENDER, "request_id": request, "lane": of, "sale_id": sale, "epoch": 1}
+    raw = json.dumps(body | {"amount": {"minor": minor, "currency": "CNY"}}).encode()
+    answer: dict[str, Any] = json.loads(lane.shop.backend.refund(read(RefundRequest, raw), raw, lane.name))
+    return answer
+
+
+def outcome(lane: PaperLane, sale: str, minor: int, request: str = "r-1", *, approved: bool = True) -> list[str]:
+    body = {"amount_minor": minor, "currency": "CNY", "lane": "A", "sale_id": sale, "request": request}
+    lane.write("refund_outcome", body | {"attempt": 1 if approved else None, "approved": approved})
+    return lane.upload()
+
+
+def hold_of(sale: str) -> Hold:
+    return holds.find(Attempt("A", LENDER, sale, 1))
+
+
+# -- the sale's own lane -----------------------------------------------------------------------------------------
+
+
+def test_captures_in_parts_make_debt_and_the_final_one_releases_the_rest(shop: Shop) -> None:
+    lane = shop.lanes["A"]
+    sale = lane.stand_in(100, expires_at=shop.clock.now_s + 3600)
+    body = {"amount_minor": 30, "currency": "CNY", "account": shop.token}
+    lane.write("capture", body | {"final": False}, sale)
+    lane.upload()
+    assert (shop.account().used_minor, shop.account().held_minor) == (30, 70)
+    lane.write("capture", body | {"final": True, "lease": {"epoch": 1, "delta_minor": -40}}, sale)
+    assert lane.upload() == ["accepted"]
+    assert (shop.account().used_minor, shop.account().held_minor, hold_of(sale).state) == (60, 0, "captured")
+    lane.write("capture", body, sale)
+    assert lane.upload() == ["parked:hold_captured"]
+
+
+def test_a_void_and_a_refund_lower_the_debt_and_no_lease_grows(shop: Shop) -> None:
+    lane, left = shop.lanes["A"], shop.account().outstanding_minor
+    first, second = sold(lane), sold(lane)
+    lane.write("void", {"amount_minor": 100, "currency": "CNY", "reason": "x"}, first)
+    lane.write("refund", {"amount_minor": 40, "currency": "CNY", "reason": "x", "request": "a"}, second)
+    assert lane.upload() == ["accepted", "accepted"]
+    assert (hold_of(first).state, hold_of(second).state) == (HoldState.VOIDED, HoldState.PARTLY_REFUNDED)
+    assert (shop.account().used_minor, shop.account().outstanding_minor) == (60, left - 200)
+
+
+def test_what_the_cap_paid_is_refunded_without_a_debt(shop: Shop) -> None:
+    lane = shop.lanes["A"]
+    sale = lane.stand_in(100, funding="cap")
+    lane.capture(100, sale)
+    lane.upload()
+    lane.write("refund", {"amount_minor": 100, "currency": "CNY"}, sale)
+    assert lane.upload() == ["accepted"]
+    assert (shop.account().used_minor, hold_of(sale).state) == (0, HoldState.REFUNDED)
+
+
+def test_an_expiry_frees_the_credit_and_so_does_the_lanes_horizon_before_it(shop: Shop) -> None:
+    lane = shop.lanes["A"]
+    sale = lane.stand_in(100, expires_at=shop.clock.now_s + 3600)
+    lane.upload()
+    shop.clock.now_s += 7200
+    assert shop.backend.release_expired() == 0, "a silent lane may have captured it in time"
+    other = sold(lane, 50)
+    assert shop.backend.release_expired() == 1
+    assert (shop.account().held_minor, hold_of(sale).state) == (0, HoldState.AUTHORIZED)
+    lane.write("expiry", {"amount_minor": 100, "currency": "CNY"}, sale)
+    assert lane.upload() == ["accepted"]
+    assert (hold_of(sale).state, hold_of(other).state) == (HoldState.EXPIRED, HoldState.CAPTURED)
+
+
+def test_a_capture_after_the_lane_swore_that_the_hold_is_over_is_for_people(shop: Shop) -> None:
+    lane = shop.lanes["A"]
+    sale = lane.stand_in(100, expires_at=shop.clock.now_s + 3600)
+    shop.clock.now_s += 7200
+    sold(lane, 50)
+    shop.backend.release_expired()
+    lane.capture(100, sale)
+    assert lane.upload() == ["disputed:hold_expired"]
+    assert shop.account().used_minor == 50
+
+
+# -- another lane ------------------------------------------------------------------------------------------------
+
+
+def test_a_refund_elsewhere_is_set_aside_first_and_booked_by_its_journal(shop: Shop) -> None:
+    sale = sold(shop.lanes["A"])
+    answer = ask(shop.lanes["B"], sale, 60)
+    assert (answer["approved"], answer["attempt"], shop.account().used_minor) == (True, 1, 100)
+    assert ask(shop.lanes["B"], sale, 60) == answer, "asking again is how an outcome is found"
+    assert ask(shop.lanes["B"], sale, 60, "r-2")["reason"] == "refund_above_captured"
+    assert outcome(shop.lanes["B"], sale, 60) == ["accepted"]
+    assert (shop.account().used_minor, hold_of(sale).reserved_minor) == (40, 0)
+    assert ask(shop.lanes["B"], sale, 60) == answer
+
+
+def test_a_decline_in_the_journal_frees_what_was_set_aside_and_a_late_request_is_declined(shop: Shop) -> None:
+    sale = sold(shop.lanes["A"])
+    ask(shop.lanes["B"], sale, 60)
+    assert outcome(shop.lanes["B"], sale, 60, approved=False) == ["accepted"]
+    assert outcome(shop.lanes["B"], sale, 50, "r-2", approved=False) == ["accepted"]
+    assert (hold_of(sale).reserved_minor, shop.account().used_minor) == (0, 100)
+    assert ask(shop.lanes["B"], sale, 50, "r-2")["reason"] == "refund_interrupted"
+
+
+def test_a_refund_at_its_own_lane_that_knew_of_no_other_is_posted_as_far_as_there_is_something(shop: Shop) -> None:
+    sale = sold(shop.lanes["A"])
+    ask(shop.lanes["B"], sale, 60)
+    shop.lanes["A"].write("refund", {"amount_minor": 50, "currency": "CNY"}, sale)
+    assert shop.lanes["A"].upload() == ["disputed:refund_excess"]
+    assert outcome(shop.lanes["B"], sale, 60) == ["accepted"]
+    assert (shop.account().used_minor, Dispute.get().amount_minor) == (0, 10)
+
+
+REFUSED: list[tuple[str, dict[str, Any], str]] = [
+    ("no such sale", {"sale": "never-made-1"}, "sale_unknown"),
+    ("a lane that nobody knows", {"of": "Z"}, "lane_mismatch"),
+]
+
+
+@pytest.mark.parametrize(("fields", "problem"), [row[1:] for row in REFUSED], ids=[row[0] for row in REFUSED])
+def test_a_refund_of_nobodys_sale_is_refused(shop: Shop, fields: dict[str, Any], problem: str) -> None:
+    sale = sold(shop.lanes["A"])
+    with pytest.raises(Problem) as refused:
+        ask(shop.lanes["B"], **({"sale": sale, "minor": 10} | fields))
+    assert refused.value.kind == problem
+
+
+def test_what_is_only_held_is_not_refunded_elsewhere(shop: Shop) -> None:
+    sale = shop.lanes["A"].stand_in(100)
+    shop.lanes["A"].upload()
+    answer = ask(shop.lanes["B"], sale, 10)
+    assert (answer["approved"], answer["reason"]) == (False, "sale_authorized")
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["ask", "repeat", "book", "drop", "own", "lost"]), st.sampled_from("xyz"), st.integers(1, 120)
+    ),
+    max_size=14,
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(STEPS)
+def test_whatever_is_lost_or_repeated_no_more_is_given_back_than_was_captured(
+    steps: list[tuple[str, str, int]],
+) -> None:
+    shop = Shop.open(":memory:", 1_000)
+    shop.cut("A", allowance_minor=300)
+    shop.lanes["A"].install()
+    own, other = shop.lanes["A"], shop.lanes["B"]
+    sale, asked = sold(own), dict[str, tuple[int, bool]]()
+    for what, name, minor in steps:
+        if what == "own":
+            own.write("refund", {"amount_minor": minor, "currency": "CNY"}, sale)
+            own.upload()
+        elif what in ("ask", "lost") and name not in asked:
+            asked[name] = minor, ask(other, sale, minor, name)["approved"]
+        elif what == "repeat" and name in asked:
+            assert ask(other, sale, asked[name][0], name)["approved"] == asked[name][1]
+        elif what in ("book", "drop") and name in asked:
+            minor, approved = asked.pop(name)
+            outcome(other, sale, minor, name, approved=approved and what == "book")
+        hold = hold_of(sale)
+        assert 0 <= holds.given_back(hold) + hold.reserved_minor <= holds.captured(hold) == 100
+        assert shop.account().used_minor == 100 - holds.given_back(hold)
+    open_minor = [row.amount_minor for row in SlipRefund.select().where(SlipRefund.state == "reserved")]
+    assert hold_of(sale).reserved_minor == sum(open_minor)
+    assert shop.findings() == []
+    shop.close()
