@@ -267,3 +267,67 @@ def refunded(world: World) -> None:
         left = exchange.ok().get("refundable") or {"minor": 0}
         at_most = left["minor"] <= 200 if row["result"] == "parked" else left["minor"] == left_minor
         exchange.demand(at_most, f"refundable {left_minor}")
+
+
+def _asked(lane: Lane, owner: str, phone: Phone, sale_id: str, amount_minor: int, request: str) -> Exchange:
+    """Ask at ``lane`` for a refund of the sale that ``owner`` made."""
+    body = {"lender": phone.lender, "request_id": request, "lane": owner, "sale_id": sale_id, "epoch": lane.head.epoch}
+    body |= {"amount": {"minor": amount_minor, "currency": lane.currency}}
+    return lane.line.post("/v1/refunds", body, Idempotency_Key=f"{phone.lender}/{lane.name}/{request}")
+
+
+def _ended(
+    lane: Lane, owner: str, phone: Phone, sale_id: str, amount_minor: int, request: str, *, approved: bool
+) -> str:
+    body = {"amount_minor": amount_minor, "currency": lane.currency, "lane": owner, "sale_id": sale_id}
+    body |= {"request": request, "approved": approved, "attempt": 1 if approved else None}
+    lane.write("refund_outcome", body | {"response_code": "00", "reason": "refunded"}, lender=phone.lender)
+    return str(lane.send()[-1]["result"])
+
+
+def _left_minor(lane: Lane, owner: str, phone: Phone, sale_id: str) -> int:
+    return int((_refundable(lane, owner, sale_id, phone.lender).ok().get("refundable") or {"minor": 0})["minor"])
+
+
+@GROUP.case("F-05", "a refund that another lane asks for is set aside")
+def set_aside(world: World) -> None:
+    lane, phone, sale_id = _captured(world)
+    other = world.lane()
+    exchange = _asked(other, lane.name, phone, sale_id, 200, "refund-1")
+    fields = exchange.ok()
+    exchange.demand(fields.get("approved") is True and fields.get("attempt") == 1, "approved, of attempt 1")
+    exchange.demand(_left_minor(lane, lane.name, phone, sale_id) == 100, "100 left")
+
+
+@GROUP.case("F-06", "a refund is asked for again, the same and another")
+def asked_again(world: World) -> None:
+    lane, phone, sale_id = _captured(world)
+    other = world.lane()
+    first = _asked(other, lane.name, phone, sale_id, 200, "refund-1").ok()
+    again = _asked(other, lane.name, phone, sale_id, 200, "refund-1")
+    again.demand(again.ok() == first, f"the same answer {first}")
+    _asked(other, lane.name, phone, sale_id, 100, "refund-1").problem(409, "idempotency_conflict")
+
+
+@GROUP.case("F-07", "the asking lane's journal books a refund, or drops it")
+def booked(world: World) -> None:
+    lane, phone, sale_id = _captured(world)
+    other = world.lane()
+    for request, approved, left_minor in (("refund-1", True, 200), ("refund-2", False, 200)):
+        _asked(other, lane.name, phone, sale_id, 100, request).ok()
+        if (result := _ended(other, lane.name, phone, sale_id, 100, request, approved=approved)) != "accepted":
+            raise Broken("the outcome to be accepted", came=result)
+        if (left := _left_minor(lane, lane.name, phone, sale_id)) != left_minor:
+            raise Broken(f"{left_minor} left to refund", came=str(left))
+    _ended(other, lane.name, phone, sale_id, 50, "refund-3", approved=False)
+    late = _asked(other, lane.name, phone, sale_id, 50, "refund-3")
+    late.demand(late.ok().get("approved") is False, "a late request to be declined")
+
+
+@GROUP.case("F-08", "two lanes that refund one slip never exceed it")
+def two_lanes(world: World) -> None:
+    lane, phone, sale_id = _captured(world)
+    one, two = world.lane(), world.lane()
+    _asked(one, lane.name, phone, sale_id, 200, "refund-1").ok()
+    exchange = _asked(two, lane.name, phone, sale_id, 200, "refund-1")
+    exchange.demand(exchange.ok().get("approved") is False, "no approval of more than is left")
