@@ -269,16 +269,20 @@ def refunded(world: World) -> None:
         exchange.demand(at_most, f"refundable {left_minor}")
 
 
-def _asked(lane: Lane, owner: str, phone: Phone, sale_id: str, amount_minor: int, request: str) -> Exchange:
-    """Ask at ``lane`` for a refund of the sale that ``owner`` made."""
+_Sold = tuple[str, Phone, str]
+"""A captured sale: its lane, whose credit it was, its id."""
+
+
+def _asked(lane: Lane, sale: _Sold, amount_minor: int, request: str) -> Exchange:
+    """Ask at ``lane`` for a refund of another lane's sale."""
+    owner, phone, sale_id = sale
     body = {"lender": phone.lender, "request_id": request, "lane": owner, "sale_id": sale_id, "epoch": lane.head.epoch}
     body |= {"amount": {"minor": amount_minor, "currency": lane.currency}}
     return lane.line.post("/v1/refunds", body, Idempotency_Key=f"{phone.lender}/{lane.name}/{request}")
 
 
-def _ended(
-    lane: Lane, owner: str, phone: Phone, sale_id: str, amount_minor: int, request: str, *, approved: bool
-) -> str:
+def _ended(lane: Lane, sale: _Sold, amount_minor: int, request: str, *, approved: bool) -> str:
+    owner, phone, sale_id = sale
     body = {"amount_minor": amount_minor, "currency": lane.currency, "lane": owner, "sale_id": sale_id}
     body |= {"request": request, "approved": approved, "attempt": 1 if approved else None}
     lane.write("refund_outcome", body | {"response_code": "00", "reason": "refunded"}, lender=phone.lender)
@@ -292,8 +296,9 @@ def _left_minor(lane: Lane, owner: str, phone: Phone, sale_id: str) -> int:
 @GROUP.case("F-05", "a refund that another lane asks for is set aside")
 def set_aside(world: World) -> None:
     lane, phone, sale_id = _captured(world)
+    sale = lane.name, phone, sale_id
     other = world.lane()
-    exchange = _asked(other, lane.name, phone, sale_id, 200, "refund-1")
+    exchange = _asked(other, sale, 200, "refund-1")
     fields = exchange.ok()
     exchange.demand(fields.get("approved") is True and fields.get("attempt") == 1, "approved, of attempt 1")
     exchange.demand(_left_minor(lane, lane.name, phone, sale_id) == 100, "100 left")
@@ -302,32 +307,35 @@ def set_aside(world: World) -> None:
 @GROUP.case("F-06", "a refund is asked for again, the same and another")
 def asked_again(world: World) -> None:
     lane, phone, sale_id = _captured(world)
+    sale = lane.name, phone, sale_id
     other = world.lane()
-    first = _asked(other, lane.name, phone, sale_id, 200, "refund-1").ok()
-    again = _asked(other, lane.name, phone, sale_id, 200, "refund-1")
+    first = _asked(other, sale, 200, "refund-1").ok()
+    again = _asked(other, sale, 200, "refund-1")
     again.demand(again.ok() == first, f"the same answer {first}")
-    _asked(other, lane.name, phone, sale_id, 100, "refund-1").problem(409, "idempotency_conflict")
+    _asked(other, sale, 100, "refund-1").problem(409, "idempotency_conflict")
 
 
 @GROUP.case("F-07", "the asking lane's journal books a refund, or drops it")
 def booked(world: World) -> None:
     lane, phone, sale_id = _captured(world)
+    sale = lane.name, phone, sale_id
     other = world.lane()
     for request, approved, left_minor in (("refund-1", True, 200), ("refund-2", False, 200)):
-        _asked(other, lane.name, phone, sale_id, 100, request).ok()
-        if (result := _ended(other, lane.name, phone, sale_id, 100, request, approved=approved)) != "accepted":
+        _asked(other, sale, 100, request).ok()
+        if (result := _ended(other, sale, 100, request, approved=approved)) != "accepted":
             raise Broken("the outcome to be accepted", came=result)
         if (left := _left_minor(lane, lane.name, phone, sale_id)) != left_minor:
             raise Broken(f"{left_minor} left to refund", came=str(left))
-    _ended(other, lane.name, phone, sale_id, 50, "refund-3", approved=False)
-    late = _asked(other, lane.name, phone, sale_id, 50, "refund-3")
+    _ended(other, sale, 50, "refund-3", approved=False)
+    late = _asked(other, sale, 50, "refund-3")
     late.demand(late.ok().get("approved") is False, "a late request to be declined")
 
 
 @GROUP.case("F-08", "two lanes that refund one slip never exceed it")
 def two_lanes(world: World) -> None:
     lane, phone, sale_id = _captured(world)
+    sale = lane.name, phone, sale_id
     one, two = world.lane(), world.lane()
-    _asked(one, lane.name, phone, sale_id, 200, "refund-1").ok()
-    exchange = _asked(two, lane.name, phone, sale_id, 200, "refund-1")
+    _asked(one, sale, 200, "refund-1").ok()
+    exchange = _asked(two, sale, 200, "refund-1")
     exchange.demand(exchange.ok().get("approved") is False, "no approval of more than is left")
