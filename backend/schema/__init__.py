@@ -68,7 +68,7 @@ __all__ = [
     "WalletPayment",
 ]
 
-VERSION = 9
+VERSION = 10
 """The version of this schema, kept in the database."""
 
 TABLES: tuple[Any, ...] = (
