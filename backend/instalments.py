@@ -140,21 +140,24 @@ def follow(hold: Hold, event: HoldEvent, entry: Entry, lender: Lender) -> Doubt 
     if event is HoldEvent.CAPTURE and row.state == SOLD:
         _post_fees(hold, row, 0, hold.captured_minor)
         row.state = CAPTURED
-    elif event in (HoldEvent.DECLINE, HoldEvent.REVERSE):
+    elif not event.startswith(HoldEvent.CAPTURE):
         _free_coupon(row)
         row.state = UNDONE
     _save(row)
     return None
 
 
-_ENDS: Final = (HoldEvent.CAPTURE, HoldEvent.DECLINE, HoldEvent.REVERSE)
+_ENDS: Final = frozenset(HoldEvent) - {HoldEvent.INTEND, HoldEvent.APPROVE}
 
 
-def refunded(hold: Hold, before_minor: int) -> None:
-    """Fees go back as the principal does, in the same share: all of them with the last part of it."""
+def refunded(hold: Hold, before_minor: int, *, is_void: bool = False) -> None:
+    """Fees go back as the principal does, in the same share: all of them with the last part of it. A void is as if the
+    sale had never been: its coupon is good again."""
     row = _find(Attempt(hold.lane, hold.lender, hold.sale_id, hold.attempt))
     if row is not None and row.state == CAPTURED and hold.refunded_minor > before_minor:
         _post_fees(hold, row, before_minor, hold.refunded_minor, is_back=True)
+        if is_void:
+            _free_coupon(row)
 
 
 def _sell(key: Attempt, entry: Entry, lender: Lender) -> Doubt | None:

@@ -299,6 +299,6 @@ SELECT_PROOF: Final = sql(
 )
 SELECT_COUPON: Final = sql(
     HoldRow.select(HoldRow.sale_id).where(
-        HoldRow.lender == "", HoldRow.coupon == b"", SQL("state NOT IN ('declined', 'reversed')")
+        HoldRow.lender == "", HoldRow.coupon == b"", SQL("state NOT IN ('declined', 'reversed', 'expired', 'voided')")
     )
 )
