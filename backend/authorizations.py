@@ -16,9 +16,10 @@ from agent.core.authorization import HoldState
 from agent.core.coupons import REASONS as COUPON_REASONS
 from agent.core.credit_pass import CreditPass, PassRejected
 from backend import accounts, holds, instalments, moves, rules
+from backend.answer_codes import Approval
 from backend.database import inserting, load, put, selecting
 from backend.holds import Attempt
-from backend.lenders import Lender, Randomness
+from backend.lenders import Lender
 from backend.problems import Problem
 from backend.schema import Account, OnlineAnswer, UsedProof
 from backend.wire import Amount, AuthorizationRequest, rfc3339, write
@@ -61,6 +62,7 @@ class Verdict:
     reason: str
     rules: tuple[str, ...] = ()
     lease_used_minor: int = 0
+    code: str | None = None
 
     @property
     def is_approved(self) -> bool:
@@ -82,7 +84,6 @@ def authorize(
     *,
     lender: Lender,
     now_s: int,
-    randomness: Randomness,
 ) -> bytes:
     """The answer's bytes. To be called inside a transaction. Raises Problem("idempotency_conflict").
 
@@ -97,7 +98,7 @@ def authorize(
             raise Problem("idempotency_conflict", f"attempt {request.attempt} of {request.sale_id}")
         return bytes(stored.answer)
     verdict = _decide(request, key, lender, now_s)
-    answer = _answer(verdict, lender, now_s, request.amount, randomness)
+    answer = _answer(verdict, lender, now_s, request.amount)
     put(OnlineAnswer, _ANSWER, asdict(key) | {"request_hash": request_hash, "answer": answer})
     return answer
 
@@ -136,7 +137,9 @@ def _decide(request: AuthorizationRequest, key: Attempt, lender: Lender, now_s: 
     if not funding.approved:
         return _declined("limit_exceeded")
     moves.note(key, bytes(account.token), moves.SALE, now_s, request.amount.minor)
-    return Verdict(APPROVED, "approved", lease_used_minor=funding.from_lease_minor)
+    used = funding.from_lease_minor
+    code = Approval(key, bytes(account.token), request.amount.minor, used).code(lender)
+    return Verdict(APPROVED, "approved", lease_used_minor=used, code=code)
 
 
 def _checked(request: AuthorizationRequest, key: Attempt, lender: Lender, now_s: int) -> Account:
@@ -202,10 +205,9 @@ def _check_rules(
         raise _Declined(Verdict(rule.response_code, rule.reason, tuple(each.id for each in spoken)))
 
 
-def _answer(verdict: Verdict, lender: Lender, now_s: int, amount: Amount, randomness: Randomness) -> bytes:
-    code = f"{int.from_bytes(randomness(4), 'big') % 1_000_000:06d}" if verdict.is_approved else None
+def _answer(verdict: Verdict, lender: Lender, now_s: int, amount: Amount) -> bytes:
     approved = amount.model_dump() if verdict.is_approved else None
-    return write(_members(verdict, lender.policy.version, now_s, code, approved))
+    return write(_members(verdict, lender.policy.version, now_s, verdict.code, approved))
 
 
 def _members(

@@ -117,9 +117,7 @@ class Backend:
 
         def decide() -> bytes:
             lanes.of_epoch(lane, request.epoch)
-            return authorizations.authorize(
-                request, raw, lane, lender=lender, now_s=self.clock(), randomness=self.randomness
-            )
+            return authorizations.authorize(request, raw, lane, lender=lender, now_s=self.clock())
 
         return transact(self.database, decide)
 

@@ -107,7 +107,7 @@ def post_journal(database: Database, lane: str, epoch: int, books: Books, *, ent
     """Post the next entries of one journal; how many there were. Ends early where an entry is missing (see ``audit``),
     or where another process posts the same journal; not at all while the leases may be missing that it spends from."""
     posted = 0
-    if recovery.holds_back(lane) or lanes.journal(lane, epoch).state == lanes.UNCONFIRMED:
+    if recovery.holds_back() or lanes.journal(lane, epoch).state == lanes.UNCONFIRMED:
         return 0
     while posted < entries_max:
         row = lanes.journal(lane, epoch)

@@ -26,6 +26,7 @@ from backend import (
     snapshots,
     visits,
 )
+from backend.answer_codes import Approval
 from backend.database import load, selecting
 from backend.holds import Attempt
 from backend.lenders import Lender
@@ -80,6 +81,7 @@ class _Facts:
     is_cap: bool
     is_final: bool
     expires_at: int | None
+    code: str | None
 
 
 def post(entry: Entry, books: Books) -> Result:
@@ -146,6 +148,8 @@ def _approve(hold: Hold, facts: _Facts) -> Result:
     is_same_account = hold.account is not None and bytes(hold.account) == account.token
     undone = holds.undo_online(hold)
     answered = undone if is_same_account else 0
+    if facts.is_online and not undone and _is_own_answer(facts):
+        answered = facts.amount_minor  # it was given, and forgotten: these books come from a backup
     account = accounts.find(account.lender, account.token)
     assert account is not None
     hold.expires_at = facts.expires_at
@@ -158,6 +162,11 @@ def _approve(hold: Hold, facts: _Facts) -> Result:
         reason = "online_not_answered" if facts.is_online and not answered else "lease_excess"
         return Result("disputed", reason, account.token, excess, "lender")
     return _judged(hold, facts, account)
+
+
+def _is_own_answer(facts: _Facts) -> bool:
+    approval = Approval(facts.key, facts.account or b"", facts.amount_minor, facts.delta_minor)
+    return approval.is_own(facts.code, facts.lender)
 
 
 def _judged(hold: Hold, facts: _Facts, account: Account) -> Result:
@@ -372,6 +381,7 @@ def _facts(entry: Entry, books: Books) -> _Facts:
         is_cap=body.get("funding") == "cap",
         is_final=event is not HoldEvent.CAPTURE_PART,
         expires_at=_time_of(body.get("expires_at")),
+        code=code if isinstance(code := body.get("authorization_code"), str) else None,
     )
 
 

@@ -83,10 +83,17 @@ def wanted(lane: str) -> Iterator[tuple[str, int]]:
             )
 
 
-def holds_back(lane: str) -> bool:
-    """Whether entries of the lane must not take effect yet: the leases that they were spent from may be missing."""
+def holds_back() -> bool:
+    """Whether no entry must take effect yet: leases may be missing, those that it was spent from, or those that lie
+    on what an online answer of ours has used."""
     since = started_at()
-    return since is not None and not _has_spoken(lane, since)
+    return since is not None and (
+        _is_any_unconfirmed() or not all(_has_spoken(lane, since) for lane in lanes.in_service())
+    )
+
+
+def _is_any_unconfirmed() -> bool:
+    return bool(Journal.select().where(Journal.state == lanes.UNCONFIRMED).exists())
 
 
 def missing() -> Iterator[str]:

@@ -61,9 +61,31 @@ def test_a_forgotten_layer_is_granted_by_its_own_signature_again_before_anything
     assert (shop.account().held_minor, shop.account().outstanding_minor) == (0, 0), "stored, and waits for its lease"
     send_layers(shop, a, files)
     assert shop.account().outstanding_minor == 100
+    heartbeat(shop, shop.lanes["B"])
     shop.backend.post_pending(100)
     assert (shop.account().held_minor, shop.account().outstanding_minor) == (60, 40)
     assert Dispute.select().count() == 0
+
+
+def test_an_online_answer_that_was_forgotten_is_known_again_by_its_code(
+    shop: Shop, backup: Callable[[], Forget]
+) -> None:
+    """60 were approved online and captured; the books know of neither. The outcome carries the code of the approval,
+    which only this backend can have made, so it is paid from available credit as it was before."""
+    a = shop.lanes["A"]
+    forget = backup()
+    for code in (None, "000000"):
+        sale = a.intend(60 if code is None else 30)
+        answer = a.ask(a.request(60 if code is None else 30, sale))
+        a.note(answer | ({"authorization_code": code} if code else {}), 60 if code is None else 30, sale)
+    a.upload()
+    forget()
+    rewind(a)
+    for lane in (a, shop.lanes["B"]):
+        heartbeat(shop, lane)
+    shop.backend.post_pending(100)
+    assert shop.account().held_minor == 60
+    assert [(row.reason, row.amount_minor) for row in Dispute.select()] == [("online_not_answered", 30)]
 
 
 def test_a_delta_brings_back_the_whole_stack_that_it_lies_on(shop: Shop, backup: Callable[[], Forget]) -> None:
