@@ -187,6 +187,7 @@ class Lane:
         await self.slip_refunds.resolve_interrupted()
         await self.holds.expire_due()
         await self.settlement.match_pending()
+        await self.leases.tend()
 
     async def verify_chain(self) -> Head:
         """Walk the journal of the open epoch from its first entry, in steps that no sale notices.
@@ -311,6 +312,8 @@ class Lane:
     def _announce(self, hold: Hold) -> None:
         self.spooler.wake()
         self.counter.announce(hold)
+        if hold.account is not None:
+            self.leases.used(hold.lender, hold.account)
 
     def _queue_changed(self) -> None:
         self.events.publish("queue", {"depth": self.forwarding.depth})

@@ -21,6 +21,7 @@ The rules, by the numbers that the code uses; a test named after a rule shows th
 |  8 | only signed layers grant; what is given back is an entry, ingested like a spend | services/lease_desk          |
 |    | a recall frees nothing by itself, the entries of the lane that follows it do    | backend/recalls, lease_desk  |
 |    | what nobody uses is taken back by the next base                                 | backend/planner, snapshots   |
+|    | a lane gives back unasked what nobody used for the holding time of the policy   | lease_desk                   |
 |  9 | a reversal restores the lease of a still open epoch, never available credit     | checkout, backend/holds      |
 | 10 | no more is posted than the lease has left; people see the excess                | `post_spend`, backend/holds  |
 | 11 | a ledger that may be an old copy stands in for none until people or backend say | core/witness, restoration    |
@@ -28,6 +29,7 @@ The rules, by the numbers that the code uses; a test named after a rule shows th
 |    | a new epoch on a replacement device, upload alone after a certificate's end     | lane, backend/access         |
 | 13 | a backend that forgot entries gets them again: a lane keeps all it ever wrote   | core/forwarding, store       |
 |    | such a backend grants nothing until its lanes have reported                     | backend/recovery             |
+|    | devices that it forgot are stored at once, and count when somebody vouches      | backend/strangers, reports   |
 | 14 | time is trusted from a nonce-bound signed time on, per lender, for a holdover   | core/trusted_time            |
 | 15 | a bounded share of an account is leased out; what is tied up is told apart      | backend/planner, allowances  |
 | 16 | every figure, sequence, batch and key begins with the lender                    | store, backend/schema        |

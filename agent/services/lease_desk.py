@@ -19,6 +19,8 @@ from agent.services.stakes import LeaseView, Stakes
 from agent.services.timekeeping import LaneClock
 
 LOG: Final = logging.getLogger(__name__)
+USED_MAX: Final = 10_000
+"""Accounts that are remembered for the holding time; what is forgotten lapses by its own time."""
 RECALLED_AT_ONCE: Final = 50
 """Entries in one transaction: a few milliseconds."""
 
@@ -29,6 +31,7 @@ class LeaseDesk:
     def __init__(self, lane: str, ledger: Ledger, lenders: Lenders, clock: LaneClock, backend: Backend) -> None:
         self._ledger, self._lenders, self._clock, self._backend = ledger, lenders, clock, backend
         self._stakes = Stakes(lane, ledger)
+        self._used: dict[tuple[str, bytes], int] = {}
 
     def lease(self, lender_id: str, account: bytes) -> LeaseView | None:
         """What this lane may still spend of the account's credit; None if its snapshot has no (sound) record."""
@@ -45,6 +48,31 @@ class LeaseDesk:
         self._ledger.record([entries.lease_return(lender_id, account, view.epoch, given)], self._clock.read(lender_id))
         self._backend.poke()
         return given
+
+    def used(self, lender_id: str, account: bytes) -> None:
+        """A sale of the account: its lease is held for the policy's ``lease_holding_s`` from now on.
+
+        A lane knows an account only by the passes that it has seen, and after a restart by none: the leases of all
+        others end with their validity.
+        """
+        reading = self._clock.read(lender_id)
+        if not reading.trusted:
+            return
+        self._used.pop((lender_id, account), None)
+        self._used[lender_id, account] = reading.now_s
+        if len(self._used) > USED_MAX:
+            del self._used[next(iter(self._used))]
+
+    async def tend(self) -> None:
+        """Give back what nobody has used for the holding time: elsewhere it is of use (rule 15)."""
+        for (lender_id, account), used_at in list(self._used.items()):
+            lender, reading = self._lenders.get(lender_id), self._clock.read(lender_id)
+            if lender is None or lender.policy is None or not reading.trusted:
+                continue
+            if reading.now_s - used_at >= lender.policy.limits.lease_holding_s:
+                self.give_back(lender_id, account)
+                del self._used[lender_id, account]
+                await asyncio.sleep(0)
 
     async def recalled(self, lender_id: str, accounts: Sequence[bytes], reason: str) -> list[bytes]:
         """The lender wants these leases back: give back what is free, some at a time, so that no sale waits for it.

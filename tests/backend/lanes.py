@@ -265,7 +265,7 @@ class PaperLane:
         """Journal the online outcome."""
         self.open_debits.pop(sale_id, None)
         body = self._body(amount_minor, self.shop.phones[phone].account)
-        body |= {name: answer[name] for name in ("approved", "response_code", "reason", "authorization_code")}
+        body |= {name: answer.get(name) for name in ("approved", "response_code", "reason", "authorization_code")}
         used = answer["lease_used_minor"]
         self.write(
             "online_outcome",

@@ -76,3 +76,21 @@ def test_rule_8_a_recall_takes_what_is_free_of_each_account_by_an_entry_and_a_se
     assert asyncio.run(till.lane.leases.recalled(LENDER, asked, "limit_cut")) == []
     assert len(till.entries(Kind.LEASE_RETURN)) == 1
     assert sell(till, "sale-0002", 1) != "00"
+
+
+def test_rule_8_what_nobody_used_for_the_holding_time_goes_back_by_itself(till: Till) -> None:
+    """Ten thousand lie at a lane that the customer has left for good, and are missed where the customer shops now."""
+    assert sell(till, "sale-0001", 3_000) == "00"
+    holding_s = till.lane.lenders.all()[0].policy.limits.lease_holding_s  # type: ignore[union-attr]
+    for passes_s, given_back in ((holding_s - 60, []), (60, [HELD - 3_000]), (holding_s, [HELD - 3_000])):
+        till.clock.pass_time(passes_s)
+        asyncio.run(till.lane.maintain())
+        returned = [sealed.entry.body["lease"]["delta_minor"] for sealed in till.entries(Kind.LEASE_RETURN)]
+        assert returned == given_back
+
+
+def test_rule_8_a_lane_that_does_not_know_the_time_gives_nothing_back_by_itself(till: Till) -> None:
+    assert sell(till, "sale-0001", 3_000) == "00"
+    till.clock.wall += 400 * 86_400
+    asyncio.run(till.lane.leases.tend())
+    assert till.entries(Kind.LEASE_RETURN) == []
