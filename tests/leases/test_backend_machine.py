@@ -1,7 +1,8 @@
 """Promise 4 under interleavings that nobody thought of: two honest lanes, one backend, any order of events.
 
 Lanes stand in, ask online, lose answers, decline, reverse, capture, give back, install or ignore snapshots, stay cut
-off for days. After every step the books hold, and no entry of an honest lane is ever disputed or parked.
+off for days; limits change, leases are recalled. After every step the books hold, nothing has raised what is promised
+above a limit, and no entry of an honest lane is ever disputed or parked.
 """
 
 import os
@@ -22,7 +23,7 @@ from hypothesis.stateful import (
 from peewee import fn
 
 from agent.core import leases
-from backend import allowances, audit, holds
+from backend import accounts, allowances, audit, holds, recalls
 from backend.schema import Dispute, SnapshotLayer
 from tests.backend.lanes import LENDER, PaperLane, Shop
 
@@ -37,6 +38,7 @@ class Fleet(RuleBasedStateMachine):
         self.shop = Shop.open(":memory:", *limits)
         self.asked: dict[str, tuple[PaperLane, bytes, int, int, Any]] = {}
         self.approved: dict[str, tuple[PaperLane, int, int, int]] = {}
+        self.promised: dict[bytes, int] = {}
 
     def teardown(self) -> None:
         if hasattr(self, "shop"):
@@ -136,6 +138,34 @@ class Fleet(RuleBasedStateMachine):
     @rule(hours=st.integers(1, 6))
     def time_passes(self, hours: int) -> None:
         self.shop.clock.now_s += hours * 3600
+
+    @rule(phone=PHONES, limit=st.integers(0, 250))
+    def change_limit(self, phone: int, limit: int) -> None:
+        """Up, or down below what is promised; then the backend asks for leases back by itself."""
+        token = self.shop.phones[phone].account
+        account = accounts.find(LENDER, token)
+        assert account is not None
+        promised = sum(allowances.outstanding_by_lane(LENDER, token).values())
+        accounts.set_limit(account, limit, outstanding_minor=promised)
+        recalls.tend(self.shop.backend.database, LENDER, now_s=self.shop.clock.now_s)
+
+    @rule(lane=LANES, phone=st.none() | PHONES)
+    def recall(self, lane: str, phone: int | None) -> None:
+        """Of one account or of all; what the lane makes of it is `give_back` and `install`, or nothing for long."""
+        account, now_s = None if phone is None else self.shop.phones[phone].account, self.shop.clock.now_s
+        recalls.request(LENDER, reason="test", now_s=now_s, lane=lane, account=account)
+        recalls.tend(self.shop.backend.database, LENDER, now_s=now_s)
+
+    @invariant()
+    def nothing_raises_what_is_promised_above_the_limit(self) -> None:
+        """A cut leaves an account above its limit; from there it only goes down."""
+        for phone in self.shop.phones if hasattr(self, "shop") else ():
+            account = accounts.find(LENDER, phone.account)
+            assert account is not None
+            leased = sum(allowances.outstanding_by_lane(LENDER, phone.account).values())
+            promised = account.used_minor + account.held_minor + leased
+            assert promised <= max(account.limit_minor, self.promised.get(phone.account, 0))
+            self.promised[phone.account] = promised
 
     @invariant()
     def books_hold(self) -> None:
