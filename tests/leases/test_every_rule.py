@@ -20,14 +20,14 @@ HELD = {
         "leases/test_backend_rules",
         "test_rule_1_a_silent_lanes_lease_is_not_granted_again_however_late_it_is",
     ),
-    (
-        2,
-        LANE,
-    ): "leases/test_lane_rules test_rule_2_an_installed_layer_is_told_to_the_backend_before_the_first_sale_uses_it",
-    (
-        2,
-        BACKEND,
-    ): "leases/test_backend_rules test_rule_2_the_larger_of_two_snapshots_counts_until_the_lane_says_which_it_uses",
+    (2, LANE): (
+        "leases/test_lane_rules",
+        "test_rule_2_an_installed_layer_is_told_to_the_backend_before_the_first_sale_uses_it",
+    ),
+    (2, BACKEND): (
+        "leases/test_backend_rules",
+        "test_rule_2_the_larger_of_two_snapshots_counts_until_the_lane_says_which_it_uses",
+    ),
     (3, LANE): (
         "leases/test_lane_rules",
         "test_rule_3_the_number_of_the_layer_that_supplied_the_record_counts",
@@ -36,14 +36,14 @@ HELD = {
         "leases/test_backend_rules",
         "test_rule_3_an_entry_that_arrives_while_a_layer_is_cut_is_not_forgotten",
     ),
-    (
-        5,
-        LANE,
-    ): "leases/test_lane_rules test_rule_5_a_time_out_stands_in_with_the_same_debit_and_a_second_sale_cannot_use_it",
-    (
-        5,
-        BACKEND,
-    ): "leases/test_backend_rules test_rule_5_what_a_debit_did_not_use_is_not_granted_twice_between_intent_and_outcome",
+    (5, LANE): (
+        "leases/test_lane_rules",
+        "test_rule_5_a_time_out_stands_in_with_the_same_debit_and_a_second_sale_cannot_use_it",
+    ),
+    (5, BACKEND): (
+        "leases/test_backend_rules",
+        "test_rule_5_what_a_debit_did_not_use_is_not_granted_twice_between_intent_and_outcome",
+    ),
     (6, LANE): (
         "leases/test_lane_rules",
         "test_rule_6_the_lanes_outcome_says_whether_the_backend_may_have_another",
@@ -84,10 +84,10 @@ HELD = {
         "leases/test_backend_rules",
         "test_rule_10_an_excess_is_shown_to_people_and_never_posted",
     ),
-    (
-        11,
-        LANE,
-    ): "leases/test_lane_rule_11 test_an_older_ledger_beside_its_witness_stands_in_for_nobody_not_even_after_a_restart",
+    (11, LANE): (
+        "leases/test_lane_rule_11",
+        "test_an_older_ledger_beside_its_witness_stands_in_for_nobody_not_even_after_a_restart",
+    ),
     (11, BACKEND): (
         "leases/test_backend_rule_11",
         "test_the_new_epoch_has_its_own_leases_and_the_old_ones_stay_counted",
@@ -96,14 +96,14 @@ HELD = {
         "leases/test_lane_rule_12",
         "test_a_lease_of_the_device_before_is_not_spent",
     ),
-    (
-        12,
-        BACKEND,
-    ): "leases/test_backend_rule_12 test_a_replacement_starts_at_one_while_the_old_device_drains_what_it_has",
-    (
-        13,
-        LANE,
-    ): "leases/test_lane_rule_13 test_while_the_backend_recovers_a_sale_stands_in_at_once_and_the_breaker_stays_closed",
+    (12, BACKEND): (
+        "leases/test_backend_rule_12",
+        "test_a_replacement_starts_at_one_while_the_old_device_drains_what_it_has",
+    ),
+    (13, LANE): (
+        "leases/test_lane_rule_13",
+        "test_while_the_backend_recovers_a_sale_stands_in_at_once_and_the_breaker_stays_closed",
+    ),
     (13, BACKEND): (
         "leases/test_forgotten_devices",
         "test_the_first_word_of_a_forgotten_lane_ends_all_granting",
