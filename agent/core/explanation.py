@@ -46,7 +46,7 @@ STATE: Final = (
     Row(
         "policy_expired",
         "policy_version == null || policy_lender != lender || policy_expires_at <= clock_at_s"
-        " || policy_version < snapshot_policy_version_min",
+        " || snapshot_sequence != null && policy_version < snapshot_policy_version_min",
     ),
     Row("snapshot_missing", "snapshot_sequence == null"),
     Row("snapshot_age", "snapshot_age_s >= snapshot_hard_age_s"),
