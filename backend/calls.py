@@ -73,15 +73,15 @@ class Calls:
         return json_answer(self._backend.introductions(lane_of(request)))
 
     async def keys(self, request: Request) -> Response:
-        lender = self._backend.lender(request.query_params.get("lender", ""))
+        lender = self._backend.lender_at(request.query_params.get("lender", ""), lane_of(request).merchant)
         return versioned(request, lender.key_list.version, lender.key_list_bytes, COSE)
 
     async def policy(self, request: Request) -> Response:
-        lender = self._backend.lender(request.query_params.get("lender", ""))
+        lender = self._backend.lender_at(request.query_params.get("lender", ""), lane_of(request).merchant)
         return versioned(request, lender.policy.version, lender.policy_bytes, COSE)
 
     async def snapshot(self, request: Request) -> Response:
-        layers = self._backend.snapshot(request.query_params.get("lender", ""), lane_of(request).lane)
+        layers = self._backend.snapshot(request.query_params.get("lender", ""), lane_of(request))
         top = layers[-1].sequence
         listed = write({"sequence": top, "layers": [_layer_to_wire(layer) for layer in layers]})
         return versioned(request, top, listed, "application/json")
@@ -111,6 +111,7 @@ class Calls:
             raise Problem("key_mismatch", f"expected {key}")
         if asked.wallet_code is not None:
             return json_answer(await self._backend.wallets.pay(asked, raw, lane))
+        self._backend.lender_at(asked.lender, lane_of(request).merchant)
         return json_answer(self._backend.authorize(asked, raw, lane))
 
     async def inquire(self, request: Request) -> Response:

@@ -90,6 +90,13 @@ class Backend:
         except KeyError:
             raise Problem("lender_unknown", lender) from None
 
+    def lender_at(self, lender: str, merchant: str) -> Lender:
+        """A lender that serves this merchant's lanes; what another one has promised before is still taken in."""
+        known = self.lender(lender)
+        if not known.serves(merchant):
+            raise Problem("lender_unknown", f"{lender} does not serve {merchant}")
+        return known
+
     def admit(self, name: LaneName, call: Call) -> None:
         """Whether the device with this certificate may make the call."""
         access.admit(name, call, now_s=self.clock())
@@ -190,7 +197,7 @@ class Backend:
 
     def hear(self, beat: Heartbeat, name: LaneName) -> bytes:
         """Signed time for the lane's nonce, and what the backend would like of the lane."""
-        lender, now_s = self.lender(beat.lender), self.clock()
+        lender, now_s = self.lender_at(beat.lender, name.merchant), self.clock()
         if transact(self.database, lambda: recovery.heard(beat, name, self.lenders, now_s=now_s)):
             self.heard.add(name.lane)
         recovering = recovery.started_at() is not None
@@ -200,7 +207,7 @@ class Backend:
             "layers_wanted": [{"lender": of, "sequence": sequence} for of, sequence in wanted],
             "recovering": recovering or access.of(name, now_s=now_s) is Access.FORGOTTEN,
             "journals": [{"epoch": row.epoch, "stored_through": number} for row, number in quarantine.ends(name.lane)],
-            "lenders": list(self.lenders),
+            "lenders": [known.lender for known in self.lenders.values() if known.serves(name.merchant)],
         }
         if name.expires_at is not None:
             answer["certificate"] = {"not_after": rfc3339(name.expires_at)}
@@ -216,8 +223,8 @@ class Backend:
         self._post(claim.lane, claim.epoch, SETTLED_ENTRIES_MAX)
         return transact(self.database, lambda: claims.post(claim, text, self._books()))
 
-    def snapshot(self, lender: str, lane: str) -> list[SnapshotLayer]:
-        layers = snapshots.stack(lane, self.lender(lender).lender)
+    def snapshot(self, lender: str, name: LaneName) -> list[SnapshotLayer]:
+        layers = snapshots.stack(name.lane, self.lender_at(lender, name.merchant).lender)
         if not layers:
             raise Problem("snapshot_none")
         return layers
@@ -237,7 +244,10 @@ class Backend:
                 recalls.tend(self.database, known, now_s=self.clock())
                 yield from self._planning(known)
         for lane in [lane for lane in lanes.in_service() if lane in self.heard]:
+            merchant = lanes.find(lane).merchant
             for lender in self.lenders.values():
+                if not lender.serves(merchant):
+                    continue
                 if recovery.started_at() is not None:
                     return  # such a backend grants nothing, also if it learnt of it a step ago
                 yield int(snapshots.refresh(self.database, lane, lender, self.plan, now_s=self.clock()) is not None)

@@ -93,6 +93,9 @@ def enroll(
     if _is_disbelieved(row, journal_key):
         raise Problem("malformed", "journal_key: a device that is not believed any more has signed with it")
     name = LaneName(row.lane, row.merchant, row.store)
+    serving = [lender for lender in lenders.values() if lender.serves(name.merchant)]
+    if not serving:
+        raise Problem("code_refused", f"no lender serves {name.merchant}")
     epoch = (row.replaces or 0) + 1
     certificate = certificates.issue(request.csr, name, epoch, authority, now_s=now_s)
     previous = _succeed(row.lane, epoch - 1, journal_key, compromised=row.compromised) if epoch > 1 else None
@@ -102,7 +105,7 @@ def enroll(
         _described(row)
         | {"epoch": epoch, "reason": "replaced" if previous else "enrolled", "previous": previous}
         | {"certificate": certificate, "ca": authority.certificate_pem.decode()}
-        | {"lenders": [_introduced(lender) for lender in lenders.values()]}
+        | {"lenders": [_introduced(lender) for lender in serving]}
         | {"rails": [{"rail": rail.rail, "name": rail.name} for rail in rails.values()]}
     )
     EnrollmentCode.update(request_hash=said, answer=answer).where(
@@ -112,10 +115,13 @@ def enroll(
 
 
 def introductions(lenders: Mapping[str, Lender], authority: Authority, name: LaneName) -> bytes:
-    """The answer's bytes: every lender as the CA introduces it to this merchant's lanes. A lane that was enrolled
-    before one of them joined believes this, and nothing less."""
-    ca = SigningKey.from_pem(authority.key_pem)
-    known = (Introduction(each.lender, each.name, name.merchant, each.root) for each in lenders.values())
+    """The answer's bytes: every lender of this merchant's lanes as the CA introduces it to them. A lane that was
+    enrolled before one of them joined believes this, and nothing less."""
+    ca, serving = (
+        SigningKey.from_pem(authority.key_pem),
+        (each for each in lenders.values() if each.serves(name.merchant)),
+    )
+    known = (Introduction(each.lender, each.name, name.merchant, each.root) for each in serving)
     rows = [{"lender": said.lender, "introduction": b64url(sign_introduction(said, ca))} for said in known]
     return write({"lenders": rows})
 

@@ -7,7 +7,7 @@ The reference backend keeps all keys, the root too, in its database; an operator
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ from agent.core.default_policy import default_policy
 from agent.core.policy import Policy, parse_policy, read_policy, sign_policy, verify_policy
 from agent.core.trust import KeyEntry, KeyList, Role
 from backend.database import compiled, fetch, rows
-from backend.schema import KeptPolicy, LenderKey
+from backend.schema import Contract, KeptPolicy, LenderKey
 from backend.schema import Lender as LenderRow
 
 ROOT: Final = "root"
@@ -30,6 +30,10 @@ Randomness = Callable[[int], bytes]
 # Compiled once: looked at before nearly every answer.
 _DOCUMENTS: Final = compiled(
     LenderRow.select(LenderRow.lender, LenderRow.key_list, LenderRow.policy).order_by(LenderRow.lender)
+)
+
+_CONTRACTS: Final = compiled(
+    Contract.select(Contract.lender, Contract.merchant).order_by(Contract.lender, Contract.merchant)
 )
 
 
@@ -45,10 +49,15 @@ class Lender:
     key_list: KeyList
     policy_bytes: bytes
     policy: Policy
+    merchants: frozenset[str] = frozenset()
+    """Whose lanes it serves; empty: every merchant's."""
 
     @property
     def root(self) -> PublicKey:
         return self.keys[ROOT].public
+
+    def serves(self, merchant: str) -> bool:
+        return not self.merchants or merchant in self.merchants
 
     def sign_snapshot(self, payload: Mapping[str, object]) -> bytes:
         return trust.sign_document(payload, self.keys[Role.SNAPSHOT], "counterfoil-snapshot")
@@ -96,6 +105,14 @@ def create(
     return load_all(now_s)[lender]
 
 
+def set_merchants(lender: str, merchants: Iterable[str]) -> None:
+    """Whose lanes the lender serves from now on; none named: every merchant's. What its leases still promise stands.
+    To be called inside a transaction."""
+    Contract.delete().where(Contract.lender == lender).execute()
+    for merchant in sorted(set(merchants)):
+        Contract.create(lender=lender, merchant=merchant)
+
+
 class InForce(Mapping[str, Lender]):
     """Every lender by its id, as it is in the database now: what another process (an operator's command) has changed
     is seen after a second. ``clock`` gives UTC seconds."""
@@ -127,7 +144,7 @@ class InForce(Mapping[str, Lender]):
 
 
 def _documents() -> list[tuple[Any, ...]]:
-    return [tuple(map(_plain, row)) for row in fetch(_DOCUMENTS)]
+    return [tuple(map(_plain, row)) for row in (*fetch(_DOCUMENTS), *fetch(_CONTRACTS))]
 
 
 def _plain(value: Any) -> Any:
@@ -148,6 +165,7 @@ def load_all(now_s: int) -> dict[str, Lender]:
 def _load(row: LenderRow, now_s: int) -> Lender:
     pems = LenderKey.select(LenderKey.role, LenderKey.pem).where(LenderKey.lender == row.lender)
     keys = {role: SigningKey.from_pem(pem) for role, pem in rows(pems)}
+    merchants = Contract.select(Contract.merchant).where(Contract.lender == row.lender)
     key_list = trust.verify_key_list(row.key_list, keys[ROOT].public, version_min=0)
     return Lender(
         lender=row.lender,
@@ -158,4 +176,5 @@ def _load(row: LenderRow, now_s: int) -> Lender:
         key_list=key_list,
         policy_bytes=row.policy,
         policy=verify_policy(row.policy, key_list, at=now_s),
+        merchants=frozenset(merchant for (merchant,) in rows(merchants)),
     )

@@ -33,6 +33,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "account.repay": accounts.repay,
     "account.phone": accounts.phone,
     "lender.add": lenders.add,
+    "lender.merchants": lenders.set_merchants,
     "lender.list": lenders.every,
     "coupon.issue": coupons.issue,
     "lane.list": lanes.every,

@@ -16,7 +16,7 @@ from backend.schema.instalments import CouponUse, PlanSale
 from backend.schema.journals import Dispute, Journal, JournalEntry, QuarantinedEntry, Resolution
 from backend.schema.lanes import Certificate, EnrollmentCode, EpochChange, Lane, Stranger
 from backend.schema.leases import Cutting, Horizon, Installed, LeaseGrant, Recall, SnapshotLayer
-from backend.schema.lenders import KeptPolicy, Lender, LenderKey
+from backend.schema.lenders import Contract, KeptPolicy, Lender, LenderKey
 from backend.schema.plans import PlannedLease, PlanRun
 from backend.schema.reports import LaneReport, LayerReport, Recovery
 from backend.schema.sales import CapUse, Claim, Hold, OnlineAnswer, Settlement, SlipRefund, UsedProof
@@ -29,6 +29,7 @@ __all__ = [
     "CapUse",
     "Certificate",
     "Claim",
+    "Contract",
     "CouponUse",
     "Cutting",
     "Dispute",
@@ -68,13 +69,13 @@ __all__ = [
     "WalletPayment",
 ]
 
-VERSION = 10
+VERSION = 11
 """The version of this schema, kept in the database."""
 
 TABLES: tuple[Any, ...] = (
-    Lender, LenderKey, Account, Posting, Lane, Journal, Installed, Horizon, LeaseGrant, Recall, SnapshotLayer, Cutting,
-    JournalEntry, Hold, OnlineAnswer, UsedProof, CapUse, Dispute, Resolution, Visit, RecentMove, Settlement,
-    EnrollmentCode, Certificate, EpochChange, QuarantinedEntry, Claim, WalletPayment, RailDuty, SandboxPayment,
-    Recovery, LaneReport, LayerReport, Stranger, PlanSale, CouponUse, PlannedLease, PlanRun, KeptPolicy,
-    SandboxReturn, SlipRefund,
+    Lender, LenderKey, Contract, Account, Posting, Lane, Journal, Installed, Horizon, LeaseGrant, Recall,
+    SnapshotLayer, Cutting, JournalEntry, Hold, OnlineAnswer, UsedProof, CapUse, Dispute, Resolution, Visit,
+    RecentMove, Settlement, EnrollmentCode, Certificate, EpochChange, QuarantinedEntry, Claim, WalletPayment,
+    RailDuty, SandboxPayment, Recovery, LaneReport, LayerReport, Stranger, PlanSale, CouponUse, PlannedLease, PlanRun,
+    KeptPolicy, SandboxReturn, SlipRefund,
 )  # fmt: skip

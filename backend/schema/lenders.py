@@ -19,6 +19,16 @@ class Lender(Row):
     fee_basis_points = BigIntegerField(default=60)
 
 
+class Contract(Row):
+    """A merchant whose lanes the lender serves. A lender without a row here serves every merchant's."""
+
+    lender = TextField()
+    merchant = TextField()
+
+    class Meta:
+        primary_key = CompositeKey("lender", "merchant")
+
+
 class LenderKey(Row):
     """A lender's private keys by role: root, credential, policy, snapshot, time (PKCS #8 PEM)."""
 

@@ -237,13 +237,15 @@ class Lane:
     found: list[FoundLater] = field(default_factory=list)
     exceptions_after: str | None = None
     layer_files: dict[int, str] = field(default_factory=dict)
+    introductions: list[tuple[bytes, bytes]] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)
     accepts: bool = True
     layers: tuple[int, ...] = ()
     root: bytes = b""
     keys: bytes = b""
 
     async def lenders(self) -> Sequence[LenderState]:
-        return [LenderState(LENDER, self.root, self.keys, self.layers, NOW_S)]
+        return [LenderState(name, self.root, self.keys, self.layers, NOW_S) for name in (LENDER, *self.others)]
 
     async def next_upload(self, entries_max: int, bytes_max: int, *, older: bool = False) -> Upload | None:
         if older or self.forks:
@@ -273,6 +275,12 @@ class Lane:
     async def report(self, lender: str) -> LaneReport:
         depth = len(self.entries) - self.cursor.acknowledged_through
         return LaneReport(len(self.times).to_bytes(16, "big"), {"queue_depth": depth, "installed": {LENDER: 7}})
+
+    async def introduced(self, introduction: bytes, keys: bytes) -> bool:
+        self.introductions.append((introduction, keys))
+        if self.accepts:
+            self.others.append(introduction.decode())
+        return self.accepts
 
     async def exceptions_cursor(self) -> str | None:
         return self.exceptions_after
