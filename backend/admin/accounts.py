@@ -40,7 +40,7 @@ def add(
         token = token_of(account) if account else backend.randomness(16)
         _open(backend, by.lender, token, limit_minor, tier)
         phone = _phone(backend, by, token, cap_minor, tier)
-        opened.append({"account": token.hex(), "limit_minor": limit_minor, "phone": phone})
+        opened.append({"account": token.hex(), "lender": by.lender, "limit_minor": limit_minor, "phone": phone})
     return {"accounts": opened}
 
 
@@ -138,7 +138,8 @@ def chosen_lender(backend: Backend, lender: str | None) -> Lender:
 
 def to_json(row: Account) -> dict[str, Any]:
     state = audit.account_state(row)
-    return {"account": state.token.hex(), **{name: getattr(state, name) for name in _FIGURES}, "blocked": row.blocked}
+    books = {"account": state.token.hex(), "lender": state.lender}
+    return books | {**{name: getattr(state, name) for name in _FIGURES}, "blocked": row.blocked}
 
 
 def _instalments(row: Account) -> list[Answer]:
