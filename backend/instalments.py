@@ -150,7 +150,7 @@ def follow(hold: Hold, event: HoldEvent, entry: Entry, lender: Lender) -> Doubt 
 _ENDS: Final = frozenset(HoldEvent) - {HoldEvent.INTEND, HoldEvent.APPROVE}
 
 
-def refunded(hold: Hold, before_minor: int, *, is_void: bool = False) -> None:
+def refunded(hold: Hold, before_minor: int, *, is_void: bool) -> None:
     """Fees go back as the principal does, in the same share: all of them with the last part of it. A void is as if the
     sale had never been: its coupon is good again."""
     row = _find(Attempt(hold.lane, hold.lender, hold.sale_id, hold.attempt))

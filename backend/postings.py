@@ -255,7 +255,7 @@ def given_back(hold: Hold, amount_minor: int, *, is_void: bool = False) -> Resul
     """Post a refund, as far as there is something left to refund; people see the excess."""
     before_minor = hold.refunded_minor
     excess = holds.refund(hold, amount_minor)
-    instalments.refunded(hold, before_minor)
+    instalments.refunded(hold, before_minor, is_void=is_void)
     left = holds.captured(hold) - holds.given_back(hold)
     after = HoldState.VOIDED if is_void else HoldState.PARTLY_REFUNDED if left else HoldState.REFUNDED
     hold.state = str(after if holds.given_back(hold) else hold.state)

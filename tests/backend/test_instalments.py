@@ -149,6 +149,15 @@ def test_a_coupon_of_a_reversed_sale_is_good_again(shop: Shop) -> None:
     assert other.upload() == ["accepted"] * 3
 
 
+def test_a_void_gives_back_fee_and_coupon(shop: Shop) -> None:
+    lane, made = shop.lanes["A"], deal(shop, "3x", coupon(shop))
+    sale_id = sell(lane, made)
+    lane.write("void", {"amount_minor": PRICE, "currency": "CNY", "reason": "cashier"}, sale_id)
+    sell(lane, made)
+    assert lane.upload() == ["accepted"] * 7
+    assert fees() == (0, 690, 0, 690)
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [

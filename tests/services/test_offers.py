@@ -180,6 +180,13 @@ def test_a_coupon_of_a_declined_sale_is_good_again(opened: Callable[..., Till]) 
     assert sell(till, Wish("3x", coupon(till)), "sale-0002").is_approved
 
 
+def test_a_coupon_of_a_voided_sale_is_good_again(till: Till) -> None:
+    sell(till, Wish("next-month", coupon(till)))
+    assert till.ledger.coupon_sale(LENDER, b"coupon-number-01") == "sale-0001"
+    run(till.lane.holds.void("sale-0001", "cashier"))
+    assert till.ledger.coupon_sale(LENDER, b"coupon-number-01") is None
+
+
 def test_a_coupon_in_use_by_an_open_intent_after_a_crash_is_used(till: Till) -> None:
     class PowerCut(BaseException):
         pass
