@@ -8,10 +8,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypeAlias
 
 from agent.core.money import Money
 from agent.core.snapshot_layer import Record
+from agent.services.hold_desk import Refused
 from tests.scenarios.scenario_file import Event, Line, Misread, SaleLine, Scene, duration_s, minor
 from tests.scenarios.shop import Customer, Shop, Told
 from tests.services.lanes import LENDER, Till, approved, declined
@@ -21,6 +23,7 @@ Table: TypeAlias = Mapping[str, Callable[..., object]]
 START_S = 1_800_000_000
 """2027-01-15 at 16:00 in Shanghai, when a scene begins."""
 
+REFUSED = r"(?: but is refused: (\w+))?"
 AMOUNT, TIME, MOMENT = r"(\d+\.\d\d)", r"(\d+[smhd])", r"(\d{4}-\d\d-\d\d \d\d:\d\d)"
 
 
@@ -220,12 +223,27 @@ def _changed(table: Table) -> Callable[..., None]:
     return change
 
 
-def _of_sale(do: Callable[[Till, str], Any]) -> Callable[..., None]:
-    def change(shop: Shop, number: str) -> None:
+def _of_sale(do: Callable[..., Any]) -> Callable[..., None]:
+    """What becomes of an approved sale later; with the reason that is given, or without any, it must be refused so."""
+
+    def change(shop: Shop, number: str, *words: str | None) -> None:
+        *amounts, reason = words
         till, sale_id = shop.sold[int(number) - 1]
-        run(do(till, sale_id))
+        said = run(do(till, sale_id, *(minor(amount) if amount else None for amount in amounts)))
+        refused = said.reason if isinstance(said, Refused) else None
+        if refused != reason:
+            raise ValueError(f"expected to be refused for {reason or 'nothing'}, but the lane says {refused or 'yes'}")
 
     return change
+
+
+def _captured(till: Till, sale_id: str, amount_minor: int | None, *, final: bool = True) -> Any:
+    return till.lane.holds.capture(sale_id, amount_minor, final=final, request=f"capture-{till.ledger.head.number}")
+
+
+def _refunded(till: Till, sale_id: str, amount_minor: int | None) -> Any:
+    request = f"refund-{till.ledger.head.number}"
+    return till.lane.holds.refund(sale_id, amount_minor, request=request, reason="returned goods")
 
 
 EVENTS: Table = {
@@ -235,8 +253,12 @@ EVENTS: Table = {
     f"wall clock set ahead {TIME}": lambda shop, t: _wall(shop, duration_s(t)),
     f"asleep for {TIME}": lambda shop, t: shop.wait_until(shop.true_s + duration_s(t)),
     f"signed time after {TIME}": _signed_time,
-    r"sale (\d+) is reversed": _of_sale(lambda till, sale: till.checkout.reverse(sale, "customer_left")),
-    r"sale (\d+) is captured": _of_sale(lambda till, sale: till.checkout.capture(sale)),
+    rf"sale (\d+) is captured(?: at {AMOUNT})?{REFUSED}": _of_sale(_captured),
+    rf"sale (\d+) is captured in part {AMOUNT}{REFUSED}": _of_sale(partial(_captured, final=False)),
+    rf"sale (\d+) is refunded(?: {AMOUNT})?{REFUSED}": _of_sale(_refunded),
+    rf"sale (\d+) is reversed{REFUSED}": _of_sale(lambda till, sale: till.lane.holds.reverse(sale, "customer_left")),
+    rf"sale (\d+) is voided{REFUSED}": _of_sale(lambda till, sale: till.lane.holds.void(sale, "wrong goods")),
+    "the day is closed": _every(lambda till: run(till.lane.settlement.close_day(LENDER))),
 }
 CHANGES: dict[str, Callable[[Shop, str], None]] = {
     "policy": _changed(POLICY),
