@@ -47,8 +47,13 @@ REMEDIES: dict[str, Remedy] = {
     ),
     # Printers
     "silent": Remedy(
-        "The printer is connected but does not answer; switch it on, or set a profile ending in -mute if it never can.",
-        "打印机已连接但不应答，请打开电源；如该型号不支持应答，请改用以 -mute 结尾的型号配置。",
+        "The printer is connected but does not answer; switch it on, wait if another till is using it,"
+        " or set a profile ending in -mute if it never can.",
+        "打印机已连接但不应答，请打开电源；如其他收银台正在使用，请稍候；如该型号不支持应答，请改用以 -mute 结尾的型号配置。",
+    ),
+    "garbled": Remedy(
+        "What answers is no receipt printer, or the line's speed is wrong; check the address and the serial speed.",
+        "应答的设备不是小票打印机，或串口速率有误，请检查地址和串口速率。",
     ),
     "paper_out": Remedy("Put in a new paper roll.", "请更换纸卷。"),
     "paper_near_end": Remedy("The paper roll is nearly used up; have a new one ready.", "纸卷即将用完，请准备新纸卷。"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, fields
 
-from drivers.errors import OptionError
+from drivers.errors import OptionError, TransportError
 from drivers.printers.escpos import PAPER_STATUS
 from drivers.printers.outcome import Evidence, PrintOutcome
 from drivers.printers.profiles import Profile
@@ -16,6 +16,8 @@ from drivers.printers.status import NO_STATUS, Answer, Barrier, PrinterStatus, P
 from drivers.transports.transport import Transport
 
 _READ_BYTES = 256
+_STRAYS_MAX = 16
+"""Bytes in one conversation that no printer sends; noise on a good line stays far below, a wrong speed far above."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,8 @@ class Conversation:
             self._stream.asked(n)
             self._transport.write(b"\x10\x04" + bytes([n]), self._patience.write_s)
             if not self._await(RealTime, self._patience.answer_s):
-                self._stream, self._status = StatusStream(), NO_STATUS
+                self._stream.forget_questions()
+                self._status = NO_STATUS
                 break
         return self._status
 
@@ -115,6 +118,8 @@ class Conversation:
 
     def _listen(self, timeout_s: float) -> tuple[Answer, ...]:
         answers = self._stream.feed(self._transport.read(_READ_BYTES, timeout_s))
+        if self._stream.stray_count > _STRAYS_MAX:
+            raise TransportError("garbled", f"{self._stream.stray_count} bytes that no printer sends")
         for answer in answers:
             self._status = after(self._status, answer)
         # Kept here, because a proof may arrive while the answer to another question is awaited.

@@ -19,6 +19,7 @@ from typing import Literal
 Paper = Literal["plenty", "near_end", "out", "unknown"]
 Fault = Literal["none", "cutter_error", "overheated", "printer_error"]
 
+_BARRIER_RESERVED = 0x60
 _XON_XOFF = (0x11, 0x13)
 _BLOCK_HEADS = (0x37, 0x3D, 0x53, 0x5F)
 _BLOCK_BYTES_MAX = 90
@@ -100,9 +101,13 @@ Answer = RealTime | AutomaticStatus | Barrier | ProcessId
 
 
 class StatusStream:
-    """Splits the stream; the same answers come out however the bytes were cut up. Garbage is skipped, never kept."""
+    """Splits the stream; the same answers come out however the bytes were cut up. Garbage is skipped, never kept.
+
+    `stray_count` is the number of bytes that no printer sends there: a few are noise, many are not a printer at all.
+    """
 
     def __init__(self) -> None:
+        self.stray_count = 0
         self._asked: deque[int] = deque(maxlen=16)
         self._frame = bytearray()
         self._block = bytearray()
@@ -110,6 +115,11 @@ class StatusStream:
     def asked(self, n: int) -> None:
         """Notes that DLE EOT n went out."""
         self._asked.append(n)
+
+    def forget_questions(self) -> None:
+        """Nothing that was asked is waited for any longer; what was begun is dropped."""
+        for pending in (self._asked, self._frame, self._block):
+            pending.clear()
 
     def feed(self, data: bytes) -> tuple[Answer, ...]:
         """The answers that these bytes complete."""
@@ -121,13 +131,25 @@ class StatusStream:
         if self._block or byte in _BLOCK_HEADS:
             return self._take_block(byte)
         if byte & 0x93 == 0x12:
-            return RealTime(self._asked.popleft(), byte) if self._asked else None
+            return self._take_real_time(byte)
         if byte & 0x93 == 0x10:
+            self.stray_count += bool(self._frame)
             self._frame[:] = (byte,)
             return None
         if byte & 0x90:
+            self.stray_count += 1
             return None
-        return self._take_frame(byte) if self._frame else Barrier(byte)
+        return self._take_frame(byte) if self._frame else self._take_barrier(byte)
+
+    def _take_real_time(self, byte: int) -> Answer | None:
+        if self._asked:
+            return RealTime(self._asked.popleft(), byte)
+        self.stray_count += 1
+        return None
+
+    def _take_barrier(self, byte: int) -> Answer:
+        self.stray_count += bool(byte & _BARRIER_RESERVED)  # a letter, most often; some clones set these bits
+        return Barrier(byte)
 
     def _take_frame(self, byte: int) -> Answer | None:
         self._frame.append(byte)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import socket
 import threading
 import time
 from collections.abc import Callable
@@ -21,6 +19,7 @@ from drivers.printers.profiles import PROFILES
 from drivers.transports.file import FileTransport
 from drivers.virtual.printer import VirtualPrinter
 from tests.drivers.conftest import HASTE, Events, PrinterFactory
+from tests.drivers.printers.scripted import ScriptedPrinter
 
 SLIP = Document((Text("便利店", "center"), *(Pair(f"第 {n} 期", "¥100.00") for n in range(1, 13))), "zh-CN")
 TEXT = to_text(SLIP, 48).strip("\n")
@@ -281,52 +280,3 @@ def test_patience_bounds_a_job_that_is_never_confirmed(printer_at: PrinterFactor
     never.close()
     assert summary(outcome) == ("sent_unconfirmed", "not_confirmed")
     assert time.monotonic() - start_s < 3
-
-
-class ScriptedPrinter:
-    """A line that is good in real time and answers GS r as told; for what no real printer does on request."""
-
-    def __init__(
-        self,
-        *,
-        reads: bool = True,
-        before_each_answer: bytes = b"",
-        answer_paper_query: Callable[[int], bytes] = lambda count: b"",
-    ) -> None:
-        self._server = socket.create_server(("127.0.0.1", 0))
-        self._server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        self._server.settimeout(5)
-        self.address = f"tcp:127.0.0.1:{self._server.getsockname()[1]}"
-        self._reads = reads
-        self._before = before_each_answer
-        self._answer = answer_paper_query
-        self._open: list[socket.socket] = []
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        self._server.close()
-        for connection in self._open:
-            connection.close()
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                connection, _ = self._server.accept()
-            except OSError:
-                return
-            self._open.append(connection)
-            if self._reads:
-                self._converse(connection)
-
-    def _converse(self, connection: socket.socket) -> None:
-        queries = 0
-        with connection, contextlib.suppress(OSError):
-            while data := connection.recv(65536):
-                if real_time := data.count(b"\x10\x04"):
-                    connection.sendall(self._before + b"\x12" * real_time)
-                for _ in range(data.count(b"\x1dr\x01")):
-                    queries += 1
-                    for byte in self._answer(queries):
-                        connection.sendall(self._before + bytes([byte]))
-                        time.sleep(0.01)
