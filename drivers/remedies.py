@@ -49,7 +49,8 @@ REMEDIES: dict[str, Remedy] = {
     "silent": Remedy(
         "The printer is connected but does not answer; switch it on, wait if another till is using it,"
         " or set a profile ending in -mute if it never can.",
-        "打印机已连接但不应答，请打开电源；如其他收银台正在使用，请稍候；如该型号不支持应答，请改用以 -mute 结尾的型号配置。",
+        "打印机已连接但不应答，请打开电源；如其他收银台正在使用，请稍候；"
+        "如该型号不支持应答，请改用以 -mute 结尾的型号配置。",
     ),
     "garbled": Remedy(
         "What answers is no receipt printer, or the line's speed is wrong; check the address and the serial speed.",
@@ -80,6 +81,15 @@ REMEDIES: dict[str, Remedy] = {
     "not_confirmed": Remedy(
         "The printer did not confirm the slip; look whether it came out.", "打印机未确认，请查看小票是否已打出。"
     ),
+    # Cash drawers
+    "drawer_stuck": Remedy(
+        "The drawer did not open; is it locked, and is its cable in the printer's drawer socket?",
+        "钱箱未弹开，请检查是否上锁，以及连线是否插在打印机的钱箱口。",
+    ),
+    "drawer_not_sensed": Remedy(
+        "The drawer cannot say whether it opened; look at it.", "钱箱无法回报状态，请查看是否已弹开。"
+    ),
+    "drawer_open": Remedy("Close the cash drawer.", "请关上钱箱。"),
     # Scanners
     "overlong": Remedy(
         "A code was too long or the scanner sends noise; scan again, then check its suffix setting.",

@@ -125,6 +125,22 @@ class POSPrinter:
             self._life.became("" if outcome.rung in _SENT else outcome.reason, outcome.status.conditions)
             return self._conclude(outcome, job)
 
+    def send_command(self, command: bytes) -> str:
+        """Sends what puts nothing on paper, such as a drawer's pulse, if it can be obeyed now.
+
+        Returns "" or why it was not sent, as an id of `drivers.remedies`: a printer that is off line would keep it and
+        obey when nobody expects it. Raises LifeCycleError, TransportError.
+        """
+
+        def sent(talk: Conversation) -> str:
+            if not (reason := obstacle_before(self._ask(talk), self.profile)):
+                talk.send(command)
+            return reason
+
+        with self._one_job:
+            self._require_enabled()
+            return self._on_line(sent)
+
     def _print(self, job: bytes, expected_id: bytes) -> PrintOutcome:
         try:
             return self._on_line(lambda talk: self._refused(talk) or self._sent(talk, job, expected_id))

@@ -16,6 +16,8 @@ class PrinterCondition:
     cutter: bool = False
     unplugged: bool = False
     mute: bool = False
+    drawer_open: bool = False
+    drawer_stuck: bool = False
     vanish_after: int | None = None
     paper_out_after: int | None = None
 
@@ -32,12 +34,16 @@ class PrinterCondition:
     @property
     def automatic_status(self) -> bytes:
         """The four bytes of automatic status back."""
-        return bytes([0x10 | 0x08 * self.blocked | 0x20 * self.cover, 0x08 * self.cutter]) + self.paper_status + b"\x00"
+        return (
+            bytes([0x10 | 0x04 * self.drawer_open | 0x08 * self.blocked | 0x20 * self.cover, 0x08 * self.cutter])
+            + self.paper_status
+            + b"\x00"
+        )
 
     def real_time_byte(self, n: int) -> int:
         """The answer to DLE EOT n, 1 to 4."""
         bits = {
-            1: 0x08 * self.blocked,
+            1: 0x04 * self.drawer_open | 0x08 * self.blocked,  # the sensor's pin is high while the drawer is open
             2: 0x04 * self.cover | 0x20 * self.paper_out | 0x40 * self.cutter,
             3: 0x08 * self.cutter,
             4: 0x0C * (self.near_end or self.paper_out) | 0x60 * self.paper_out,

@@ -24,9 +24,12 @@ _CODE_PRINT = b"1Q0"
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A question that the printer answers when it comes to it; `argument` is the process id, or the n of GS a."""
+    """What the printer answers or does when it comes to it.
 
-    kind: Literal["paper", "process_id", "automatic"]
+    `argument` is the process id, the n of GS a, or the m of ESC p.
+    """
+
+    kind: Literal["paper", "process_id", "automatic", "drawer"]
     argument: bytes = b""
 
 
@@ -104,7 +107,7 @@ class PaperReader:
             case b"\x1da":
                 self._events.append(Asked("automatic", data[2:3]))
             case b"\x1bp":
-                self._print("[DRAWER]")
+                self._events.append(Asked("drawer", data[2:3]))
             case b"\x1dV":
                 self._cut(data[:length])
             case _:

@@ -105,6 +105,14 @@ class VirtualPrinter:
         """The cutter is stuck."""
         self._change(cutter=True)
 
+    def close_drawer(self) -> None:
+        """Somebody closes the cash drawer."""
+        self._change(drawer_open=False)
+
+    def lock_drawer(self) -> None:
+        """The drawer is locked: it does not open."""
+        self._change(drawer_stuck=True)
+
     def off_line(self) -> None:
         """Switched off line by its button: no cause that it could name."""
         self._change(off_line=True)
@@ -288,6 +296,8 @@ class VirtualPrinter:
                 self._answer(self._condition.paper_status)
             case "process_id" if self._echoes_process_id:
                 self._answer(b"\x37\x22" + asked.argument + b"\x00")
+            case "drawer":
+                self._condition.drawer_open = not self._condition.drawer_stuck
             case "automatic":
                 self._automatic = asked.argument != b"\x00"
                 self._answer(self._condition.automatic_status)

@@ -1,4 +1,4 @@
-"""A printer's line that answers as told. Rule: only for what neither a real printer nor the virtual one does on request."""
+"""A printer's line that answers as told. Rule: only for what the virtual printer does not do on request."""
 
 from __future__ import annotations
 

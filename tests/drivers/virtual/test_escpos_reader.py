@@ -27,7 +27,7 @@ def read(data: bytes) -> str:
         (b"\x1b!\x30big\x1b!\x00", "big"),
         (b"a\x1bd\x02b", "a\n\nb"),
         (b"\x1d(k\x04\x001A2\x00\x1d(k\x07\x001P0CF:1\x1d(k\x03\x001Q0", "[QR: CF:1]"),
-        (b"\x1bp\x00\x19\xfa", "[DRAWER]"),
+        (b"\x1bp\x00\x19\xfa", ""),
         (b"\x1d\x99x", "[?1d 99]x"),
         (b"\x1d(Zx\x00", ""),
     ],

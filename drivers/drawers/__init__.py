@@ -1,0 +1,1 @@
+"""Cash drawers: what hangs on a printer's drawer socket."""
