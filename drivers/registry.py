@@ -1,7 +1,7 @@
 """From an address in the configuration to a working device. Rule: a table of kinds; a new kind is one row here.
 
 tcp:HOST:PORT        printers on the network             file:PATH    /dev/usb/lp0, or a file that keeps the bytes
-serial:PATH          printers on a port                  virtual:PATH a stand-in: a directory of slips
+serial:PATH          printers, displays on a port        virtual:PATH a stand-in: a directory of slips, a display's port
 The lines to a scanner are in `drivers.scanners.lines`.
 """
 
@@ -14,6 +14,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from drivers.device import Closable, Device, OnEvent
+from drivers.displays.line_display import LineDisplay
+from drivers.displays.screen import Screen
+from drivers.drawers.cash_drawer import CashDrawer, Kick
 from drivers.errors import AddressError, OptionError
 from drivers.options import Options, none_left, parse_address, settings
 from drivers.printers.conversation import Patience
@@ -25,9 +28,11 @@ from drivers.transports.file import FileTransport
 from drivers.transports.serial_port import SerialSettings, SerialTransport
 from drivers.transports.tcp import TcpTransport
 from drivers.transports.transport import Transport
+from drivers.virtual.display import VirtualDisplay
 from drivers.virtual.printer import VirtualPrinter
 
 _Line = tuple[Transport, Closable | None]
+_OpenLine = Callable[[str, dict[str, Any]], _Line]
 
 
 class OpenDevice(Protocol):
@@ -63,7 +68,12 @@ def open_printer(
     profile = profile_named(str(given.pop("profile", "generic-80")))
     profile = replace(profile, columns=_columns(given.pop("columns", profile.columns)))
     patience = settings(Patience, given)
-    transport, stand_in = _printer_line(address, given, profile.columns)
+    transport, stand_in = _line(
+        "printer",
+        address,
+        given,
+        {"tcp": _tcp, "serial": _serial, "file": _file, "virtual": partial(_virtual, columns=profile.columns)},
+    )
     printer = POSPrinter(name, transport, profile, patience=patience, on_event=on_event, stand_in=stand_in)
     started(printer)
     return printer
@@ -88,9 +98,41 @@ def open_scanner(
     return scanner
 
 
+def open_drawer(
+    name: str, printer: POSPrinter, options: Options | None = None, *, on_event: OnEvent | None = None
+) -> CashDrawer:
+    """The drawer on that printer's socket, opened, claimed and enabled. Options: the fields of `Kick`.
+
+    It has no address and so no row in `KINDS`: the line is the printer's. Raises OptionError.
+    """
+    given = dict(options or {})
+    drawer = CashDrawer(name, printer, settings(Kick, given), on_event)
+    none_left("drawer", printer.name, given)
+    started(drawer)
+    return drawer
+
+
+def open_display(
+    name: str, address: str, options: Options | None = None, *, on_event: OnEvent | None = None
+) -> LineDisplay:
+    """A line display, opened, claimed and enabled; one that is not there now is `failed` and recovers by itself.
+
+    Options: the fields of `Screen`, and those of `SerialSettings` for a serial line. Raises AddressError, OptionError.
+    """
+    given = dict(options or {})
+    screen = settings(Screen, given)
+    transport, stand_in = _line(
+        "display", address, given, {"tcp": _tcp, "serial": _serial, "virtual": _virtual_display}
+    )
+    display = LineDisplay(name, transport, screen, on_event=on_event, stand_in=stand_in)
+    started(display)
+    return display
+
+
 KINDS: dict[str, OpenDevice] = {
     "scanner": open_scanner,
     "printer": open_printer,
+    "display": open_display,
 }
 
 
@@ -100,18 +142,12 @@ def _columns(value: object) -> int:
     return int(str(value))
 
 
-def _printer_line(text: str, given: dict[str, Any], columns: int) -> _Line:
-    lines: Mapping[str, Callable[[str, dict[str, Any]], _Line]] = {
-        "tcp": _tcp,
-        "serial": _serial,
-        "file": _file,
-        "virtual": partial(_virtual, columns=columns),
-    }
+def _line(kind: str, text: str, given: dict[str, Any], lines: Mapping[str, _OpenLine]) -> _Line:
     address = parse_address(text)
     if address.scheme not in lines:
-        raise AddressError(f"no printer at {text!r}: the scheme is one of {', '.join(lines)}")
+        raise AddressError(f"no {kind} at {text!r}: the scheme is one of {', '.join(lines)}")
     line = lines[address.scheme](address.target, given)
-    none_left("printer", text, given)
+    none_left(kind, text, given)
     return line
 
 
@@ -134,3 +170,7 @@ def _virtual(target: str, _: dict[str, Any], columns: int) -> _Line:
     stand_in = VirtualPrinter(Path(target), columns=columns)
     transport, _none = _tcp(stand_in.address.removeprefix("tcp:"), {})
     return transport, stand_in
+
+
+def _virtual_display(target: str, _: dict[str, Any]) -> _Line:
+    return SerialTransport(target, SerialSettings()), VirtualDisplay(Path(target))

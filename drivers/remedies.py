@@ -90,6 +90,11 @@ REMEDIES: dict[str, Remedy] = {
         "The drawer cannot say whether it opened; look at it.", "钱箱无法回报状态，请查看是否已弹开。"
     ),
     "drawer_open": Remedy("Close the cash drawer.", "请关上钱箱。"),
+    # Line displays
+    "not_displayable": Remedy(
+        "The customer display has no characters for this text; set its character_set to what the model has.",
+        "顾客显示屏没有所需字符，请将 character_set 设为该型号支持的字符集。",
+    ),
     # Scanners
     "overlong": Remedy(
         "A code was too long or the scanner sends noise; scan again, then check its suffix setting.",

@@ -129,9 +129,8 @@ class CashDrawer:
     def check_health(self, level: HealthLevel = "external") -> Health:
         """external: asks the printer; interactive: opens the drawer for a person to see."""
         if level == "internal" or not self.state.usable:
-            return Health(
-                level, self.state.reason, remedy_for(self.state.reason) or f"The drawer is {self.state.name}."
-            )
+            reason = self.state.reason
+            return Health(level, reason, remedy_for(reason) or f"The device is {self.state.name}.")
         if level == "interactive":
             reason = self.open_drawer().reason
             return Health(level, reason, remedy_for(reason) or "The drawer says that it is open.")

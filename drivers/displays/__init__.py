@@ -1,0 +1,1 @@
+"""Line displays for the customer: bytes as pure functions, and the LineDisplay that sends them."""
