@@ -48,15 +48,24 @@ def compare(stage: Stage, report: Report) -> Report:
     """Fill in the report, once nothing is on its way between lane and backend."""
     books = read_books(stage, report.lane)
     status = books["status"]
-    report.sales = [_sale(view) for view in reversed(status["recent_sales"])]
+    lane_sales = sales_of(stage, status)
+    report.sales = [_sale(view) for view in lane_sales]
     _compare_settlement(report)
     _compare_chain(report, status["journal"], books)
-    _compare_sales(report, status["recent_sales"], books["sales"])
+    _compare_sales(report, lane_sales, books["sales"])
     report.over_limit = sum(account["available_minor"] < 0 for account in books["accounts"])
     report.faults += [*books["findings"], *books["disputes"]]
     if report.over_limit:
         report.faults.append(f"{report.over_limit} accounts are above their limit")
     return report
+
+
+def sales_of(stage: Stage, status: dict[str, Any]) -> list[dict[str, Any]]:
+    """The lane's half, oldest first: what its status shows, and the sales of the story that it shows no longer."""
+    shown = list(reversed(status["recent_sales"]))
+    known = {view["sale_id"] for view in shown}
+    older = [sale_id for sale_id in stage.sale_ids if sale_id not in known]
+    return [stage.client.get(f"/v1/sales/{sale_id}") for sale_id in older] + shown
 
 
 def read_books(stage: Stage, lane: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -44,7 +44,10 @@ class Cast:
 
 @dataclass(slots=True, kw_only=True)
 class Stage:
-    """Everything that runs while the story is told. ``accounts`` are the customers' tokens, in hex."""
+    """Everything that runs while the story is told. ``accounts`` are the customers' tokens, in hex.
+
+    ``sale_ids``: every sale that the story has opened; the lane's status shows the last few only.
+    """
 
     out: Path
     backend_dir: Path
@@ -61,6 +64,7 @@ class Stage:
     printer: VirtualPrinter
     phones: tuple[Phone, ...]
     began: float
+    sale_ids: list[str] = field(default_factory=list)
 
     @property
     def phone(self) -> Phone:

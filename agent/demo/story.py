@@ -110,6 +110,7 @@ def _second_lender(stage: Stage) -> Phone:
     opened = ask(*command("counterfoil-backend", "account", "add", *limit, *of_lender, *where))
     stage.say(f"the operator takes in {SECOND_NAME}; nobody goes to the lane")
     wait_for("the lane has met the second lender", lambda: _has_documents(stage, SECOND), 60)
+    wait_for("the lane has a lease of the new account", lambda: _has_lease(stage, SECOND, opened["account"]), 60)
     stage.say("the lane has met it: introduced by the backend's CA, with keys, policy and snapshot of its own")
     return Phone.load(stage.backend_dir / "phones" / f"{opened['account']}.json")
 
@@ -120,6 +121,15 @@ def _has_documents(stage: Stage, lender: str) -> bool:
         row["lender"] == lender and row["policy_version"] and row["snapshot_sequence"] and row["clock"]["trusted"]
         for row in rows
     )
+
+
+def _has_lease(stage: Stage, lender: str, account: str) -> bool:
+    """Whether the lane could sell alone: the first layer may have been cut before the account was opened."""
+    try:
+        lease = stage.client.get(f"/v1/leases/{account}?lender={lender}")
+    except RequestRefused:
+        return False
+    return bool(lease["left_minor"] >= OFFLINE_MINOR)
 
 
 def _before_the_scanner(stage: Stage, code: str) -> None:
@@ -144,6 +154,7 @@ def _sell(
 ) -> dict[str, Any]:
     """One sale as the POS makes it: open it, let the scanner read the code, look at the answer."""
     sale = stage.client.post("/v1/sales", {"amount": {"minor": amount_minor, "currency": "CNY"}})
+    stage.sale_ids.append(sale["sale_id"])
     began = time.monotonic()
     shown(stage, code)
     view: dict[str, Any] = stage.client.get(f"/v1/sales/{sale['sale_id']}?wait_s=20")
@@ -163,6 +174,7 @@ def _in_instalments(stage: Stage) -> None:
     """The customer sees what each plan costs, and chooses three payments."""
     amount = {"minor": INSTALMENTS_MINOR, "currency": "CNY"}
     sale_id = stage.client.post("/v1/sales", {"amount": amount, "offers": True})["sale_id"]
+    stage.sale_ids.append(sale_id)
     stage.scanner.scan(stage.phone.code().encode(), chunk=16)
     asked = stage.client.get(f"/v1/sales/{sale_id}?wait_s=20")
     offers = {offer["plan"]: offer for offer in asked.get("offers", ())}
@@ -180,6 +192,7 @@ def _with_coupon(stage: Stage) -> None:
     coupon = ask(*command("counterfoil-backend", *issue))["coupon"]
     order = {"amount": {"minor": COUPON_MINOR, "currency": "CNY"}, "plan": "6x", "coupon": coupon}
     view = stage.client.post("/v1/sales", order | {"code": stage.phone.code()})
+    stage.sale_ids.append(view["sale_id"])
     _sold_by_plan(stage, "six payments with an interest-free coupon", view)
     try:
         stage.client.post("/v1/sales", order | {"code": stage.phone.code()})
@@ -287,7 +300,7 @@ def _depth(stage: Stage) -> int:
 def _settle(stage: Stage, lender: str) -> dict[str, Any]:
     def matched() -> dict[str, Any] | None:
         report: dict[str, Any] = stage.client.post("/v1/settlements", {"lender": lender})
-        return report
+        return None if report["state"] == "pending" else report
 
     report = wait_for("the settlement", matched, 30)
     for name, total in report["totals"].items():
