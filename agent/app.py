@@ -30,6 +30,7 @@ from agent.machine import MachineClock, as_owner_of, machine_digest, stop_on_sig
 from agent.overview import clock_facts, lane_status, ledger_facts, lender_facts
 from agent.ports import PrintResult
 from agent.services import forwarding
+from agent.services.customer_display import screens
 from agent.services.explaining import explanation
 from agent.services.introductions import Introducer
 from agent.services.lenders import EnrolledLender, Lenders
@@ -52,12 +53,15 @@ from agent.uplink.identity import (
 from agent.uplink.remote import RemoteBackend
 from agent.uplink.unix_channel import serve_unix
 from drivers.device import Device, Scan
+from drivers.displays.line_display import LineDisplay
 from drivers.printers.pos_printer import POSPrinter
 
 LOG: Final = logging.getLogger(__name__)
 MAINTENANCE_S: Final = 60.0
 PRINTER_LOOK_S: Final = 30.0
 """Between two looks at a printer that has nothing to print: a network printer may serve other tills too."""
+
+DISPLAY_LOOK_S: Final = 2.0
 
 RESERVE_S: Final = 0.5
 
@@ -76,15 +80,19 @@ async def _run(config: Config, enrolled: Enrolled) -> int:
         reserve.keep()  # before the ledger: a full disk must not keep it from being opened
         ledger = SqliteLedger.open(str(config.lane.ledger_file))
         stack.callback(ledger.close)
-        printer = await _open_printer(config, stack)
+        fixtures = await _open_fixtures(config, stack)
+        printer = fixtures.printer
         lane, desk = _compose(config, enrolled, ledger, printer, reserve)
         stack.callback(lane.witness.look)
         await stack.enter_async_context(_served_uplink(config, lane))
         scanners = _open_scanners(config, lane, stack)
-        serving = await stack.enter_async_context(_served_api(config, lane, desk, scanners, printer))
+        serving = await stack.enter_async_context(_served_api(config, lane, desk, scanners, fixtures))
         loops = [kept_up(lane.spooler.run), kept_up(lambda: _maintained(lane)), kept_up(lane.start), _kept(reserve)]
         if printer is not None:
             loops.append(kept_up(partial(_looked_after, lane, printer, config.lane.language)))
+        if fixtures.display is not None:
+            lane.display_failed = partial(_reason_of, fixtures.display)
+            loops.append(kept_up(partial(_displayed, lane, fixtures.display, config.lane.language)))
         tasks = await stack.enter_async_context(running(*loops))
         LOG.info("ready", extra={"lane": lane.settings.lane})
         return await until_stopped(stop, [serving, *tasks], broken=lambda: ledger.failed)
@@ -154,11 +162,10 @@ def enrolled_lenders(enrolled: Enrolled) -> list[EnrolledLender]:
 # -- the parts of the running daemon, each with its own end ------------------------------------------------------
 
 
-async def _open_printer(config: Config, stack: contextlib.AsyncExitStack) -> POSPrinter | None:
-    printer = await asyncio.to_thread(devices.configured_printer, config)
-    if printer is not None:
-        stack.push_async_callback(asyncio.to_thread, printer.close)
-    return printer
+async def _open_fixtures(config: Config, stack: contextlib.AsyncExitStack) -> devices.Fixtures:
+    fixtures = await asyncio.to_thread(devices.Fixtures.opened, config)
+    stack.push_async_callback(asyncio.to_thread, fixtures.close)
+    return fixtures
 
 
 def _open_scanners(config: Config, lane: Lane, stack: contextlib.AsyncExitStack) -> list[Device]:
@@ -183,15 +190,23 @@ async def _served_uplink(config: Config, lane: Lane) -> AsyncIterator[None]:
 
 @contextlib.asynccontextmanager
 async def _served_api(
-    config: Config, lane: Lane, desk: LaneDesk, scanners: list[Device], printer: POSPrinter | None
+    config: Config, lane: Lane, desk: LaneDesk, scanners: list[Device], fixtures: devices.Fixtures
 ) -> AsyncIterator[asyncio.Task[None]]:
     async def check_devices() -> list[dict[str, Any]]:
-        asked: list[Device] = [*scanners, printer] if printer else [*scanners]
-        found = [await asyncio.to_thread(devices.report, config, device) for device in asked]
+        found = [await asyncio.to_thread(devices.report, config, device) for device in [*scanners, *fixtures.all]]
         return [report.to_dict() for report in found]
 
     async def print_test() -> PrintResult | None:
+        printer = fixtures.printer
         return await asyncio.to_thread(devices.print_test, config, printer) if printer else None
+
+    async def open_drawer() -> dict[str, Any] | None:
+        drawer = fixtures.drawer
+        return await asyncio.to_thread(devices.open_cash_drawer, config, drawer) if drawer else None
+
+    async def test_display() -> dict[str, Any] | None:
+        display = fixtures.display
+        return await asyncio.to_thread(devices.show_test, config, display) if display else None
 
     backend = lane.backend
     assert isinstance(backend, RemoteBackend)
@@ -215,6 +230,8 @@ async def _served_api(
             verify_journal=lambda: _verified_running(lane),
             check_devices=check_devices,
             print_test=print_test,
+            open_drawer=open_drawer,
+            test_display=test_display,
             claim=backend.claim,
             rails=tuple(lane.settings.rails),
         )
@@ -248,6 +265,29 @@ async def _looked_after(lane: Lane, printer: POSPrinter, language: Language) -> 
             health = await asyncio.to_thread(printer.check_health, "external")
             lane.spooler.looked(health.reason, devices.action(health.reason, language))
         await asyncio.sleep(PRINTER_LOOK_S)
+
+
+def _reason_of(device: Device) -> str:
+    return device.state.reason
+
+
+async def _displayed(lane: Lane, display: LineDisplay, language: Language) -> None:
+    """Follows the sales; a display that was gone is tried again, and shows what it would have shown."""
+    sales = lane.events.subscribe()
+    try:
+        while True:
+            try:
+                event = await asyncio.wait_for(sales.get(), DISPLAY_LOOK_S)
+            except TimeoutError:
+                if display.state.reason:
+                    await asyncio.to_thread(display.check_health)
+                continue
+            if event is None:
+                return
+            if event["type"] == "sale":
+                await asyncio.to_thread(display.show, *screens(event["data"], language))
+    finally:
+        lane.events.unsubscribe(sales)
 
 
 async def _maintained(lane: Lane) -> None:

@@ -15,7 +15,20 @@ from typing import Any, Final
 from pydantic import BaseModel, Field, ValidationError
 
 from agent.config_problems import allowed, problems, section_at
-from agent.config_sections import Backend, DeviceName, Lane, Limits, Local, Merchant, Printer, Scanner, Section, Uplink
+from agent.config_sections import (
+    Backend,
+    DeviceName,
+    Display,
+    Drawer,
+    Lane,
+    Limits,
+    Local,
+    Merchant,
+    Printer,
+    Scanner,
+    Section,
+    Uplink,
+)
 from agent.errors import ConfigError, ConfigProblem
 
 FILE_BYTES_MAX: Final = 1 << 20
@@ -29,6 +42,8 @@ class Config(Section):
     backend: Backend = Backend()
     scanner: dict[DeviceName, Scanner] = Field(default={}, max_length=8)
     printer: Printer = Printer()
+    drawer: Drawer = Drawer()
+    display: Display = Display()
     local: Local = Local()
     limits: Limits = Limits()
     uplink: Uplink = Uplink()

@@ -253,6 +253,44 @@ class Printer(SerialLine):
         return {"profile": self.profile} | self._line_options(self.address)
 
 
+class Drawer(Section):
+    """The cash drawer on the slip printer's drawer socket."""
+
+    attached: bool = _value(False, "true or false", "Whether there is one.")
+    pin: Literal[2, 5] = Field(default=2, description="Pin of the socket that opens it.")
+    pulse_ms: int = _whole(120, 50, 500, "milliseconds", "How long the pulse lasts; odd ones lose one.")
+    open_level: Literal["model", "high", "low", "none"] = Field(
+        default="model", description="The sensor's level while it is open; model: as the printer's profile says."
+    )
+
+    @property
+    def options(self) -> dict[str, object]:
+        """The options of `drivers.registry.open_drawer`."""
+        return {"pin": self.pin, "pulse_ms": self.pulse_ms // 2 * 2, "open_level": self.open_level}
+
+
+class Display(SerialLine):
+    """The customer's line display. It shows the amount and where the sale stands, and nothing of the account."""
+
+    address: str = _text(
+        "",
+        r"^(|tcp:\S+:[0-9]{1,5}|(serial|virtual):\S+)$",
+        "tcp:HOST:PORT, serial:PATH, virtual:PATH or nothing",
+        "Where it is; empty: no line display.",
+    )
+    columns: int = _whole(20, 8, 40, "columns", "Characters in a row.")
+    rows: int = _whole(2, 1, 4, "rows", "Rows.")
+    character_set: Literal["ascii", "cp437", "cp850", "cp1252", "gb18030"] = Field(
+        default="cp437", description="What this model can show; gb18030: Chinese."
+    )
+
+    @property
+    def options(self) -> dict[str, object]:
+        """The options of `drivers.registry.open_display`."""
+        screen: dict[str, object] = {"columns": self.columns, "rows": self.rows, "character_set": self.character_set}
+        return screen | self._line_options(self.address)
+
+
 class Local(Section):
     """The local interface for the page, POS software and this command."""
 

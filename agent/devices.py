@@ -18,18 +18,23 @@ from agent.ports import PrintResult
 from agent.services.slips import local_time
 from agent.texts import Language
 from drivers.device import DataEvent, Device, DeviceEvent, OnEvent, Scan
+from drivers.displays.line_display import LineDisplay
 from drivers.document import Cut, Document, Feed, Pair, Qr, Rule, Text
+from drivers.drawers.cash_drawer import CashDrawer
 from drivers.errors import DriverError
 from drivers.hotplug import Change, Hotplug
 from drivers.printers.outcome import PrintOutcome
 from drivers.printers.pos_printer import POSPrinter
-from drivers.registry import open_printer, open_scanner
+from drivers.registry import open_display, open_drawer, open_printer, open_scanner
 from drivers.remedies import remedy_for
 from drivers.scanners.scanner import Scanner
 from drivers.unusable import UnusableDevice
 
 TEST_JOB: Final = "test"
+Kind = Literal["scanner", "printer", "drawer", "display"]
 PRINTER: Final = "printer"
+DRAWER: Final = "drawer"
+DISPLAY: Final = "display"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +44,7 @@ class DeviceReport:
     ``counts`` are its statistics since start, under their UnifiedPOS names.
     """
 
-    kind: Literal["scanner", "printer"]
+    kind: Kind
     name: str
     address: str
     state: str
@@ -56,6 +61,42 @@ def configured_printer(config: Config) -> POSPrinter | None:
     """The printer, enabled; None if none is configured. Raises DriverError."""
     settings = config.printer
     return open_printer(PRINTER, settings.address, settings.options) if settings.address else None
+
+
+def configured_drawer(config: Config, printer: POSPrinter | None) -> CashDrawer | None:
+    """The drawer on that printer, enabled; None if there is no drawer or no printer. Raises DriverError."""
+    return open_drawer(DRAWER, printer, config.drawer.options) if config.drawer.attached and printer else None
+
+
+def configured_display(config: Config) -> LineDisplay | None:
+    """The customer's display, enabled; None if none is configured. Raises DriverError."""
+    settings = config.display
+    return open_display(DISPLAY, settings.address, settings.options) if settings.address else None
+
+
+@dataclass(frozen=True, slots=True)
+class Fixtures:
+    """What a lane has at most one of; None where it has none."""
+
+    printer: POSPrinter | None
+    drawer: CashDrawer | None
+    display: LineDisplay | None
+
+    @classmethod
+    def opened(cls, config: Config) -> Fixtures:
+        """All of them, enabled. Raises DriverError."""
+        printer = configured_printer(config)
+        return cls(printer, configured_drawer(config, printer), configured_display(config))
+
+    @property
+    def all(self) -> list[Device]:
+        """Those that there are."""
+        return [device for device in (self.printer, self.drawer, self.display) if device is not None]
+
+    def close(self) -> None:
+        """Ends them; the drawer before its printer."""
+        for device in reversed(self.all):
+            device.close()
 
 
 def configured_scanner(
@@ -105,8 +146,7 @@ def all_devices(config: Config) -> Iterator[list[Device]]:
     """Every configured device, for a look while the agent is stopped. Raises DriverError."""
     with ExitStack() as stack:
         devices: list[Device] = [configured_scanner(config, name, lambda _: None) for name in config.scanner]
-        printer = configured_printer(config)
-        devices += [printer] if printer else []
+        devices += Fixtures.opened(config).all
         for device in devices:
             stack.callback(device.close)
         yield devices
@@ -115,11 +155,36 @@ def all_devices(config: Config) -> Iterator[list[Device]]:
 def report(config: Config, device: Device) -> DeviceReport:
     """How a device is now: a printer is asked, a scanner's line is looked at."""
     health = device.check_health("external")
-    is_scanner = device.name in config.scanner and not isinstance(device, POSPrinter)
-    address = config.scanner[device.name].address if is_scanner else config.printer.address
-    kind: Literal["scanner", "printer"] = "scanner" if is_scanner else "printer"
+    kind, address = _place(config, device)
     counts = device.statistics.snapshot() | {"hours_powered_count": device.statistics.hours_powered(time.monotonic())}
     return DeviceReport(kind, device.name, address, device.state.name, health.reason, health.text, counts)
+
+
+def _place(config: Config, device: Device) -> tuple[Kind, str]:
+    match device:
+        case POSPrinter():
+            return "printer", config.printer.address
+        case CashDrawer():
+            return "drawer", f"{config.printer.address}, pin {config.drawer.pin}"
+        case LineDisplay():
+            return "display", config.display.address
+    return "scanner", config.scanner[device.name].address
+
+
+def open_cash_drawer(config: Config, drawer: CashDrawer) -> dict[str, Any]:
+    """One try; ``opened`` None: the pulse went out and nothing can tell. With what to do in the lane's language."""
+    opening = drawer.open_drawer()
+    return {
+        "opened": opening.opened,
+        "reason": opening.reason or None,
+        "action": action(opening.reason, config.lane.language) or None,
+    }
+
+
+def show_test(config: Config, display: LineDisplay) -> dict[str, Any]:
+    """Shows a test until the next sale; ``reason`` None: the display took it."""
+    reason = display.check_health("interactive").reason
+    return {"reason": reason or None, "action": action(reason, config.lane.language) or None}
 
 
 def print_test(config: Config, printer: POSPrinter) -> PrintResult:

@@ -106,6 +106,7 @@ class Lane:
         self.witness = HeadWitness(ledger, witness, is_new=self._begin_chain(enrolled[0].lender))
         self.link = LinkState.DOWN
         self.scanners_failed: Callable[[], Mapping[str, str]] = dict
+        self.display_failed: Callable[[], str] = str
         """The reason of each scanner that cannot read now; set by whoever opens them."""
         self.lenders = Lenders(settings.lane, enrolled, ledger, snapshots, self.clock, introducer=introducer)
         self.events = Events()
@@ -222,6 +223,7 @@ class Lane:
             now_s=reading.now_s,
             certificate_expires_at=self._certificate_expires_at(),
             scanners=self.scanners_failed(),
+            display=self.display_failed(),
         )
 
     def _limits(self) -> LimitFacts:

@@ -232,7 +232,13 @@ def reads() -> set[tuple[str, str]]:
 
 READ = reads()
 # What devices need is read of a section under another name: by the section itself, or by whoever opens the device.
-OWNERS = {"scanner": ("self", "settings"), "printer": ("printer", "self", "settings"), "lane": ("lane", "self")}
+OWNERS = {
+    "scanner": ("self", "settings"),
+    "printer": ("printer", "self", "settings"),
+    "drawer": ("drawer", "self"),
+    "display": ("display", "self", "settings"),
+    "lane": ("lane", "self"),
+}
 KEYS = [
     (section, key)
     for section in config.Config.model_fields

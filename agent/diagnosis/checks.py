@@ -38,4 +38,6 @@ CHECKS: Final = (
     Check("uplink", "uplink", machine.uplink, ("agent", "backend_tls")),
     Check("scanners", "scanners", equipment.scanners, ("config",)),
     Check("printer", "printer", equipment.printer, ("config",)),
+    Check("drawer", "cash drawer", equipment.drawer, ("config",)),
+    Check("display", "display", equipment.display, ("config",)),
 )

@@ -1,4 +1,4 @@
-"""Scanners and printer, each really tried: by the agent that holds them, or here while it is stopped.
+"""Scanners, printer, drawer and display, each really tried: by the agent that holds them, or here while it is stopped.
 
 The one rule: a device that is not configured is no fault; one that is, and cannot work, says what to do about it.
 """
@@ -25,6 +25,20 @@ def printer(case: Case) -> Iterator[Finding]:
     if not case.config.printer.address:
         yield ok("none configured: slips are shown only")
     yield from (_finding(row) for row in case.devices if row["kind"] == "printer")
+
+
+def drawer(case: Case) -> Iterator[Finding]:
+    if not case.config.drawer.attached:
+        yield ok("none configured")
+    elif not case.config.printer.address:
+        yield failed("attached, but there is no printer", "A drawer opens through the printer.", "Set printer.address.")
+    yield from (_finding(row) for row in case.devices if row["kind"] == "drawer")
+
+
+def display(case: Case) -> Iterator[Finding]:
+    if not case.config.display.address:
+        yield ok("none configured")
+    yield from (_finding(row) for row in case.devices if row["kind"] == "display")
 
 
 def _finding(row: dict[str, Any]) -> Finding:

@@ -89,6 +89,8 @@ class LocalServices:
     verify_journal: Callable[[], Awaitable[dict[str, Any]]]
     check_devices: Callable[[], Awaitable[list[dict[str, Any]]]]
     print_test: Callable[[], Awaitable[PrintResult | None]]
+    open_drawer: Callable[[], Awaitable[dict[str, Any] | None]]
+    test_display: Callable[[], Awaitable[dict[str, Any] | None]]
     claim: Callable[[str], Awaitable[dict[str, Any]]]
     rails: Sequence[str] = ()
 
@@ -120,6 +122,8 @@ def create_app(services: LocalServices) -> ASGIApp:
         ("POST", "/v1/recovery", calls.recover),
         ("GET", "/v1/devices", calls.devices),
         ("POST", "/v1/print-jobs", calls.print_test),
+        ("POST", "/v1/drawer-openings", calls.open_drawer),
+        ("POST", "/v1/display-tests", calls.test_display),
         ("POST", "/v1/claims", calls.claim),
         ("GET", "/v1/events", calls.events),
     ]
@@ -286,6 +290,18 @@ class _Calls:
         if result is None:
             return _problem(409, "printer_none", "This lane has no printer.", "Set printer.address and restart.")
         return JSONResponse(asdict(result))
+
+    async def open_drawer(self, _request: Request) -> Response:
+        result = await self._services.open_drawer()
+        if result is None:
+            return _problem(409, "drawer_none", "This lane has no cash drawer.", "Set drawer.attached and restart.")
+        return JSONResponse(result)
+
+    async def test_display(self, _request: Request) -> Response:
+        result = await self._services.test_display()
+        if result is None:
+            return _problem(409, "display_none", "This lane has no line display.", "Set display.address and restart.")
+        return JSONResponse(result)
 
     async def claim(self, request: Request) -> Response:
         body = await read(request, SlipClaim)

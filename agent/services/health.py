@@ -52,6 +52,8 @@ class LaneFacts:
     certificate_expires_at: int | None = None
     scanners: Mapping[str, str] = field(default_factory=dict)
     """The reason of each scanner that cannot read now, by its name."""
+    display: str = ""
+    """Why the customer's display shows nothing, "" when it works or there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +157,10 @@ def _scanner(facts: LaneFacts) -> str | None:
     return ", ".join(f"{name}: {reason}" for name, reason in facts.scanners.items()) or None
 
 
+def _display(facts: LaneFacts) -> str | None:
+    return facts.display or None
+
+
 def _printer(facts: LaneFacts) -> str | None:
     return facts.printer_reason
 
@@ -235,6 +241,7 @@ RULES: Final = (
     Rule("snapshot_missing", "error", _snapshot),
     Rule("snapshot_age", "warning", _snapshot_age),
     Rule("scanner", "error", _scanner),
+    Rule("display", "warning", _display),
     Rule("printer", "warning", _printer),
     Rule("queue_exceptions", "warning", _exceptions),
     Rule("batch_pending", "info", _batch_pending),

@@ -18,7 +18,7 @@ UNKNOWN: Final = "unknown"
 
 @cache
 def catalogue(language: Language) -> dict[str, dict[str, Any]]:
-    """The whole catalogue of a language: `reasons` (id: cashier, customer, next); `slip`, `statement` (label: text)."""
+    """The whole catalogue of a language: `reasons` (id: cashier, customer, next); all else label: text."""
     loaded: dict[str, dict[str, Any]] = json.loads(files(__name__).joinpath(f"{language}.json").read_text("utf-8"))
     return loaded
 
@@ -36,6 +36,12 @@ def text(language: Language, key: str, field: Field, **values: object) -> str:
 def slip(language: Language, label: str) -> str:
     """A label of the slip; raises KeyError for a label that does not exist."""
     sentence: str = catalogue(language)["slip"][label]
+    return sentence
+
+
+def displayed(language: Language, state: str) -> str:
+    """The word for a sale's state on a line display of 20 columns; raises KeyError for a state that has none."""
+    sentence: str = catalogue(language)["display"][state]
     return sentence
 
 

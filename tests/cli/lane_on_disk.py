@@ -144,6 +144,7 @@ class LaneOnDisk:
             "url": f'"https://localhost:{self.backend.port}"',
             "free_space_min_mb": "50",
             "printer": f'"{self.printer.address}"',
+            "more": "",
         } | changed
         self.config.write_text(
             f"""[lane]
@@ -158,6 +159,7 @@ address = "serial:{self.scanner.path}"
 address = {lines["printer"]}
 [limits]
 free_space_min_mb = {lines["free_space_min_mb"]}
+{lines["more"]}
 """
         )
 
