@@ -235,7 +235,7 @@ FAULTS: dict[str, Callable[[bytearray], object]] = {
     "keys out of order": swap_keys,
     "key twice": lambda pages: pages.__setitem__(slice(26, 36), pages[16:26]),
     "key of another page": move_record_to_page_2,
-    "flags without a meaning": poke(VALUES + 5, "<B", 64),
+    "flags without a meaning": poke(VALUES + 5, "<B", 128),
     "bytes behind the records": poke(PAGE_BYTES - 1, "<B", 1),
 }
 
