@@ -73,8 +73,8 @@ def _check_received(request: SettlementRequest, lane: str) -> None:
 def _compare(request: SettlementRequest, lane: str, rail: Rail | None) -> dict[str, Any]:
     totals, captured = Totals(), set[tuple[str, int]]()
     for entry in _entries(request, lane):
-        if entry.kind == Kind.CAPTURE and entry.sale_id and entry.attempt:
-            captured.add((entry.sale_id, entry.attempt))
+        if entry.sale_id and entry.attempt:
+            _note_captured(captured, entry, (entry.sale_id, entry.attempt))
         totals.add(entry.kind, entry.body)
     ours, head = totals.to_wire(), _hash_of(lane, request.epoch, request.last_number)
     found = list(_differences(request, lane, ours, head))
@@ -82,6 +82,14 @@ def _compare(request: SettlementRequest, lane: str, rail: Rail | None) -> dict[s
     given_back = ours["voided"]["minor"] + ours["refunded"]["minor"]
     paid = _paid(request, lane, rail, ours["captured"]["minor"] - given_back, of_plans)
     return {"matched": not found, "differences": found, "totals": ours, "chain_head": b64url(head)} | paid
+
+
+def _note_captured(captured: set[tuple[str, int]], entry: Entry, sale: tuple[str, int]) -> None:
+    """A plan's fee is due with the final capture, in one batch only; a sale that its batch voids again owes none."""
+    if entry.kind == Kind.CAPTURE and entry.body.get("final", True):
+        captured.add(sale)
+    elif entry.kind == Kind.VOID:
+        captured.discard(sale)
 
 
 def _differences(

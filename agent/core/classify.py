@@ -37,7 +37,7 @@ def _always(_text: str) -> bool:
 _SHAPES: tuple[tuple[Kind, re.Pattern[str], Callable[[str], bool]], ...] = (
     # Base64 of 85 05 "CPV01" (EMVCo consumer-presented mode); the last bits of the tenth character are the next tag's.
     ("credit_pass", re.compile(r"hQVDUFYwM[Q-Za-f].*", re.ASCII | re.DOTALL), _always),
-    ("slip", re.compile(r"(?:CFS1\.|CFC1:).*", re.ASCII | re.DOTALL), _always),
+    ("slip", re.compile(r"(?:CFS1|CFC1):.*", re.ASCII | re.DOTALL), _always),
     # Alipay open platform, trade.pay auth_code: 16 to 24 digits, from 25 to 30.
     ("wallet_alipay", re.compile(r"(?:2[5-9]|30)[0-9]{14,22}"), _always),
     # WeChat Pay, micropay auth_code: 18 digits, from 10 to 15.

@@ -74,15 +74,15 @@ def masked(account: bytes | None) -> str:
 
 
 def slip_code(lane: str, sale_id: str) -> str:
-    """The text of the slip's QR code: scan it at the counter to look the sale up."""
-    return f"{SLIP_CODE_PREFIX}.{lane}.{sale_id}"
+    """The text of the slip's QR code: scan it at the counter to look the sale up. Between the parts is what no name of
+    a lane and no sale id has in it; both may have dots."""
+    return ":".join((SLIP_CODE_PREFIX, lane, sale_id))
 
 
 def read_slip_code(text: str) -> tuple[str, str] | None:
     """Lane and sale id of a slip's code; None if it is none. (A stand-in approval's carries a claim instead.)"""
-    prefix, _, rest = text.partition(".")
-    lane, _, sale_id = rest.partition(".")
-    return (lane, sale_id) if prefix == SLIP_CODE_PREFIX and lane and sale_id else None
+    prefix, *names = text.split(":")
+    return (names[0], names[1]) if prefix == SLIP_CODE_PREFIX and len(names) == 2 and all(names) else None
 
 
 def receipt_of(

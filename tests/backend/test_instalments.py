@@ -1,6 +1,7 @@
 """Fees of instalments in the books: only for what was disclosed, in double entry, and a coupon counts once."""
 
 import base64
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -11,10 +12,13 @@ import pytest
 from agent.core.coupons import Coupon, issue_coupon
 from agent.core.disclosure import Choice, Statement, statement
 from agent.core.instalments import offer
+from agent.core.journal import Head
 from agent.core.trust import Role
 from backend import instalments
 from backend.accounts import Side
-from backend.schema import Dispute, Posting
+from backend.schema import Dispute, Lender, Posting
+from backend.settlement import fee_minor
+from backend.wire import SettlementRequest, b64url, read
 from tests.backend.lanes import LENDER, START, PaperLane, Shop
 
 SOLD_ON = date(2027, 1, 15)
@@ -76,6 +80,19 @@ def sell(lane: PaperLane, made: Deal, **more: Any) -> str:
     return sale_id
 
 
+def settled(lane: PaperLane, batch: int, first_number: int, last: Head) -> dict[str, Any]:
+    body = {"lender": LENDER, "epoch": 1, "batch": batch, "first_number": first_number, "last_number": last.number}
+    body |= {"chain_head": b64url(last.hash), "totals": {}}
+    answer: dict[str, Any] = json.loads(
+        lane.shop.backend.settle(read(SettlementRequest, json.dumps(body).encode()), lane.name)
+    )
+    return answer
+
+
+def fee_of(answer: dict[str, Any]) -> int:
+    return int((answer["merchant_fee"] or {"minor": 0})["minor"])
+
+
 def balance(side: Side) -> int:
     """Debits less credits over all postings."""
     return sum(row.minor * ((row.debit == side) - (row.credit == side)) for row in Posting.select())
@@ -115,6 +132,23 @@ def test_a_refund_gives_the_fee_back_in_the_same_share_and_in_the_end_all_of_it(
     lane.write("refund", {"amount_minor": 10_000, "currency": "CNY"}, sale_id)
     lane.upload()
     assert fees() == (0, 0, 0, 0)
+
+
+def test_a_batch_takes_the_merchants_share_once_and_none_of_a_sale_that_it_voids(shop: Shop) -> None:
+    lane, made = shop.lanes["A"], deal(shop, "6x")
+    in_parts = lane.new_sale()
+    disclose(lane, made, in_parts)
+    lane.stand_in(PRICE, in_parts, plan=Choice.of(made.said).to_body())
+    half = {"amount_minor": PRICE // 2, "currency": "CNY", "account": shop.token}
+    lane.write("capture", half | {"final": False}, in_parts)
+    first_end = lane.head
+    voided = sell(lane, made)
+    lane.write("void", {"amount_minor": PRICE, "currency": "CNY", "reason": "cashier"}, voided)
+    lane.write("capture", half, in_parts)
+    lane.upload()
+    of_half = fee_minor(PRICE // 2, Lender.get(Lender.lender == LENDER).fee_basis_points)
+    batches = settled(lane, 1, 1, first_end), settled(lane, 2, first_end.number + 1, lane.head)
+    assert [fee_of(batch) - of_half for batch in batches] == [0, made.said.merchant_fee_minor]
 
 
 @pytest.mark.parametrize(("borne_by", "owed"), [("merchant", (0, 690, 0, 690)), ("lender", (0, 0, 690, 690))])

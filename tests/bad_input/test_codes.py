@@ -62,7 +62,7 @@ def test_what_the_cashier_reads_for_a_torn_code(length: int, agent: LocalClient)
 
 
 @pytest.mark.parametrize(
-    "code", ["6901234567892", "287654321098765432", "", "CFS1.anything", "x" * 512], ids=lambda code: code[:12]
+    "code", ["6901234567892", "287654321098765432", "", "CFS1:anything", "x" * 512], ids=lambda code: code[:12]
 )
 def test_codes_of_other_kinds_are_declined_too(code: str, agent: LocalClient) -> None:
     assert sell(agent, code)["state"] == "declined"

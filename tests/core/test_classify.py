@@ -16,7 +16,7 @@ EMVCO_EXAMPLE = b"hQVDUFYwMWETTwegAAAAVVVVUAhQcm9kdWN0MWETTwegAAAAZmZmUAhQcm9kdW
         (EMVCO_EXAMPLE + b"\r\n", "credit_pass"),
         (b"hQVDUFYwMA==", "other"),  # 85 "CPV00": another version of the format
         (b"hQVDUFYwM", "other"),
-        (b"CFS1.abc", "slip"),
+        (b"CFS1:abc", "slip"),
         (b"CFS2.abc", "other"),
         (b"25" + b"0" * 14, "wallet_alipay"),
         (b"30" + b"9" * 22, "wallet_alipay"),

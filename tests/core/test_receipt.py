@@ -1,12 +1,16 @@
 """The receipt: what the customer takes home says what the journal says, and no more."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from agent.core.authorization import Hold, HoldState
 from agent.core.classify import classify
 from agent.core.journal import Position
 from agent.core.money import Money
-from agent.core.receipt import Seller, masked, receipt_of, slip_code
+from agent.core.receipt import Seller, masked, read_slip_code, receipt_of, slip_code
+from agent.core.snapshot_manifest import NAME
+from agent.local.requests import SALE_ID
 
 ACCOUNT = bytes.fromhex("00112233445566778899aabbccdd9f3a")
 HOLD = Hold(
@@ -33,3 +37,13 @@ def test_no_field_of_a_receipt_holds_the_account_token() -> None:
 
 def test_the_code_on_a_slip_is_recognised_as_one_when_it_is_scanned() -> None:
     assert classify(slip_code("lane-01", "sale-0001").encode()).kind == "slip"
+
+
+@given(st.from_regex(NAME, fullmatch=True), st.from_regex(SALE_ID.rstrip("$"), fullmatch=True))
+def test_whatever_a_lane_and_a_sale_are_called_the_code_on_the_slip_names_both(lane: str, sale_id: str) -> None:
+    assert read_slip_code(slip_code(lane, sale_id)) == (lane, sale_id)
+
+
+@pytest.mark.parametrize("text", ["", "CFS1", "CFS1:", "CFS1:lane", "CFS1:lane:", "CFS1::sale", "CFS1:a:b:c", "X:a:b"])
+def test_what_names_no_sale_is_no_slip(text: str) -> None:
+    assert read_slip_code(text) is None

@@ -75,7 +75,7 @@ def test_scans_that_come_while_a_sale_is_asked_for_pay_for_nothing(till: Till) -
 
 SCANS = {
     b"4006381333931": ("item", "4006381333931"),
-    b"CFS1.lane-01.sale-0001": ("slip", "CFS1.lane-01.sale-0001"),
+    b"CFS1:lane-01:sale-0001": ("slip", "CFS1:lane-01:sale-0001"),
     b"\xff\xfe": ("other", "\ufffd\ufffd"),
     b"281234567890123456": ("wallet_alipay", None),
 }

@@ -189,7 +189,7 @@ def test_void_and_refund_have_a_slip_with_both_amounts_and_no_claim_of_a_sale(ti
     print_for(till, 5)
     paper = to_text(till.printer.documents[-1], 32)
     assert "已退款" in paper and "12.00" in paper and "50.00" in paper
-    assert "CFS1." in repr(till.printer.documents[-1]), "the claim of a sale is for the slip of its approval alone"
+    assert "CFS1:" in repr(till.printer.documents[-1]), "the claim of a sale is for the slip of its approval alone"
 
 
 def test_the_page_says_what_became_of_the_sale_and_not_how_it_was_decided(till: Till) -> None:

@@ -46,7 +46,7 @@ def test_a_stand_in_approvals_paper_claims_what_its_journal_entry_says(till: Til
 def test_nothing_is_signed_before_the_sale_is_recorded(till: Till) -> None:
     sell(till)
     (job,) = till.ledger.print_jobs("sale-0001")
-    assert code_of(job.slip.document) == "CFS1.lane-01.sale-0001"
+    assert code_of(job.slip.document) == "CFS1:lane-01:sale-0001"
 
 
 def test_a_slip_that_is_printed_after_a_restart_claims_the_same(till: Till) -> None:
@@ -60,7 +60,7 @@ def test_an_online_approvals_paper_carries_the_short_reference(till: Till) -> No
     till.backend.available, till.backend.answer = True, from_lease
     sell(till)
     (document,) = on_paper(till)
-    assert code_of(document) == "CFS1.lane-01.sale-0001"
+    assert code_of(document) == "CFS1:lane-01:sale-0001"
 
 
 def test_another_lanes_key_does_not_verify_it(till: Till) -> None:

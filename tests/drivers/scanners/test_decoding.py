@@ -99,8 +99,8 @@ def test_a_small_code_that_comes_or_goes_ends_the_rest_and_noise_does_not(shot: 
     for seed, at_s in enumerate((0, 0.6, 1.2, 1.8)):  # a busy counter is drawn from its seed, so it keeps one
         reader.read(photograph(blank, replace(shot, noise=6), seed=1 + seed * (not shot.busy)), at_s)
     assert reader.at_rest
-    shown = photograph(qr("CFS1.lane-01.1"), shot)
-    assert reader.read(shown, 2.0) == (Code(b"CFS1.lane-01.1", "]Q1"),)
+    shown = photograph(qr("CFS1:lane-01:1"), shot)
+    assert reader.read(shown, 2.0) == (Code(b"CFS1:lane-01:1", "]Q1"),)
     reader.read(shown, 3.5)
     assert reader.at_rest
     reader.read(photograph(blank, shot), 3.6)
