@@ -68,13 +68,16 @@ def every(lender: str) -> Iterator[Account]:
     return iter(query.iterator())
 
 
-def add(lender: str, token: bytes, limit_minor: int, *, tier: int = 1, step_up: bool = False) -> Account:
+def add(
+    lender: str, token: bytes, limit_minor: int, *, tier: int = 1, step_up: bool = False, purpose_bound: bool = False
+) -> Account:
     """Open an account. Raises AccountRefused if it is there already, or the limit or the token is out of range."""
     if len(token) != 16 or not 0 <= limit_minor < 2**53:
         raise AccountRefused("an account token has 16 bytes, and a limit is at least 0 and below 2^53 minor units")
     if find(lender, token) is not None:
         raise AccountRefused(f"the account {token.hex()} exists already")
-    return Account.create(lender=lender, token=token, limit_minor=limit_minor, tier=tier, step_up=step_up)
+    flags = {"step_up": step_up, "purpose_bound": purpose_bound}
+    return Account.create(lender=lender, token=token, limit_minor=limit_minor, tier=tier, **flags)
 
 
 def move(account: Account, *, held_minor: int = 0, used_minor: int = 0, cause: str = "") -> None:

@@ -15,11 +15,13 @@ from agent.core import credit_pass
 from agent.core.authorization import HoldState
 from agent.core.coupons import REASONS as COUPON_REASONS
 from agent.core.credit_pass import CreditPass, PassRejected
-from backend import accounts, holds, instalments, moves, rules
+from agent.core.policy_rules import Rule
+from backend import accounts, holds, instalments, moves, places, rules
 from backend.answer_codes import Approval
 from backend.database import inserting, load, put, selecting
 from backend.holds import Attempt
 from backend.lenders import Lender
+from backend.places import Site
 from backend.problems import Problem
 from backend.schema import Account, OnlineAnswer, UsedProof
 from backend.wire import Amount, AuthorizationRequest, rfc3339, write
@@ -122,8 +124,9 @@ def _declined(reason: str) -> Verdict:
 
 
 def _decide(request: AuthorizationRequest, key: Attempt, lender: Lender, now_s: int) -> Verdict:
+    site = places.of_lane(key.lane)
     try:
-        account = _checked(request, key, lender, now_s)
+        account = _checked(request, key, lender, site, now_s)
     except _Declined as declined:
         return declined.verdict
     if request.plan is not None:
@@ -136,13 +139,13 @@ def _decide(request: AuthorizationRequest, key: Attempt, lender: Lender, now_s: 
     funding = holds.hold_online(holds.find(key), account, request.amount.minor, debit, epoch=request.epoch)
     if not funding.approved:
         return _declined("limit_exceeded")
-    moves.note(key, bytes(account.token), moves.SALE, now_s, request.amount.minor)
+    moves.note_sale(key, bytes(account.token), now_s, request.amount.minor, site.place)
     used = funding.from_lease_minor
     code = Approval(key, bytes(account.token), request.amount.minor, used).code(lender)
     return Verdict(APPROVED, "approved", lease_used_minor=used, code=code)
 
 
-def _checked(request: AuthorizationRequest, key: Attempt, lender: Lender, now_s: int) -> Account:
+def _checked(request: AuthorizationRequest, key: Attempt, lender: Lender, site: Site, now_s: int) -> Account:
     """The account that is to pay, when nothing but its credit is left to ask."""
     scanned = _verified(request, lender, now_s)
     account = accounts.find(lender.lender, scanned.credential.account)
@@ -159,7 +162,8 @@ def _checked(request: AuthorizationRequest, key: Attempt, lender: Lender, now_s:
         if fails:
             raise _Declined(_declined(reason))
     assert account is not None
-    _check_rules(request, scanned, account, lender, now_s)
+    known = _known(account, lender, request.category, site, now_s)
+    _check_rules(rules.speak(request, scanned, account, lender.policy, known))
     return account
 
 
@@ -188,18 +192,16 @@ def consume_proof(account: bytes, cti: bytes, key: Attempt) -> bool:
     return True
 
 
-def _check_rules(
-    request: AuthorizationRequest, scanned: CreditPass, account: Account, lender: Lender, now_s: int
-) -> None:
+def _known(account: Account, lender: Lender, category: str, site: Site, now_s: int) -> rules.Known:
+    """What the books say of the account's doings up to now, and its way to the lane's store."""
+    token = bytes(account.token)
+    recent = moves.recent(lender.lender, token, lender.policy, category, now_s)
+    seen = moves.last_seen(lender.lender, token, now_s) if site.place else None
+    return rules.Known(recent, site, seen, now_s)
+
+
+def _check_rules(spoken: tuple[Rule, ...]) -> None:
     """The policy's rules that are not about standing in."""
-    spoken = rules.speak(
-        request,
-        scanned,
-        account,
-        lender.policy,
-        moves.recent(lender.lender, bytes(account.token), lender.policy, request.category, now_s),
-        now_s,
-    )
     rule = rules.answering(spoken)
     if rule is not None:
         raise _Declined(Verdict(rule.response_code, rule.reason, tuple(each.id for each in spoken)))

@@ -61,7 +61,14 @@ class Phone:
 
 
 def issue_phone(
-    lender: Lender, account: bytes, *, now_s: int, randomness: Randomness, cap_minor: int = 0, tier: int = 1
+    lender: Lender,
+    account: bytes,
+    *,
+    now_s: int,
+    randomness: Randomness,
+    cap_minor: int = 0,
+    tier: int = 1,
+    purpose_bound: bool = False,
 ) -> Phone:
     """A phone with a fresh key and a credential of six days, whether or not the lender knows the account."""
     key = SigningKey.from_seed("p256", randomness(32))
@@ -73,6 +80,7 @@ def issue_phone(
         phone_key=key.public,
         cap_minor=cap_minor,
         tier=tier,
+        purpose_bound=purpose_bound,
     )
     return Phone(account, key, issue_credential(credential, lender.keys[Role.CREDENTIAL]))
 

@@ -15,6 +15,7 @@ from peewee import Database
 from agent.core.journal import JournalError, open_entry
 from agent.core.snapshot_layer import Record, SnapshotError
 from agent.core.snapshot_reader import Layer, open_layer, trusting
+from agent.core.travel import Place
 from backend import accounts, lanes
 from backend.database import rows, transact
 from backend.lenders import Lender
@@ -128,4 +129,5 @@ def _store(layer: Layer, lane: str, data: bytes) -> None:
         sha256=hashlib.sha256(data).digest(),
         size=len(data),
         data=data,
+        **Place(*manifest.origin)._asdict(),
     )

@@ -17,7 +17,7 @@ from peewee import Database
 
 from agent.core.classify import WALLETS
 from agent.core.journal import Entry, JournalError, Kind, open_entry
-from backend import accounts, allowances, authorizations, holds, lanes, postings, recovery, wallet_postings
+from backend import accounts, allowances, authorizations, holds, lanes, places, postings, recovery, wallet_postings
 from backend.database import (
     Statement,
     compiled,
@@ -238,6 +238,7 @@ def _lenders_of(run: Iterable[_Pending], books: Books) -> set[str]:
 def _questions(lane: str, epoch: int, run: list[_Pending], books: Books) -> Iterator[tuple[Statement, tuple[Any, ...]]]:
     """What the effects of a run will ask, as far as it can be told before."""
     yield lanes.JOURNAL, (lane, epoch)
+    yield places.question(lane)
     for lender in _lenders_of(run, books):
         yield HORIZON, (lane, epoch, lender)
     for each in run:

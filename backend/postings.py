@@ -22,6 +22,7 @@ from backend import (
     instalments,
     lanes,
     moves,
+    places,
     refunds,
     snapshots,
     visits,
@@ -118,7 +119,8 @@ def _sale(entry: Entry, books: Books) -> Result:
     if facts.event is HoldEvent.APPROVE and facts.account:
         visits.note(facts.account, key.lender, key.lane, entry.recorded_at, facts.amount_minor)
     if facts.event is HoldEvent.APPROVE and hold.account is not None:
-        moves.note(key, bytes(hold.account), moves.SALE, entry.recorded_at, facts.amount_minor)
+        place = places.of_lane(key.lane).place
+        moves.note_sale(key, bytes(hold.account), entry.recorded_at, facts.amount_minor, place)
     doubt = instalments.follow(hold, facts.event, entry, lender)
     if doubt is not None and result.reason is None:
         return Result("disputed", doubt.reason, hold.account, doubt.minor, doubt.bearer)
@@ -247,7 +249,7 @@ def _give_back(entry: Entry, books: Books) -> Result:
     if hold.state not in GIVES_BACK:
         raise _Parked(f"hold_{hold.state}")
     if hold.account is not None:
-        moves.note(key, bytes(hold.account), moves.REFUND, entry.recorded_at, amount_minor, number=entry.number)
+        moves.note_refund(key, bytes(hold.account), entry.recorded_at, amount_minor, entry.number)
     return given_back(hold, amount_minor, is_void=entry.kind == Kind.VOID)
 
 

@@ -5,8 +5,8 @@ The one rule: the same conditions, the same limits; only the books are wider, th
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
 from zoneinfo import ZoneInfo
 
 from agent.core.cel_rules import Value
@@ -15,21 +15,32 @@ from agent.core.decision import spoken_rules
 from agent.core.policy import Policy
 from agent.core.policy_rules import Rule
 from agent.core.recent import Recent
+from agent.core.travel import offset_km, way
+from backend.moves import Seen
+from backend.places import Site
 from backend.schema import Account
 from backend.wire import AuthorizationRequest
 
-ZONE: Final = ZoneInfo("Asia/Shanghai")
-"""Of every store of this backend; a lane has its own setting."""
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the books say besides the account: its moves, where the lane stands, where it was last seen; and the time
+    in UTC seconds."""
+
+    recent: Recent
+    site: Site
+    seen: Seen | None
+    now_s: int
 
 
-def speak(  # noqa: PLR0917  # what a decision looks at, and the time
-    request: AuthorizationRequest, scanned: CreditPass, account: Account, policy: Policy, recent: Recent, now_s: int
+def speak(
+    request: AuthorizationRequest, scanned: CreditPass, account: Account, policy: Policy, known: Known
 ) -> tuple[Rule, ...]:
     """The rules that fired, or could not be evaluated, in the policy's order."""
     asked = [rule for rule in policy.rules if rule.scope == "always"]
-    values = _values(request, scanned, account, recent)
-    local = datetime.fromtimestamp(now_s, UTC).astimezone(ZONE)
-    values |= {"clock_minute_of_day": local.hour * 60 + local.minute, "clock_at_s": now_s}
+    values = _values(request, scanned, account, known.recent) | _way(known)
+    local = datetime.fromtimestamp(known.now_s, UTC).astimezone(ZoneInfo(known.site.zone))
+    values |= {"clock_minute_of_day": local.hour * 60 + local.minute, "clock_at_s": known.now_s}
     values |= policy.limit_values | policy.of_category(request.category)
     values["travel_kmh_max"] = policy.travel_kmh[local.hour]
     return tuple(rule for rule, _ in spoken_rules(asked, values))
@@ -53,14 +64,17 @@ def _values(request: AuthorizationRequest, scanned: CreditPass, account: Account
         "pass_cap_minor": scanned.credential.cap_minor,
         "account_tier": account.tier,
         "account_step_up_always": account.step_up,
-        "account_purpose_bound": scanned.credential.purpose_bound,
+        "account_purpose_bound": account.purpose_bound or scanned.credential.purpose_bound,
         "velocity_count": recent.velocity_count,
         "velocity_minor": recent.velocity_minor,
         "account_round_count": recent.round_count,
         "account_near_limit_count": recent.near_limit_count,
         "account_refund_count": recent.refund_count,
         "account_refund_minor": recent.refund_minor,
-        "travel_known": False,
-        "travel_km": 0,
-        "travel_elapsed_s": 0,
     }
+
+
+def _way(known: Known) -> dict[str, Value]:
+    if known.site.place is None or known.seen is None:
+        return {**way(None, 0)}
+    return {**way(offset_km(known.site.place, known.seen.place), known.now_s - known.seen.at_s)}

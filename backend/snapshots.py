@@ -19,9 +19,11 @@ from agent.core.snapshot_builder import VALID_UNIT_S, build_layer
 from agent.core.snapshot_layer import ALLOWANCE_MAX_MINOR, Record
 from agent.core.snapshot_manifest import Manifest
 from agent.core.snapshot_reader import DELTAS_MAX
-from backend import accounts, allowances, lanes, recalls
+from agent.core.travel import Place, offset_km
+from backend import accounts, allowances, lanes, moves, places, recalls
 from backend.database import grouped, inserting, put, rows, transact
 from backend.lenders import Lender
+from backend.places import NOWHERE, Site
 from backend.planner import plans
 from backend.planner.rules import Rules
 from backend.problems import Problem
@@ -49,7 +51,6 @@ class Plan:
     lease_life_s: int = 2 * DAY_S
     soft_age_s: int = DAY_S
     hard_age_s: int = 3 * DAY_S
-    origin: tuple[int, int] = (0, 0)
     rules: Rules | None = None
 
     def __post_init__(self) -> None:
@@ -88,6 +89,11 @@ class Cut:
     below: SnapshotLayer | None
     applied_number: int
     now_s: int
+    site: Site
+
+    @property
+    def origin(self) -> Place:
+        return self.site.place or NOWHERE
 
 
 def refresh(database: Database, lane: str, lender: Lender, plan: Plan, *, now_s: int) -> SnapshotLayer | None:
@@ -95,7 +101,11 @@ def refresh(database: Database, lane: str, lender: Lender, plan: Plan, *, now_s:
     None when nothing did, or when another process is at it."""
     layers = stack(lane, lender.lender)
     is_old = not layers or len(layers) > DELTAS_MAX or now_s - layers[0].built_at >= plan.refresh_s
-    if is_old or recalls.base_is_due(lane, lender.lender, layers[0].sequence):
+    if (
+        is_old
+        or _origin_of(layers[0]) != (places.of_lane(lane).place or NOWHERE)
+        or recalls.base_is_due(lane, lender.lender, layers[0].sequence)
+    ):
         return build(database, lane, lender, plan, is_base=True, now_s=now_s)
     if _changed(lane, lender.lender, plan, layers[0].sequence).exists():
         return build(database, lane, lender, plan, is_base=False, now_s=now_s)
@@ -128,10 +138,12 @@ def begin(lane: str, lender: Lender, *, is_base: bool, now_s: int) -> Cut | None
     left = begun if begun and begun.sequence > newest else None
     if left and now_s < left.begun_at + CUTTING_MAX_S:
         return None
-    below = layers[-1] if layers and not is_base and not left else None
+    site = places.of_lane(lane)
+    is_upon = layers and not is_base and not left and _origin_of(layers[-1]) == (site.place or NOWHERE)
+    below = layers[-1] if is_upon else None
     sequence = (left.sequence if left else newest) + 1
     put(Cutting, _BEGIN, {"lane": lane, "lender": lender.lender, "sequence": sequence, "begun_at": now_s})
-    return Cut(row, lender, sequence, below, applied_number, now_s)
+    return Cut(row, lender, sequence, below, applied_number, now_s, site)
 
 
 def fill(database: Database, cut: Cut, plan: Plan) -> SnapshotLayer | None:
@@ -169,6 +181,7 @@ def _store(cut: Cut, manifest: Manifest, digest: bytes, data: bytes) -> Snapshot
         sha256=hashlib.sha256(data).digest(),
         size=len(data),
         data=data,
+        **cut.origin._asdict(),
     )
 
 
@@ -183,6 +196,10 @@ def stack(lane: str, lender: str) -> list[SnapshotLayer]:
         .where(mine, SnapshotLayer.sequence >= (base or 0))
         .order_by(SnapshotLayer.sequence)
     )
+
+
+def _origin_of(layer: SnapshotLayer) -> Place:
+    return Place(layer.latitude_udeg, layer.longitude_udeg)
 
 
 def exists(lane: str, lender: str, sequence: int) -> bool:
@@ -238,7 +255,17 @@ def _grant(token: bytes, cut: Cut, plan: Plan, planned_minor: int) -> Record:
         tier=account.tier,
         blocked=account.blocked,
         step_up=account.step_up,
+        purpose_bound=account.purpose_bound,
+        **_seen(token, cut),
     )
+
+
+def _seen(token: bytes, cut: Cut) -> dict[str, Any]:
+    """Where and when the account was last seen, counted from the lane's store; nothing if that store is nowhere."""
+    if cut.site.place is None:
+        return {}
+    seen = moves.last_seen(cut.lender.lender, token, cut.now_s)
+    return {"place": offset_km(cut.site.place, seen.place), "last_seen_s": seen.at_s} if seen else {}
 
 
 def _manifest(cut: Cut, plan: Plan) -> Manifest:
@@ -258,7 +285,7 @@ def _manifest(cut: Cut, plan: Plan) -> Manifest:
         applied_through={cut.lane.lane: (cut.lane.epoch, cut.applied_number)},
         currency=cut.lender.currency,
         policy_version=cut.lender.policy.version,
-        origin=plan.origin,
+        origin=(cut.origin.latitude_udeg, cut.origin.longitude_udeg),
     )
 
 

@@ -6,7 +6,6 @@ The one rule: whatever a decision needs is read here, once, and stored with it; 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from math import isqrt
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -16,6 +15,7 @@ from agent.core.recent import Recent, windows
 from agent.core.situation import Situation, Totals
 from agent.core.snapshot_layer import Record
 from agent.core.snapshot_reader import Found
+from agent.core.travel import way
 from agent.core.trusted_time import ClockReading
 from agent.ports import Ledger
 from agent.services.lenders import Lender
@@ -135,7 +135,5 @@ def _of_travel(record: Record | None, recent: Recent, at_s: int) -> dict[str, An
     here: the account has bought at this lane since it was seen elsewhere."""
     seen_s = record.last_seen_s if record else None
     if record is None or record.place is None or seen_s is None or recent.last_at_s >= seen_s:
-        return {"travel_known": False, "travel_km": 0, "travel_elapsed_s": 0}
-    east_km, north_km = record.place
-    km = isqrt(east_km * east_km + north_km * north_km)
-    return {"travel_known": True, "travel_km": km, "travel_elapsed_s": max(0, at_s - seen_s)}
+        return way(None, 0)
+    return way(record.place, at_s - seen_s)

@@ -5,6 +5,7 @@ The one rule: what is shown of an account is what the audit counts, never a seco
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Final
 
 from backend import accounts, allowances, audit, demo_data, instalments
@@ -28,6 +29,7 @@ def add(
     count: int = 1,
     cap_minor: int = 0,
     tier: int = 1,
+    purpose_bound: bool = False,
 ) -> Steps:
     """Open accounts, each with a test phone: its keys are in the answer and nowhere else."""
     if account and count > 1:
@@ -38,7 +40,7 @@ def add(
         if number and number % CHUNK == 0:
             yield Progress(number, count, "accounts")
         token = token_of(account) if account else backend.randomness(16)
-        _open(backend, by.lender, token, limit_minor, tier)
+        _open(backend, by.lender, token, limit_minor, tier=tier, purpose_bound=purpose_bound)
         phone = _phone(backend, by, token, cap_minor, tier)
         opened.append({"account": token.hex(), "lender": by.lender, "limit_minor": limit_minor, "phone": phone})
     return {"accounts": opened}
@@ -139,7 +141,11 @@ def chosen_lender(backend: Backend, lender: str | None) -> Lender:
 def to_json(row: Account) -> dict[str, Any]:
     state = audit.account_state(row)
     books = {"account": state.token.hex(), "lender": state.lender}
-    return books | {**{name: getattr(state, name) for name in _FIGURES}, "blocked": row.blocked}
+    return books | {
+        **{name: getattr(state, name) for name in _FIGURES},
+        "blocked": row.blocked,
+        "purpose_bound": row.purpose_bound,
+    }
 
 
 def _instalments(row: Account) -> list[Answer]:
@@ -159,12 +165,20 @@ def _instalments(row: Account) -> list[Answer]:
     ]
 
 
-def _open(backend: Backend, lender: str, token: bytes, limit_minor: int, tier: int) -> None:
-    transact(backend.database, lambda: accounts.add(lender, token, limit_minor, tier=tier))
+def _open(backend: Backend, lender: str, token: bytes, limit_minor: int, *, tier: int, purpose_bound: bool) -> None:
+    opening = partial(accounts.add, lender, token, limit_minor, tier=tier, purpose_bound=purpose_bound)
+    transact(backend.database, opening)
 
 
 def _phone(backend: Backend, lender: Lender, token: bytes, cap_minor: int, tier: int) -> str:
+    row = accounts.find(lender.lender, token)
     issued = demo_data.issue_phone(
-        lender, token, now_s=backend.clock(), randomness=backend.randomness, cap_minor=cap_minor, tier=tier
+        lender,
+        token,
+        now_s=backend.clock(),
+        randomness=backend.randomness,
+        cap_minor=cap_minor,
+        tier=tier,
+        purpose_bound=row is not None and row.purpose_bound,
     )
     return issued.to_json()

@@ -21,6 +21,7 @@ from backend.admin import (
     lenders,
     restoring,
     settlements,
+    stores,
 )
 from backend.admin.operation import Operation
 from backend.population import importing
@@ -44,6 +45,8 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "lane.admit": lanes.admit,
     "lane.refuse": lanes.refuse,
     "lane.write_off": lanes.write_off,
+    "store.place": stores.set_place,
+    "store.list": stores.every,
     "lease.list": leases.outstanding,
     "lease.summary": coverage.summary,
     "lease.recall": leases.recall,

@@ -21,6 +21,9 @@ def add_parser(verbs: Any) -> None:
     adding.add_argument("--count", type=int, default=1, help="how many accounts to open")
     adding.add_argument("--limit-minor", type=int, required=True)
     add_credential(adding)
+    adding.add_argument(
+        "--purpose-bound", action="store_true", help="credit for a purpose: the policy excludes categories"
+    )
     showing = add_verb(into, "show", show_books, "the books of one account, or of all")
     add_account(showing, nargs="?")
     showing.add_argument("--limit", type=int, help="at most so many accounts")
@@ -38,7 +41,8 @@ def add_parser(verbs: Any) -> None:
 
 
 def add(args: argparse.Namespace) -> int:
-    given = {name: getattr(args, name) for name in ("limit_minor", "lender", "count", "cap_minor", "tier")}
+    names = ("limit_minor", "lender", "count", "cap_minor", "tier", "purpose_bound")
+    given = {name: getattr(args, name) for name in names}
     opened = ask(args, "account.add", account=args.token, **given)["accounts"]
     for account in opened:
         save_phone(args, account["account"], account.pop("phone"))

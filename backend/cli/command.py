@@ -34,11 +34,12 @@ from backend.cli import (
     serve,
     settle,
     snapshot,
+    store,
 )
 
 VERBS = (
-    init, serve, lender, account, coupon, pass_, enroll_code, lanes, lane, leases, lease, exceptions, explain, settle,
-    snapshot, keys, policy, planner, population, restored, audit, conformance_kit,
+    init, serve, lender, account, coupon, pass_, enroll_code, store, lanes, lane, leases, lease, exceptions, explain,
+    settle, snapshot, keys, policy, planner, population, restored, audit, conformance_kit,
 )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from backend.schema.accounts import Account, Posting, RecentMove, Visit
 from backend.schema.instalments import CouponUse, PlanSale
 from backend.schema.journals import Dispute, Journal, JournalEntry, QuarantinedEntry, Resolution
-from backend.schema.lanes import Certificate, EnrollmentCode, EpochChange, Lane, Stranger
+from backend.schema.lanes import Certificate, EnrollmentCode, EpochChange, Lane, StorePlace, Stranger
 from backend.schema.leases import Cutting, Horizon, Installed, LeaseGrant, Recall, SnapshotLayer
 from backend.schema.lenders import Contract, KeptPolicy, Lender, LenderKey
 from backend.schema.plans import PlannedLease, PlanRun
@@ -63,13 +63,14 @@ __all__ = [
     "Settlement",
     "SlipRefund",
     "SnapshotLayer",
+    "StorePlace",
     "Stranger",
     "UsedProof",
     "Visit",
     "WalletPayment",
 ]
 
-VERSION = 11
+VERSION = 12
 """The version of this schema, kept in the database."""
 
 TABLES: tuple[Any, ...] = (
@@ -77,5 +78,5 @@ TABLES: tuple[Any, ...] = (
     SnapshotLayer, Cutting, JournalEntry, Hold, OnlineAnswer, UsedProof, CapUse, Dispute, Resolution, Visit,
     RecentMove, Settlement, EnrollmentCode, Certificate, EpochChange, QuarantinedEntry, Claim, WalletPayment,
     RailDuty, SandboxPayment, Recovery, LaneReport, LayerReport, Stranger, PlanSale, CouponUse, PlannedLease, PlanRun,
-    KeptPolicy, SandboxReturn, SlipRefund,
+    KeptPolicy, SandboxReturn, SlipRefund, StorePlace,
 )  # fmt: skip

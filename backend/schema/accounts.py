@@ -12,6 +12,7 @@ class Account(Row):
 
     ``edition`` counts the changes that lanes should hear of: a lane's record of an older one is out of date.
     ``limit_cut``: the limit was set below what was already promised; the account may then stand above its limit.
+    ``purpose_bound``: the policy excludes categories for this credit.
     """
 
     token = BlobField()
@@ -21,6 +22,7 @@ class Account(Row):
     held_minor = BigIntegerField(default=0)
     blocked = BooleanField(default=False)
     step_up = BooleanField(default=False)
+    purpose_bound = BooleanField(default=False)
     tier = BigIntegerField(default=1)
     revision = BigIntegerField(default=1)
     edition = BigIntegerField(default=1)
@@ -66,7 +68,7 @@ class Visit(Row):
 
 class RecentMove(Row):
     """A ``sale`` of an account at any lane, or a ``refund``, for the windows of the policy's rules; no money of the
-    ledger. ``number`` tells several of one attempt apart."""
+    ledger. ``number`` tells several of one attempt apart. A sale has the place of its store, if that is known."""
 
     account = BlobField()
     lender = TextField()
@@ -77,6 +79,8 @@ class RecentMove(Row):
     what = TextField()
     at_s = BigIntegerField()
     amount_minor = BigIntegerField()
+    latitude_udeg = BigIntegerField(null=True)
+    longitude_udeg = BigIntegerField(null=True)
 
     class Meta:
         primary_key = CompositeKey("account", "lender", "lane", "sale_id", "attempt", "number")

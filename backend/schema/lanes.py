@@ -16,6 +16,19 @@ class Lane(Row):
     epoch = BigIntegerField(default=1)
 
 
+class StorePlace(Row):
+    """Where a store is, in microdegrees (WGS 84), and its time zone by its IANA name."""
+
+    merchant = TextField()
+    store = TextField()
+    latitude_udeg = BigIntegerField()
+    longitude_udeg = BigIntegerField()
+    zone = TextField()
+
+    class Meta:
+        primary_key = CompositeKey("merchant", "store")
+
+
 class EnrollmentCode(Row):
     """A one-time code for a lane; only its hash is kept, and the answer that it was used for.
 

@@ -32,7 +32,7 @@ class LeaseGrant(Row):
 class SnapshotLayer(Row):
     """A signed layer for one lane. ``digest`` identifies it for the layer above, ``sha256`` is of the whole file.
 
-    Sequences go on from epoch to epoch; a stack is of one epoch.
+    Sequences go on from epoch to epoch; a stack is of one epoch, and of one origin: the zero of its records' places.
     """
 
     lane = TextField()
@@ -45,6 +45,8 @@ class SnapshotLayer(Row):
     sha256 = BlobField()
     size = BigIntegerField()
     data = BlobField()
+    latitude_udeg = BigIntegerField()
+    longitude_udeg = BigIntegerField()
 
     class Meta:
         primary_key = CompositeKey("lane", "lender", "sequence")

@@ -6,7 +6,10 @@ from backend.schema import TABLES, JournalEntry
 
 EXEMPT = {
     "lender": "a few rows that every shard keeps a copy of",
+    "contract": "a few rows that every shard keeps a copy of",
     "lender_key": "a few rows that every shard keeps a copy of",
+    "kept_policy": "a few rows that every shard keeps a copy of",
+    "store_place": "a few rows that every shard keeps a copy of",
     "plan_run": "a row for each lender: how far this shard has planned the accounts that it has",
     "recovery": "a row for each restored backup of the whole backend",
     "enrollment_code": "asked for once, before the lane is known",
