@@ -72,8 +72,8 @@ REMEDIES: dict[str, Remedy] = {
         "The printer is off line; press its feed or on-line button.", "打印机处于脱机状态，请按走纸键或联机键。"
     ),
     "unprintable": Remedy(
-        "This printer has no Chinese characters; set a profile for a model that has.",
-        "该打印机没有中文字库，请更换机型或型号配置。",
+        "This printer has no Chinese characters and no font is here to draw them; install fonts-wqy-microhei.",
+        "该打印机没有中文字库，本机也没有可用字体，请安装 fonts-wqy-microhei。",
     ),
     "no_return_channel": Remedy(
         "This printer cannot report; look whether the slip came out.", "该打印机无法回报状态，请确认小票已打出。"
@@ -83,7 +83,7 @@ REMEDIES: dict[str, Remedy] = {
     ),
     # Cash drawers
     "drawer_stuck": Remedy(
-        "The drawer did not open; is it locked, and is its cable in the printer's drawer socket?",
+        "The drawer did not open; see whether it is locked, and its cable in the printer's drawer socket.",
         "钱箱未弹开，请检查是否上锁，以及连线是否插在打印机的钱箱口。",
     ),
     "drawer_not_sensed": Remedy(

@@ -13,8 +13,8 @@ from functools import cache
 from typing import Any
 
 from drivers.document import Document, Line, layout
-from drivers.errors import UnprintableError
 from drivers.printers.profiles import Profile
+from drivers.printers.raster import strip
 
 KANJI_ON = b"\x1c&"
 KANJI_OFF = b"\x1c."
@@ -38,7 +38,7 @@ _QR_CAPACITY = (
 def render(document: Document, profile: Profile, job_id: str) -> bytes:
     """The job: reset, lines, cut, and the questions whose answers prove that it was printed.
 
-    Raises UnprintableError when the profile has no ideographs and the document needs them.
+    Lines outside ASCII are drawn where the profile has no ideographs. Raises UnprintableError where no font is for it.
     """
     dummy = _printer(profile)
     raw = dummy._raw
@@ -66,12 +66,10 @@ def process_id(job_id: str) -> bytes:
     return bytes(digits)
 
 
-def encode(text: str, *, kanji: bool) -> bytes:
-    """Text in code-page mode with its Kanji runs. Raises UnprintableError for a Kanji run without `kanji`."""
+def encode(text: str) -> bytes:
+    """Text in code-page mode with its Kanji runs."""
     if text.isascii():
         return text.encode("ascii")
-    if not kanji:
-        raise UnprintableError(f"no ideographs for {text!r}")
     runs = _RUNS.findall(text)
     return b"".join(run.encode() if run.isascii() else KANJI_ON + run.encode("gb18030") + KANJI_OFF for run in runs)
 
@@ -88,7 +86,10 @@ def _put(dummy: Any, profile: Profile, before: Line | None, line: Line) -> None:
         dummy._raw(b"\n")
         dummy.set(align="left")
         return
-    text = encode(line.text, kanji=profile.kanji)
+    if not (profile.kanji or line.text.isascii()):
+        dummy._raw(strip(line, profile.columns))
+        return
+    text = encode(line.text)
     sized = DOUBLE_ON + text + DOUBLE_OFF if line.double else text
     dummy._raw(b" " * line.indent + sized + b"\n")
 

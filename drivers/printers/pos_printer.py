@@ -180,7 +180,7 @@ class POSPrinter:
     def _conclude(self, outcome: PrintOutcome, job: bytes) -> PrintOutcome:
         self.statistics.add(f"job_{outcome.rung}_count")
         if outcome.rung in _SENT:
-            self.statistics.add("receipt_line_printed_count", job.count(b"\n"))
+            self.statistics.add("receipt_line_printed_count", job.count(b"\n") + job.count(b"\x1dv0"))
             self.statistics.add("paper_cut_count", job.count(b"\x1dV"))
         else:
             self._life.failed_once(outcome.reason)

@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw
 from drivers.document import Document
 from drivers.errors import DocumentError
 from drivers.rendering.fonts import font
-from drivers.rendering.rows import CodeRow, CutRow, Row, TextRow, rows_of
+from drivers.rendering.rows import BitmapRow, CodeRow, CutRow, Row, TextRow, rows_of
 
 COLUMN_DOTS: Final = 12
 GLYPH_DOTS: Final = 24
@@ -25,6 +25,8 @@ MARGIN_DOTS: Final = 32
 HEIGHT_MAX_DOTS: Final = 24_000
 """Three metres of paper."""
 _PAPER, _INK, _PERFORATION = 255, 0, 150
+_INK_BELOW = 160
+"""A grey darker than this is a dot: thin strokes of small characters stay whole."""
 _QR_MODULE_DOTS_MAX = 6
 _QR_QUIET_MODULES = 4
 
@@ -49,12 +51,27 @@ def draw(rows: Sequence[Row], columns: int) -> bytes:
                 _draw_text(pen, row, top, height)
             case CodeRow():
                 _draw_code(picture, row.data, width, top)
+            case BitmapRow():
+                size = (row.width_bytes * 8, row.height)
+                picture.paste(_INK, (MARGIN_DOTS, top), Image.frombytes("1", size, row.dots))
             case CutRow():
                 _draw_cut(pen, picture.width, top + height // 2)
         top += height
     output = io.BytesIO()
     picture.save(output, "PNG", compress_level=6, dpi=(203, 203))
     return output.getvalue()
+
+
+def bitmap(row: Row, columns: int) -> tuple[int, int, bytes]:
+    """A row as dots: bytes a row of dots, rows, and the bits, 1 is ink. Raises FontError when a font is missing."""
+    width = columns * COLUMN_DOTS
+    height = _height(row, width)
+    picture = Image.new("L", (width + 2 * MARGIN_DOTS, height), _PAPER)
+    if isinstance(row, TextRow):
+        _draw_text(ImageDraw.Draw(picture), row, 0, height)
+    printed = picture.crop((MARGIN_DOTS, 0, MARGIN_DOTS + width, height))
+    ink = printed.point(lambda grey: _PAPER if grey < _INK_BELOW else 0).convert("1", dither=Image.Dither.NONE)
+    return -(-width // 8), height, ink.tobytes()
 
 
 def symbol_of(data: str) -> segno.QRCode:
@@ -71,6 +88,8 @@ def _height(row: Row, width: int) -> int:
             return GLYPH_DOTS * (1 + any(run.double for run in row.runs)) + LEADING_DOTS
         case CodeRow():
             return _code_dots(symbol_of(row.data), width)
+        case BitmapRow():
+            return row.height
         case CutRow():
             return GLYPH_DOTS
 

@@ -44,12 +44,21 @@ class CutRow:
     """The paper is cut here."""
 
 
-Row = TextRow | CodeRow | CutRow
+@dataclass(frozen=True, slots=True)
+class BitmapRow:
+    """Dots from the left edge: `width_bytes` bytes a row of dots, the highest bit left, 1 is ink."""
+
+    width_bytes: int
+    height: int
+    dots: bytes
+
+
+Row = TextRow | CodeRow | CutRow | BitmapRow
 
 
 def rows_of(document: Document, columns: int) -> tuple[Row, ...]:
     """The rows of a document, trimmed. Raises DocumentError for paper that is too narrow."""
-    return trimmed(_row(line) for line in layout(document, columns))
+    return trimmed(row_of(line) for line in layout(document, columns))
 
 
 def trimmed(rows: Iterable[Row]) -> tuple[Row, ...]:
@@ -65,7 +74,8 @@ def wrapped(rows: Iterable[Row], columns: int) -> tuple[Row, ...]:
     return tuple(part for row in rows for part in (_split(row, columns) if isinstance(row, TextRow) else [row]))
 
 
-def _row(line: Line) -> Row:
+def row_of(line: Line) -> Row:
+    """One line of a layout."""
     match line.kind:
         case "cut":
             return CutRow()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from drivers.rendering.rows import CodeRow, Row, Run, TextRow
+from drivers.rendering.rows import BitmapRow, CodeRow, Row, Run, TextRow
 
 # Length of the parameters behind each two-byte command that is skipped.
 _SKIPPED = {
@@ -83,6 +83,8 @@ class PaperReader:
             return 0
         if head == b"\x1d(":
             return self._take_function(data)
+        if head == b"\x1dv":
+            return self._take_picture(data)
         if head in (b"\x1c&", b"\x1c.", b"\x1b@"):
             if head == b"\x1b@":
                 self._reset()
@@ -112,6 +114,20 @@ class PaperReader:
                 self._cut(data[:length])
             case _:
                 self._print(f"[?{head.hex(' ')}]")
+        return length
+
+    def _take_picture(self, data: bytes) -> int:
+        """GS v 0: the paper moves on behind it without a line feed."""
+        if len(data) < 8:
+            return 0
+        width_bytes, height = int.from_bytes(data[4:6], "little"), int.from_bytes(data[6:8], "little")
+        length = 8 + width_bytes * height
+        if len(data) < length:
+            return 0
+        if self._runs or self._drawn:
+            self._end_row()
+        self.text += f"[PICTURE {8 * width_bytes}x{height}]\n"
+        self._rows.append(BitmapRow(width_bytes, height, data[8:length]))
         return length
 
     def _cut(self, command: bytes) -> None:

@@ -44,7 +44,7 @@ def test_the_running_agent_opens_the_drawer_and_shows_the_test(
         assert counterfoil("display", "test").code == 0
         assert glass.wait_for(("测试 TEST", "￥1,234.50"))
         kinds = [row["kind"] for row in client.get("/v1/devices")]
-    assert (locked.code, "is it locked" in locked.out) == (4, True)
+    assert (locked.code, "whether it is locked" in locked.out) == (4, True)
     assert kinds == ["scanner", "printer", "drawer", "display"]
 
 

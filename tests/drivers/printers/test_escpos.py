@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import re
 import time
 from dataclasses import replace
 
@@ -9,11 +11,16 @@ import pytest
 import segno
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
-from drivers.document import Banner, Cut, Document, Feed, Pair, Qr, Rule, Text, to_text
+from drivers.document import Banner, Cut, Document, Feed, Pair, Qr, Rule, Text, layout, to_text
 from drivers.errors import UnprintableError
 from drivers.printers.escpos import encode, process_id, qr_module_dots, render
 from drivers.printers.profiles import PROFILES
+from drivers.printers.raster import strip
+from drivers.rendering.fonts import font
+from drivers.rendering.picture import draw, to_png
+from drivers.rendering.rows import BitmapRow, trimmed
 from drivers.virtual.escpos_reader import Asked, CutOff, PaperReader
 
 SLIP = Document(
@@ -45,7 +52,7 @@ SLIP = Document(
     ],
 )
 def test_text_outside_ascii_is_a_kanji_run_in_gb18030(text: str, encoded: bytes) -> None:
-    assert encode(text, kanji=True) == encoded
+    assert encode(text) == encoded
 
 
 def test_the_yen_sign_of_a_keyboard_prints_as_the_full_width_sign() -> None:
@@ -112,10 +119,37 @@ def test_bold_ends_where_it_should_even_across_a_code() -> None:
     assert job.count(b"\x1bE\x01") == job.count(b"\x1bE\x00") == 1
 
 
-def test_a_printer_without_ideographs_refuses_rather_than_prints_question_marks() -> None:
+def test_a_printer_without_ideographs_prints_the_picture_that_the_page_shows() -> None:
+    profile = PROFILES["epson-tm-t20ii"]
+    (slip, *_) = PaperReader().feed(render(SLIP, profile, "j"))
+    assert isinstance(slip, CutOff)
+    assert "?" not in slip.text
+    assert {row.width_bytes for row in slip.rows if isinstance(row, BitmapRow)} == {72}
+    printed, shown = black_and_white(draw(trimmed(slip.rows), 48)), black_and_white(to_png(SLIP, 48))
+    assert len(printed) == len(shown)
+    # A stroke of a bold character reaches into the row above; a strip ends at its row.
+    assert sum(dot != other for dot, other in zip(printed, shown, strict=True)) < 20
+
+
+def black_and_white(png: bytes) -> bytes:
+    grey = Image.open(io.BytesIO(png)).convert("L")
+    return grey.point(lambda level: 255 * (level >= 160)).tobytes()
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.text(st.characters(min_codepoint=0x4E00, max_codepoint=0x9FA5), min_size=1, max_size=24))
+def test_no_picture_holds_what_a_printer_would_obey_at_once(text: str) -> None:
+    (line,) = layout(Document((Text(text),)), 48)
+    assert not re.search(rb"\x10[\x04\x05\x14]", strip(line, 48))
+
+
+def test_what_is_ascii_stays_text_and_without_a_font_the_rest_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("drivers.rendering.fonts.WIDE", ())
+    font.cache_clear()
     with pytest.raises(UnprintableError):
-        render(SLIP, PROFILES["epson-tm-t20ii"], "j")
+        render(Document((Text("龘"),)), PROFILES["epson-tm-t20ii"], "j")
     assert b"plain" in render(Document((Text("plain"),)), PROFILES["epson-tm-t20ii"], "j")
+    font.cache_clear()
 
 
 @pytest.mark.parametrize("data_bytes", [1, 14, 15, 60, 300, 1000, 2331])

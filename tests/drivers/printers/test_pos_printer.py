@@ -12,7 +12,7 @@ import pytest
 
 from drivers.device import ErrorEvent, StatusUpdateEvent
 from drivers.document import COPY_BANNER, Document, Pair, Text, to_text
-from drivers.errors import LifeCycleError
+from drivers.errors import FontError, LifeCycleError
 from drivers.printers.outcome import PrintOutcome
 from drivers.printers.pos_printer import POSPrinter
 from drivers.printers.profiles import PROFILES
@@ -184,13 +184,19 @@ def test_a_plain_file_keeps_slips_one_behind_the_other(tmp_path: Path) -> None:
     assert (tmp_path / "out").stat().st_mode & 0o077 == 0
 
 
-def test_a_slip_that_the_model_has_no_characters_for_does_not_start(
-    paper: VirtualPrinter, printer_at: PrinterFactory
+def test_a_slip_that_the_model_has_no_characters_for_is_drawn_and_without_a_font_does_not_start(
+    paper: VirtualPrinter, printer_at: PrinterFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     printer = printer_at(paper.address, "epson-tm-t20ii")
-    assert summary(printer.print_document("a", SLIP, copy=False)) == ("not_started", "unprintable")
+    assert printer.print_document("a", SLIP, copy=False).rung == "confirmed"
+
+    def no_font(*_: object) -> None:
+        raise FontError("none")
+
+    monkeypatch.setattr("drivers.rendering.picture.bitmap", no_font)
+    assert summary(printer.print_document("b", SLIP, copy=False)) == ("not_started", "unprintable")
     assert printer.state.name == "enabled"
-    assert printer.print_document("b", Document((Text("plain"),)), copy=False).rung == "confirmed"
+    assert printer.print_document("c", Document((Text("plain"),)), copy=False).rung == "confirmed"
 
 
 def test_a_printer_is_used_only_between_enable_and_close(paper: VirtualPrinter, printer_at: PrinterFactory) -> None:
