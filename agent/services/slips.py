@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from agent.core.cose import Signer
 from agent.core.journal import Entry, Kind
-from agent.core.receipt import Receipt
+from agent.core.receipt import APPROVED, Receipt, masked
 from agent.core.slip_claim import SlipClaim, make_claim
 from agent.ports import Ledger, Slip
 from agent.services import statements
@@ -36,12 +36,12 @@ def sale_slip(receipt: Receipt, language: Language) -> Document:
             Rule(),
             Text(label(receipt.occasion), align="center", bold=True, size="double"),
             Text(str(receipt.amount), align="center", bold=True, size="double"),
-            *((Text(mode, align="center"),) if receipt.sold is None else ()),
+            *((Text(mode, align="center"),) if receipt.occasion == APPROVED else ()),
             Rule(),
             *((Pair(label("sold"), str(receipt.sold)),) if receipt.sold is not None else ()),
             *((Pair(label("sold_at"), receipt.sold_at),) if receipt.sold_at is not None else ()),
             *_payer(receipt, label),
-            Pair(label("authorization_code"), receipt.authorization_code),
+            *_given(label("authorization_code"), receipt.authorization_code),
             Pair(label("response_code"), receipt.response_code),
             Pair(label("time"), receipt.local_time),
             Pair(label("lane"), seller.lane),
@@ -62,7 +62,13 @@ def sale_slip(receipt: Receipt, language: Language) -> Document:
 def _payer(receipt: Receipt, label: Callable[[str], str]) -> tuple[Pair, ...]:
     if not receipt.account:
         return (Pair(label("wallet"), receipt.lender),)
-    return (Pair(label("lender"), receipt.lender), Pair(label("account"), receipt.account))
+    account = "" if receipt.account == masked(None) else receipt.account
+    return (Pair(label("lender"), receipt.lender), *_given(label("account"), account))
+
+
+def _given(label: str, text: str) -> tuple[Pair, ...]:
+    """A row; none where nothing is known: a refund of another lane's sale knows neither its account nor its code."""
+    return (Pair(label, text),) if text else ()
 
 
 def _instalments(receipt: Receipt, language: Language) -> tuple[Block, ...]:
