@@ -274,8 +274,8 @@ def _refund_outcome(entry: Entry, books: Books) -> Result:
         raise _Parked("body_malformed")
     if entry.body.get("currency") != lender.currency:
         raise _Parked("currency_mismatch")
-    if not lanes.same_merchant(said.lane, entry.lane):
-        raise _Parked("sale_unknown")
+    if said.approved and not lanes.same_merchant(said.lane, entry.lane):
+        raise _Parked("sale_unknown")  # a decline gives nothing back, whatever lane its slip names
     hold = refunds.settle(entry, said)
     if hold is None:
         return Result()

@@ -13,6 +13,13 @@ from agent.errors import CounterfoilError
 WENT_WELL = ("approved", "reversed", "voided", "refunded", "refunded_in_part")
 
 
+class AmountMissing(CounterfoilError):
+    """A refund of another lane's sale needs its amount."""
+
+    code = "amount_missing"
+    hint = "Give it in minor units after the sale id: `counterfoil sale refund SALE_ID 5000 --lane LANE`."
+
+
 def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser("sale", help="make, show, capture, undo or refund a sale by hand")
     verbs = parser.add_subparsers(metavar="VERB", required=True)
@@ -102,7 +109,7 @@ def _refund(args: argparse.Namespace) -> int:
 
 def _refund_elsewhere(args: argparse.Namespace, body: dict[str, Any]) -> int:
     if args.amount_minor is None:
-        raise CounterfoilError("A refund of another lane's sale needs its amount.")
+        raise AmountMissing
     amount = {"minor": args.amount_minor, "currency": args.currency}
     body |= {"lane": args.lane, "sale_id": args.sale_id, "amount": amount}
     return _shown(args, client(args).post("/v1/refunds", body | ({"lender": args.lender} if args.lender else {})))

@@ -134,7 +134,7 @@ def chosen_lender(backend: Backend, lender: str | None) -> Lender:
     """The lender that was named, or the only one. Raises Refused, Problem("lender_unknown")."""
     known = backend.lenders
     if lender is None and len(known) != 1:
-        raise Refused(f"there are {len(known)} lenders here, name one: {', '.join(known)}")
+        raise Refused(f"there are {len(known)} lenders here, name one by --lender: {', '.join(known)}")
     return backend.lender(next(iter(known)) if lender is None else lender)
 
 

@@ -162,6 +162,15 @@ def test_a_refund_of_nobodys_sale_is_refused(shop: Shop, fields: dict[str, Any],
     assert refused.value.problem == problem
 
 
+@pytest.mark.parametrize(("approved", "result"), [(False, "accepted"), (True, "parked:sale_unknown")])
+def test_a_declined_refund_of_a_lane_that_nobody_knows_is_no_case_for_people(
+    shop: Shop, approved: bool, result: str
+) -> None:
+    body = {"amount_minor": 30, "currency": "CNY", "lane": "nowhere", "sale_id": "s-1", "request": "r-1"}
+    shop.lanes["B"].write("refund_outcome", body | {"attempt": 1 if approved else None, "approved": approved})
+    assert shop.lanes["B"].upload() == [result]
+
+
 def test_what_is_only_held_is_not_refunded_elsewhere(shop: Shop) -> None:
     sale = shop.lanes["A"].stand_in(100)
     shop.lanes["A"].upload()

@@ -105,3 +105,10 @@ def test_capture_in_less_refund_and_void_are_one_command_each(
     assert "已部分退款" in capsys.readouterr().err
     sale(served, config, "make", "100", "--sale-id", "sale-0002", "--code", served.till.phone().code())
     assert sale(served, config, "void", "sale-0002") == 0
+
+
+def test_a_refund_of_another_lanes_slip_says_that_it_needs_an_amount(
+    served: ServedLane, config: Path, capsys: Capture
+) -> None:
+    assert sale(served, config, "refund", "sale-0001", "--lane", "lane-09") == 1
+    assert "SALE_ID 5000 --lane LANE" in capsys.readouterr().err
