@@ -108,6 +108,7 @@ def _second_lender(stage: Stage) -> Phone:
     ask(*command("counterfoil-backend", "lender", "add", SECOND, "--lender-name", SECOND_NAME, *where))
     limit = ("--limit-minor", str(LIMIT_MINOR))
     opened = ask(*command("counterfoil-backend", "account", "add", *limit, *of_lender, *where))
+    stage.accounts += (opened["account"],)
     stage.say(f"the operator takes in {SECOND_NAME}; nobody goes to the lane")
     wait_for("the lane has met the second lender", lambda: _has_documents(stage, SECOND), 60)
     wait_for("the lane has a lease of the new account", lambda: _has_lease(stage, SECOND, opened["account"]), 60)
@@ -312,7 +313,8 @@ def _settle(stage: Stage, lender: str) -> dict[str, Any]:
 def _stay(stage: Stage) -> None:
     lane, backend = command("counterfoil")[0], command("counterfoil-backend")[0]
     config = f"--config {stage.config.resolve()}"
-    scanned = f"$({backend} pass issue --verified --dir {stage.backend_dir.resolve()} {stage.accounts[0]})"
+    fresh = stage.accounts[-1]  # the first one has bought so often that the policy makes it pause
+    scanned = f"$({backend} pass issue --verified --dir {stage.backend_dir.resolve()} {fresh})"
     print("\nThe lane goes on; Ctrl-C ends it. In another terminal:\n")
     print(f"  {lane} status {config}")
     print(f'  {lane} sale make 2580 {config} --code "{scanned}"')
