@@ -1,4 +1,4 @@
-"""`counterfoil print test`: a test slip on paper, and how sure it is that it came out.
+"""`counterfoil print test|status`: a test slip on paper, and how sure it is that it came out; how the printer is.
 
 The rule: through the running agent, whose printer it is; while it is stopped, straight to the configured printer.
 """
@@ -19,12 +19,16 @@ SAID: Final = {
 
 
 def add_parser(subparsers: Any) -> None:
-    parser = subparsers.add_parser("print", help="print a test slip")
+    parser = subparsers.add_parser("print", help="print a test slip, or ask how the printer is")
     verbs = parser.add_subparsers(metavar="VERB", required=True)
     verb = verbs.add_parser("test", help="large type, Chinese, a QR code, a cut: what a slip needs, and no sale")
     add_config(verb)
     add_json(verb)
     verb.set_defaults(run=run)
+    verb = verbs.add_parser("status", help="paper, cover, cutter, line; slips that wait; what was printed since start")
+    add_config(verb)
+    add_json(verb)
+    verb.set_defaults(run=status)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -43,6 +47,29 @@ def run(args: argparse.Namespace) -> int:
         if result["reason"]:
             print(f"  why: {result['reason'].replace('_', ' ')}\n  do:  {result['action']}")
     return 0 if result["rung"] in ("confirmed", "sent_unconfirmed") else 4
+
+
+def status(args: argparse.Namespace) -> int:
+    """Exit code 0: it can print, 4: not. Raises ConfigError, DeviceUnavailable, DriverError."""
+    from agent.diagnosis.case import Case
+    from agent.errors import CounterfoilError, DeviceUnavailable
+
+    with Case(args.config) as case:
+        row = next((row for row in case.devices if row["kind"] == "printer"), None)
+        says = case.agent_says
+    if row is None:
+        raise DeviceUnavailable("No printer is configured (printer.address).")
+    waiting = None if isinstance(says, CounterfoilError) else says["print_jobs_waiting"]
+    if args.json:
+        show(row | {"print_jobs_waiting": waiting})
+        return 4 if row["reason"] else 0
+    print(f"{row['address']}: {row['reason'].replace('_', ' ') or 'works'}\n  {row['text']}")
+    if waiting is not None:
+        print(f"  slips that wait: {waiting}")
+    for name, count in row["counts"].items():
+        if count:
+            print(f"  {name.removesuffix('_count').replace('_', ' ')}: {count}")
+    return 4 if row["reason"] else 0
 
 
 def _printed_here(args: argparse.Namespace) -> dict[str, Any]:

@@ -36,6 +36,20 @@ def test_a_printer_that_is_off_is_exit_code_4_with_what_to_do(lane: LaneOnDisk, 
     assert "do:  Nothing answers at the device's address; check power, cable and address." in said.out
 
 
+def test_status_says_how_the_printer_is_what_waits_and_what_was_printed(lane: LaneOnDisk, counterfoil: Command) -> None:
+    stopped = counterfoil("print", "status")
+    with lane.running():
+        counterfoil("print", "test")
+        running = counterfoil("print", "status")
+        lane.printer.paper_out()
+        out = counterfoil("print", "status")
+    assert (stopped.code, running.code, out.code) == (0, 0, 4)
+    assert stopped.out == f"{lane.printer.address}: works\n  The printer says that it is ready.\n"
+    assert "  slips that wait: 0\n" in running.out
+    assert "  job confirmed: 1\n" in running.out
+    assert out.out.startswith(f"{lane.printer.address}: paper out\n  Put in a new paper roll.\n")
+
+
 def test_a_lane_without_a_printer_says_so(lane: LaneOnDisk, counterfoil: Command) -> None:
     lane.configure(printer='""')
     stopped = counterfoil("print", "test")
