@@ -6,9 +6,13 @@ The rule: through the running agent, whose display it is; while it is stopped, s
 from __future__ import annotations
 
 import argparse
-from typing import Any
+import time
+from typing import Any, Final
 
 from agent.cli.options import add_config, add_json, client, load_config, show
+
+STAYS_S: Final = 3
+"""While the agent is stopped the display is blank again when the command ends."""
 
 
 def add_parser(subparsers: Any) -> None:
@@ -46,6 +50,11 @@ def _shown_here(args: argparse.Namespace) -> dict[str, Any]:
     if display is None:
         raise DeviceUnavailable("No line display is configured (display.address).")
     try:
-        return devices.show_test(config, display)
+        result = devices.show_test(config, display)
+        if result["reason"] is None:
+            if not args.json:
+                print(f"Look at the display; it goes blank in {STAYS_S} seconds.", flush=True)
+            time.sleep(STAYS_S)
+        return result
     finally:
         display.close()

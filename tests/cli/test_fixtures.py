@@ -1,5 +1,7 @@
 """`drawer open`, `display test`: through whoever has the device; and what the customer reads during a sale."""
 
+import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -24,6 +26,16 @@ def test_a_drawer_is_opened_here_while_the_agent_is_stopped(lane: LaneOnDisk, co
     lane.configure(more=DRAWER)
     said = counterfoil("drawer", "open")
     assert (said.code, said.out) == (0, "The drawer is open.\n")
+
+
+def test_a_display_is_tried_here_for_long_enough_to_look_at_it(glass: VirtualDisplay, counterfoil: Command) -> None:
+    command = threading.Thread(target=counterfoil, args=("display", "test"))
+    command.start()
+    assert glass.wait_for(("测试 TEST", "￥1,234.50"), 10.0)
+    time.sleep(1)
+    assert glass.rows == ("测试 TEST", "￥1,234.50")
+    command.join()
+    assert glass.wait_for(("", ""))
 
 
 def test_a_drawer_whose_sensor_is_not_known_is_to_be_looked_at(lane: LaneOnDisk, counterfoil: Command) -> None:
@@ -65,8 +77,6 @@ def test_the_customer_reads_the_amount_and_a_display_that_is_gone_is_a_condition
 
 
 def until_display(client, *, present: bool) -> bool:  # type: ignore[no-untyped-def]
-    import time
-
     until_s = time.monotonic() + 5
     while time.monotonic() < until_s:
         if ("display" in [row["code"] for row in client.get("/v1/status")["conditions"]]) is present:
