@@ -111,7 +111,7 @@ def _sales(account: Account, name: str) -> Iterator[str]:
         sale, captured = f"{name}: {hold.lane}/{hold.sale_id}", holds.captured(hold)
         if captured > hold.amount_minor:
             yield f"{sale} captured {captured} of {hold.amount_minor}"
-        if hold.refunded_minor > hold.captured_minor or hold.reserved_minor < 0 or holds.refundable(hold) < 0:
+        if hold.refunded_minor > hold.captured_minor or hold.reserved_minor < 0 or holds.given_back(hold) > captured:
             yield f"{sale} gave back {holds.given_back(hold)} and owes {hold.reserved_minor} of {captured}"
         debt, posted_minor = hold.captured_minor - hold.refunded_minor, posted.get(holds.cause(hold), 0)
         if debt != posted_minor:

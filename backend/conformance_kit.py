@@ -26,7 +26,7 @@ from backend.lenders import Lender
 from backend.rails import sandbox
 
 LANES: Final = 60
-PHONES: Final = 70
+PHONES: Final = 90
 COUPONS: Final = 2
 LIMIT_MINOR: Final = 1_000_000
 """High beside the leases: a hundred lanes with a lease each leave nine tenths of it to spend online."""

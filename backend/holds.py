@@ -160,8 +160,12 @@ def refundable(hold: Hold) -> int:
 
 def refund(hold: Hold, amount_minor: int) -> int:
     """Give back what was captured, at most what is left of it; returns the excess. What no credit had covered is no
-    debt, so its refund moves no money of the account."""
-    refunded = min(amount_minor, refundable(hold))
+    debt, so its refund moves no money of the account.
+
+    What is set aside for another lane is no hindrance: this money has gone back already, and that may yet end in
+    nothing.
+    """
+    refunded = min(amount_minor, captured(hold) - given_back(hold))
     less_debt = min(refunded, hold.captured_minor - hold.refunded_minor)
     if less_debt:
         accounts.refund(_account(hold), less_debt, f"refund {cause(hold)}")

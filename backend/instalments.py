@@ -7,7 +7,7 @@ sale's own entry names by digest. Whatever is doubtful of a plan or a coupon, th
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, date, datetime
 from typing import Final, NamedTuple
 
@@ -15,17 +15,22 @@ from agent.core.authorization import HoldEvent
 from agent.core.coupons import Coupon, CouponRefused, check_use, read_coupon
 from agent.core.disclosure import Choice, Statement, StatementError, digest, read_statement, statement
 from agent.core.instalments import offer
-from agent.core.journal import Entry
+from agent.core.journal import INT_END, Entry
+from agent.core.plans import PlanError
+from agent.core.policy import Policy
 from backend import accounts
 from backend.accounts import Movement, Side
 from backend.database import inserting, load, put, selecting
 from backend.holds import Attempt
-from backend.lenders import Lender
+from backend.lenders import Lender, policy_of
 from backend.schema import CouponUse, Hold, PlanSale
 from backend.wire import AuthorizationRequest, from_b64url
 
 DAYS_OFF_MAX: Final = 1
 """A lane's business day is its store's; between two places on earth there is never more."""
+
+TIME_MAX: Final = 253_402_300_799
+"""The last second of the year 9999: no calendar goes further."""
 
 _FIND: Final = selecting(
     PlanSale, PlanSale.lane == "", PlanSale.lender == "", PlanSale.sale_id == "", PlanSale.attempt == 0
@@ -72,7 +77,7 @@ def check_online(request: AuthorizationRequest, lender: Lender, account: bytes, 
     if not plan.is_for(amount.minor, request.category) or request.capture != "at_once":
         raise PlanRefused("plan_not_offered")
     sold_on = date.fromisoformat(wish.sold_on)
-    if abs((sold_on - datetime.fromtimestamp(now_s, UTC).date()).days) > DAYS_OFF_MAX:
+    if not _is_day(sold_on, now_s):
         raise PlanRefused("plan_changed")
     use = _Use(account, plan.plan_id, amount.minor)
     coupon = _good_coupon(wish.coupon, lender, use, now_s) if wish.coupon else None
@@ -83,6 +88,12 @@ def check_online(request: AuthorizationRequest, lender: Lender, account: bytes, 
         raise PlanRefused("plan_changed")
     if coupon:
         _take(coupon, account, key)
+
+
+def _is_day(sold_on: date, at_s: int) -> bool:
+    """Whether it can be the store's business day at a time."""
+    day = datetime.fromtimestamp(min(at_s, TIME_MAX), UTC).date()
+    return abs((sold_on - day).days) <= DAYS_OFF_MAX
 
 
 def _good_coupon(text: str, lender: Lender, use: _Use, at: int) -> Coupon:
@@ -110,23 +121,47 @@ def _write_use(row: CouponUse, lane: str, sale_id: str) -> None:
     put(CouponUse, _USE, row.__data__)
 
 
-def disclose(entry: Entry, key: Attempt) -> bool:
-    """Keep what a lane showed before it asked. False: it is no statement, or not of an account."""
+def disclose(entry: Entry, key: Attempt, lender: Lender) -> str | None:
+    """Keep what a lane showed before it asked. Else why not: it is no statement, of no account, comes too late, or is
+    not what the lender's policy offers (a fee that nobody has agreed to is never posted)."""
     body = entry.body
     data, coupon, account = body.get("statement"), body.get("coupon"), body.get("account")
     if not isinstance(data, bytes) or not isinstance(coupon, str | None) or not isinstance(account, bytes):
-        return False
+        return "body_malformed"
     try:
         said = read_statement(data)
     except StatementError:
-        return False
+        return "body_malformed"
     known = _find(key)
-    if len(account) != 16 or (known and known.state != DISCLOSED):
-        return False
+    if len(account) != 16 or "\0" in said.plan_id + (coupon or "") or (known and known.state != DISCLOSED):
+        return "body_malformed"
+    if not _is_offered(said, _policy(lender, body.get("policy_version")), entry.recorded_at):
+        return "plan_differs"
     row = known or PlanSale(**asdict(key))
     row.account, row.state, row.plan, row.statement, row.coupon = account, DISCLOSED, said.plan_id, data, coupon
     _save(row)
-    return True
+    return None
+
+
+def _policy(lender: Lender, version: object) -> Policy | None:
+    """The policy of this version, which may be an older one; None if the lender has published none."""
+    if version == lender.policy.version:
+        return lender.policy
+    return policy_of(lender.lender, version) if type(version) is int and 0 < version < INT_END else None
+
+
+def _is_offered(said: Statement, policy: Policy | None, at_s: int) -> bool:
+    """Whether the policy makes this very statement, but for the coupon, which is judged when it is used."""
+    terms = policy.instalments if policy else None
+    plan = terms.find(said.plan_id) if terms else None
+    if policy is None or terms is None or plan is None or not _is_day(said.sold_on, at_s):
+        return False
+    try:
+        made = offer(plan, said.principal_minor, said.sold_on, interest_free=said.coupon_id is not None)
+    except PlanError:
+        return False
+    wanted = statement(terms, made, policy.currency, said.sold_on, None)
+    return replace(wanted, coupon_id=said.coupon_id, borne_by=said.borne_by).encode() == said.encode()
 
 
 def follow(hold: Hold, event: HoldEvent, entry: Entry, lender: Lender) -> Doubt | None:

@@ -129,8 +129,9 @@ def _sale(entry: Entry, books: Books) -> Result:
 
 def _disclosure(entry: Entry, books: Books) -> Result:
     """What a lane showed its customer before it asked anybody to lend."""
-    if not instalments.disclose(entry, _key(entry, books)):
-        raise _Parked("body_malformed")
+    fault = instalments.disclose(entry, _key(entry, books), _lender(entry, books))
+    if fault is not None:
+        raise _Parked(fault)
     return Result()
 
 
@@ -276,7 +277,10 @@ def _refund_outcome(entry: Entry, books: Books) -> Result:
         raise _Parked("currency_mismatch")
     if said.approved and not lanes.same_merchant(said.lane, entry.lane):
         raise _Parked("sale_unknown")  # a decline gives nothing back, whatever lane its slip names
-    hold = refunds.settle(entry, said)
+    try:
+        hold = refunds.settle(entry, said)
+    except refunds.Contradicted as contradicted:
+        raise _Parked(contradicted.reason) from None
     if hold is None:
         return Result()
     if hold.state not in GIVES_BACK:

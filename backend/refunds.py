@@ -30,6 +30,14 @@ _FIND: Final = selecting(SlipRefund, SlipRefund.lane == "", SlipRefund.lender ==
 _SAVE: Final = inserting(SlipRefund, "REPLACE")
 
 
+class Contradicted(Exception):
+    """An outcome after which nothing can be booked; ``reason`` is a text key. It never leaves the backend."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
 @dataclass(frozen=True, slots=True)
 class Said:
     """The body of a lane's outcome of such a refund, every field checked."""
@@ -84,13 +92,16 @@ def _reserve(hold: Hold, minor: int) -> None:
 
 
 def settle(entry: Entry, said: Said) -> Hold | None:
-    """What the lane made of the answer: the reservation ends, and a late request gets a tombstone. The sale, if its
-    refund is to be booked now; None: nothing is."""
+    """What the lane made of the answer: the reservation ends, where it was made and whatever the outcome names, and a
+    late request gets a tombstone. The sale, if its refund is to be booked now; None: nothing is. Raises Contradicted.
+    """
     lender = entry.lender or ""
     row = _find(entry.lane, lender, said.request)
+    if row is not None and row.state == BOOKED:
+        raise Contradicted("refund_booked_before")
+    if row is not None and row.state == RESERVED and row.attempt is not None:
+        _reserve(holds.find(Attempt(row.sale_lane, lender, row.sale_id, row.attempt)), -row.amount_minor)
     hold = holds.find(Attempt(said.lane, lender, said.sale_id, said.attempt or (row.attempt if row else 0) or 0))
-    if row is not None and row.state == RESERVED:
-        _reserve(hold, -row.amount_minor)
     if row is None:
         row = SlipRefund(lane=entry.lane, lender=lender, request=said.request, request_hash=holds.TOMBSTONE)
         row.sale_lane, row.sale_id, row.attempt, row.amount_minor = said.lane, said.sale_id, None, said.amount_minor

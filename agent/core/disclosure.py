@@ -197,7 +197,10 @@ def _check(read: Statement) -> None:
     if sum(payment.principal_minor for payment in read.payments) != read.principal_minor or not read.principal_minor:
         raise StatementError("The payments do not add up to the principal.")
     amounts = [payment.minor for payment in read.payments]
-    rate = annual_rate(read.principal_minor, amounts, first_months=read.first_months)
+    try:
+        rate = annual_rate(read.principal_minor, amounts, first_months=read.first_months)
+    except ArithmeticError:
+        raise StatementError("The payments cost more a year than can be told in figures.") from None
     if (str(rate.nominal), str(rate.effective)) != (read.nominal, read.effective):
         raise StatementError(f"The payments cost {rate.nominal} % a year, not {read.nominal} %.")
 

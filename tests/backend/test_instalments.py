@@ -2,8 +2,8 @@
 
 import base64
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -11,7 +11,7 @@ import pytest
 
 from agent.core.coupons import Coupon, issue_coupon
 from agent.core.disclosure import Choice, Statement, statement
-from agent.core.instalments import offer
+from agent.core.instalments import Payment, annual_rate, offer
 from agent.core.journal import Head
 from agent.core.trust import Role
 from backend import instalments
@@ -67,7 +67,7 @@ def deal(shop: Shop, plan_id: str = "3x", text: str | None = None, *, borne_by: 
 
 
 def disclose(lane: PaperLane, made: Deal, sale_id: str) -> None:
-    body = {"amount_minor": PRICE, "currency": "CNY", "account": lane.shop.token}
+    body = {"amount_minor": PRICE, "currency": "CNY", "account": lane.shop.token, "policy_version": 1}
     lane.write("disclosure", body | {"statement": made.said.encode(), "coupon": made.coupon}, sale_id)
 
 
@@ -299,3 +299,43 @@ def test_the_sales_of_an_account_are_shown_with_their_schedules(shop: Shop) -> N
     ((row, said),) = instalments.sales_of(LENDER, shop.token)
     assert (row.sale_id, row.plan) == (sale_id, "3x")
     assert [payment.minor for payment in said.payments] == [10_230, 10_230, 10_230]
+
+
+def costing(said: Statement, fee_minor: int) -> Statement:
+    """The statement with such a fee on each payment, which adds up all the same."""
+    payments = tuple(replace(payment, fee_minor=fee_minor) for payment in said.payments)
+    rate = annual_rate(said.principal_minor, [each.minor for each in payments], first_months=said.first_months)
+    return replace(said, payments=payments, nominal=str(rate.nominal), effective=str(rate.effective))
+
+
+NOT_OFFERED: dict[str, tuple[Callable[[Statement], Statement], str | None, str]] = {
+    "a fee of its own": (lambda said: costing(said, 10**6), None, "plan_differs"),
+    "another day": (lambda said: replace(said, sold_on=date(2026, 1, 15)), None, "plan_differs"),
+    "another currency": (lambda said: replace(said, currency="USD"), None, "plan_differs"),
+    "a plan that is none": (lambda said: replace(said, plan_id="none"), None, "plan_differs"),
+    "NUL in the plan": (lambda said: replace(said, plan_id="3\0x"), None, "body_malformed"),
+    "NUL in the coupon": (lambda said: said, "CFK1:\0", "body_malformed"),
+    "no figure": (
+        lambda said: replace(said, principal_minor=1, payments=(Payment(SOLD_ON, 1, 2**50),)),
+        None,
+        "body_malformed",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", NOT_OFFERED)
+def test_what_no_policy_offers_is_no_disclosure_and_its_sale_stands_without_a_fee(shop: Shop, case: str) -> None:
+    change, text, reason = NOT_OFFERED[case]
+    lane, made = shop.lanes["A"], deal(shop)
+    sell(lane, Deal(change(made.said), text))
+    assert lane.upload() == [f"parked:{reason}", "disputed:plan_undisclosed", "accepted"]
+    assert fees() == (0, 0, 0, 0)
+    assert shop.account().used_minor == PRICE
+
+
+@pytest.mark.parametrize("version", [None, 2, "1", 2**63])
+def test_a_policy_that_was_never_published_offers_nothing(shop: Shop, version: Any) -> None:
+    lane, made, sale_id = shop.lanes["A"], deal(shop), "sale-A-9001"
+    body = {"amount_minor": PRICE, "currency": "CNY", "account": shop.token, "policy_version": version}
+    lane.write("disclosure", body | {"statement": made.said.encode(), "coupon": None}, sale_id)
+    assert lane.upload() == ["parked:plan_differs"]

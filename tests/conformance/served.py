@@ -162,7 +162,7 @@ class Served:
 
     def _kit(self) -> Kit:
         path = self._directory / "kit.json"
-        path.write_text(json.dumps(make_kit(self.backend, lender=DEMO_LENDER, prefix="cf", lanes=80, phones=70)))
+        path.write_text(json.dumps(make_kit(self.backend, lender=DEMO_LENDER, prefix="cf", lanes=80, phones=90)))
         prepared = kits.load(path)
         members = {field.name: getattr(prepared, field.name) for field in fields(Kit)}
         return Kit(**(members | {"hooks": self._hooks()}))

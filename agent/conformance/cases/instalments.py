@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any, Final
 
@@ -17,7 +18,7 @@ from agent.core.disclosure import Choice, Statement, statement
 from agent.core.instalments import offer
 from agent.core.journal import Kind
 from agent.core.plans import Instalments, Plan
-from agent.core.policy import verify_policy
+from agent.core.policy import read_policy, verify_policy
 
 GROUP = Group("instalments")
 AMOUNT_MINOR: Final = 50_000
@@ -58,7 +59,13 @@ def _disclose(lane: Lane, phone: Phone, said: Statement, sale_id: str, coupon: s
     facts = lane.facts(phone, said.principal_minor)
     body = {name: facts[name] for name in ("amount_minor", "currency", "category", "capture", "account")}
     now_s = int(time.time())
-    body |= {"policy_version": 1, "statement": said.encode(), "coupon": coupon, "language": "en"}
+    policy = lane.line.get(f"/v1/policy?lender={phone.lender}").is_(200).content
+    body |= {
+        "policy_version": read_policy(policy).version,
+        "statement": said.encode(),
+        "coupon": coupon,
+        "language": "en",
+    }
     body |= {"shown_at": now_s - 9, "chosen_at": now_s}
     lane.write(Kind.DISCLOSURE, body, lender=phone.lender, sale_id=sale_id)
 
@@ -186,3 +193,11 @@ def no_statement(world: World) -> None:
     facts = lane.facts(phone, AMOUNT_MINOR, statement=b"\x00", coupon=None)
     lane.write(Kind.DISCLOSURE, facts, lender=phone.lender, sale_id=lane.new_sale())
     _expect(lane.send(), "parked:body_malformed")
+
+
+@GROUP.case("I-10", "a disclosure of what the policy does not offer is parked")
+def not_offered(world: World) -> None:
+    lane, phone = world.lane(), world.phone()
+    said = _offered(_terms(world, lane), lane, AMOUNT_MINOR)
+    _disclose(lane, phone, replace(said, fee_rate="0.99"), lane.new_sale())
+    _expect(lane.send(), "parked:plan_differs")

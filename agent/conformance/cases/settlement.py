@@ -274,8 +274,9 @@ _Sold = tuple[str, Phone, str]
 
 
 def _asked(lane: Lane, sale: _Sold, amount_minor: int, request: str) -> Exchange:
-    """Ask at ``lane`` for a refund of another lane's sale."""
+    """Ask at ``lane`` for a refund of another lane's sale; the request's id is of this sale alone."""
     owner, phone, sale_id = sale
+    request = f"{request}-{sale_id}"
     body = {"lender": phone.lender, "request_id": request, "lane": owner, "sale_id": sale_id, "epoch": lane.head.epoch}
     body |= {"amount": {"minor": amount_minor, "currency": lane.currency}}
     return lane.line.post("/v1/refunds", body, Idempotency_Key=f"{phone.lender}/{lane.name}/{request}")
@@ -284,7 +285,7 @@ def _asked(lane: Lane, sale: _Sold, amount_minor: int, request: str) -> Exchange
 def _ended(lane: Lane, sale: _Sold, amount_minor: int, request: str, *, approved: bool) -> str:
     owner, phone, sale_id = sale
     body = {"amount_minor": amount_minor, "currency": lane.currency, "lane": owner, "sale_id": sale_id}
-    body |= {"request": request, "approved": approved, "attempt": 1 if approved else None}
+    body |= {"request": f"{request}-{sale_id}", "approved": approved, "attempt": 1 if approved else None}
     lane.write("refund_outcome", body | {"response_code": "00", "reason": "refunded"}, lender=phone.lender)
     return str(lane.send()[-1]["result"])
 
