@@ -24,6 +24,7 @@ from drivers.virtual.printer import VirtualPrinter
 from drivers.virtual.scanner import VirtualScanner
 
 LANE: Final = "lane-01"
+STORE: Final = "store-1"
 LIMIT_MINOR: Final = 200_000
 LEASE_MINOR: Final = 30_000
 HEADING_COLUMNS: Final = 76
@@ -105,6 +106,8 @@ def _set_up(out: Path, run_dir: Path, ends: list[Callable[[], None]], cast: Cast
     who = "a customer has an account" if cast.customers == 1 else f"{cast.customers} customers have an account each"
     _say(began, f"{who} with a limit of {format_minor(cast.limit_minor, 'CNY')}, and a phone")
     code = ask(*command("counterfoil-backend", "enroll-code", "--dir", str(backend_dir), "--lane", LANE, "--json"))
+    place = ("store", "place", STORE, "--latitude", "31.2304", "--longitude", "121.4737", "--dir", str(backend_dir))
+    ask(*command("counterfoil-backend", *place, "--json"))
     backend = Program("backend", _serve(backend_dir, backend_port, cast), out)
     line = Line(backend_port)
     printer = VirtualPrinter(out / "slips")

@@ -24,10 +24,11 @@ def add_parser(verbs: Any) -> None:
     for name, default, about in _COUNTS:
         parser.add_argument(f"--{name}", type=int, default=default, help=f"{about} (default: {default})")
     parser.add_argument("--until", metavar="YYYY-MM-DD", help="the day after the last visit (default: today)")
+    parser.add_argument("--merchant", default="merchant-1", help="whose stores they are (default: merchant-1)")
     add_lender(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     counts = {name: getattr(args, name) for name, *_ in _COUNTS}
-    show(args, ask(args, "population.import", until=args.until, lender=args.lender, **counts))
+    show(args, ask(args, "population.import", until=args.until, lender=args.lender, merchant=args.merchant, **counts))
     return 0

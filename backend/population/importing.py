@@ -6,10 +6,12 @@ adds what is missing and changes nothing.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any, Final
 
+from backend import places
 from backend.admin.accounts import chosen_lender
 from backend.admin.operation import Progress, Refused, Steps
 from backend.compose import Backend
@@ -55,8 +57,10 @@ def run(
     seed: int,
     until: str | None = None,
     lender: str | None = None,
+    merchant: str = "merchant-1",
 ) -> Steps:
-    """Open ``accounts`` accounts and write their visits of the ``days`` days before ``until`` (YYYY-MM-DD, today)."""
+    """Open ``accounts`` accounts and write their visits of the ``days`` days before ``until`` (YYYY-MM-DD, today).
+    The stores are of ``merchant``; those that have no place yet get theirs in the town."""
     if not (0 < accounts <= ACCOUNTS_MAX and 0 < days <= DAYS_MAX):
         raise Refused(f"an import has 1 to {ACCOUNTS_MAX:,} accounts and 1 to {DAYS_MAX} days")
     try:
@@ -66,6 +70,7 @@ def run(
     by = chosen_lender(backend, lender).lender
     first_day = _day(until, backend.clock()) - days
     history = History(by, seed, town, first_day, days)
+    transact(backend.database, lambda: _place(merchant, town))
     opened = written = 0
     for first in range(0, accounts, PIECE):
         numbers = range(first, min(first + PIECE, accounts))
@@ -73,6 +78,13 @@ def run(
         opened, written = opened + new_accounts, written + new_visits
         yield Progress(numbers.stop, accounts, "accounts")
     return {"accounts": opened, "visits": written, "stores": len(town), "lanes": lanes}
+
+
+def _place(merchant: str, town: Sequence[Store]) -> None:
+    placed = {row.store for row in places.every() if row.merchant == merchant}
+    for store in town:
+        if store.name not in placed:
+            places.set_place(merchant, store.name, store.place)
 
 
 def _write(backend: Backend, history: History, numbers: range) -> tuple[int, int]:

@@ -8,10 +8,18 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import hypot
+from math import cos, hypot, radians
 from typing import Final
 
+from agent.core.travel import Place
+
 SIDE_KM: Final = 12.0
+CORNER: Final = Place(31_170_000, 121_410_000)
+"""The corner in the south-west, in Shanghai."""
+
+UDEG_PER_KM: Final = 8_993.2
+"""Of latitude: 180 degrees by pi and the mean earth radius (IUGG, R1)."""
+
 ATTRACTION_SIGMA: Final = 0.5
 """Of the log-normal attraction (floor space, prices): the largest of forty stores draws ten times the smallest."""
 
@@ -31,6 +39,13 @@ class Store:
     y_km: float
     attraction: float
     lanes: tuple[str, ...]
+
+    @property
+    def place(self) -> Place:
+        """Where the store is, if the town's corner is where ``CORNER`` says."""
+        north_udeg = self.y_km * UDEG_PER_KM
+        east_udeg = self.x_km * UDEG_PER_KM / cos(radians(CORNER.latitude_udeg / 1e6))
+        return Place(CORNER.latitude_udeg + round(north_udeg), CORNER.longitude_udeg + round(east_udeg))
 
     def pull(self, x_km: float, y_km: float) -> float:
         """Huff's weight of this store for somebody who lives there; only ratios mean anything."""

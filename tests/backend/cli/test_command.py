@@ -21,6 +21,7 @@ from backend.admin.table import OPERATIONS
 from backend.cli import output
 from backend.cli.command import parser
 from backend.cli.files import DATABASE_NOTE
+from backend.demo_data import Phone
 from tests.backend import postgres_server
 
 LIMIT_MINOR = 50_000
@@ -122,6 +123,17 @@ def test_beside_a_server_every_verb_answers_as_it_does_without_one(directory: Pa
     assert run("account", "show", new)["accounts"][0]["limit_minor"] == 5
 
 
+def test_a_store_is_placed_in_degrees_and_purpose_bound_credit_is_shown_as_such(directory: Path, run: Run) -> None:
+    place = ("--latitude", "-33.8688", "--longitude=151.209301", "--zone", "Australia/Sydney")
+    placed = run("store", "place", "store-1", *place)
+    assert (placed["latitude_udeg"], placed["longitude_udeg"], placed["zone"]) == (-33_868_800, 151_209_301, place[-1])
+    assert run("store", "list")["stores"] == [placed]
+    account = run("account", "add", "--limit-minor", "5", "--purpose-bound")["account"]
+    assert run("account", "show", account)["accounts"][0]["purpose_bound"]
+    phone = Phone.from_json((directory / "phones" / f"{account}.json").read_text())
+    assert b"\x62pb\xf5" in phone.credential
+
+
 def test_a_verb_is_answered_while_a_long_one_runs(directory: Path, run: Run) -> None:
     with served(directory):
         connection = client.connect(directory)
@@ -195,6 +207,10 @@ def test_private_files_are_the_operators_alone(directory: Path, run: Run) -> Non
         (["account", "show"], 0, "there are no accounts"),
         (["lease", "recall", "--reason", "stolen"], 0, "nothing is outstanding there"),
         (["restored", "--show"], 0, "nothing is being recovered"),
+        (["store", "list"], 0, "no store has a place yet"),
+        (["store", "place", "S", "--latitude", "91", "--longitude", "0"], 1, "between -90 and 90 degrees"),
+        (["store", "place", "S", "--latitude", "0", "--longitude", "0", "--zone", "Mars"], 1, "'Mars' is no time zone"),
+        (["store", "place", "S/1", "--latitude", "0", "--longitude", "0"], 1, "no name for a store"),
         (["lane", "show", "nowhere"], 1, "nowhere"),
         (["exceptions", "resolve", "A", "1/2", "--note", "seen"], 1, "has no exception 1/2"),
         (["explain", "A", "1-2"], 1, "the lane A has sent no entry 1/2"),

@@ -2,9 +2,13 @@
 
 import pytest
 
+from agent.core.travel import Place, offset_km
+from backend import places
 from backend.admin.operation import Answer, Progress, Refused, perform
 from backend.admin.table import OPERATIONS
+from backend.database import transaction
 from backend.population import importing
+from backend.population import town as towns
 from backend.schema import Account, Visit
 from tests.backend.lanes import LENDER, Shop
 
@@ -25,6 +29,18 @@ def test_accounts_and_visits_are_in_the_books_and_the_books_hold(shop: Shop) -> 
     assert {visit.account for visit in Visit.select(Visit.account)} <= {row.token for row in Account.select()}
     assert {row.lender for row in Visit.select()} == {LENDER}
     assert all(row.used_minor == row.held_minor == 0 for row in Account.select())
+
+
+def test_stores_get_their_places_in_the_town_and_keep_those_that_they_have(shop: Shop) -> None:
+    known = Place(31_230_400, 121_473_700)
+    with transaction(shop.backend.database):
+        places.set_place("merchant-1", "store-002", known)
+    imported(shop)
+    found = {row.store: Place(row.latitude_udeg, row.longitude_udeg) for row in places.every()}
+    assert (sorted(found), found["store-002"]) == ([f"store-{number:03}" for number in range(1, 5)], known)
+    town = towns.build(3, stores=4, lanes=12)
+    away = {store.name: offset_km(towns.CORNER, found[store.name]) for store in town if store.name != "store-002"}
+    assert away == {store.name: (round(store.x_km), round(store.y_km)) for store in town if store.name in away}
 
 
 def test_an_import_that_was_cut_off_is_finished_by_running_it_again(
