@@ -16,7 +16,7 @@ from backend.accounts import AccountRefused
 from backend.compose import Backend
 from backend.database import FAULTS, Contended, DatabaseUnavailable
 from backend.identity import IdentityError
-from backend.problems import Problem
+from backend.problems import PROBLEMS, Problem
 
 Answer = dict[str, Any]
 
@@ -62,6 +62,8 @@ def sentence(error: BaseException) -> str:
     """A refusal as an operator reads it."""
     if isinstance(error, Contended):
         return f"{error} is being changed by others just now; try again"
+    if isinstance(error, Problem):
+        return PROBLEMS[error.problem].title + (f": {error.detail}" if error.detail else "")
     return str(error) or type(error).__name__
 
 

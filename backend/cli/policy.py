@@ -34,6 +34,8 @@ def run_show(args: argparse.Namespace) -> int:
 def run_publish(args: argparse.Namespace) -> int:
     try:
         document = json.loads(args.file.read_text())
+    except OSError as error:
+        raise Refused(f"{args.file} cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
         raise Refused(f"{args.file} is no JSON document: {error}") from None
     if not isinstance(document, dict):

@@ -216,6 +216,9 @@ def test_private_files_are_the_operators_alone(directory: Path, run: Run) -> Non
         (["explain", "A", "1-2"], 1, "the lane A has sent no entry 1/2"),
         (["population", "import", "--stores", "9", "--lanes", "3"], 1, "every store at least one lane"),
         (["init"], 1, "holds a backend already"),
+        (["lane", "write-off", "lane-9"], 1, "This lane is not enrolled here: lane-9"),
+        (["account", "add", "--lender", "nobody", "--limit-minor", "1"], 1, "does not serve the lender: nobody"),
+        (["policy", "publish", "/nowhere/policy.json"], 1, "/nowhere/policy.json cannot be read: No such file"),
     ],
 )
 def test_a_person_reads_a_sentence(say: Callable[..., str], words: list[str], code: int, said: str) -> None:
