@@ -106,8 +106,9 @@ class Lane:
         self.witness = HeadWitness(ledger, witness, is_new=self._begin_chain(enrolled[0].lender))
         self.link = LinkState.DOWN
         self.scanners_failed: Callable[[], Mapping[str, str]] = dict
-        self.display_failed: Callable[[], str] = str
         """The reason of each scanner that cannot read now; set by whoever opens them."""
+        self.display_failed: Callable[[], str] = str
+        """The reason why the customer's display shows nothing now, else ""; set by whoever opens it."""
         self.lenders = Lenders(settings.lane, enrolled, ledger, snapshots, self.clock, introducer=introducer)
         self.events = Events()
         self.spooler = Spooler(ledger, printer, self._lane_clock, slips.Claims(ledger, journal_key).printed)
@@ -118,6 +119,10 @@ class Lane:
         if self.witness.doubt in LOST and self.forwarding.fork is None:
             self.forwarding.forked(ledger.head.epoch, None)
         self.standing = Standing(ledger, changed=self._queue_changed)
+        self._open_desks(ledger, backend, settings)
+
+    def _open_desks(self, ledger: Ledger, backend: Backend, settings: LaneSettings) -> None:
+        """What serves the counter, upon what the lane knows and writes."""
         self.settlement = Settlement(ledger, backend, self.clock)
         self.leases = LeaseDesk(settings.lane, ledger, self.lenders, self.clock, backend)
         outcomes = Outcomes(ledger, self.lenders, backend, self._make_slip, self._announce)

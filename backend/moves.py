@@ -9,14 +9,11 @@ from __future__ import annotations
 from typing import Any, Final, NamedTuple
 
 from agent.core.policy import Policy
-from agent.core.recent import Move, Recent, recent_of, windows
+from agent.core.recent import REFUND, SALE, Move, Recent, recent_of, windows
 from agent.core.travel import Place
 from backend.database import compiled, fetch, inserting, put
 from backend.holds import Attempt
 from backend.schema import RecentMove
-
-SALE: Final = "sale"
-REFUND: Final = "refund"
 
 _NOTE: Final = inserting(RecentMove, "IGNORE")
 _SINCE: Final = compiled(

@@ -7,6 +7,7 @@ import ast
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -346,6 +347,15 @@ def loaded_with(module: str) -> set[str]:
                 if known in MODULES:
                     waiting.extend(imports(known, at_import(ast.parse(MODULES[known].read_text()))))
     return found
+
+
+def test_no_files_import_each_other_in_a_circle() -> None:
+    """Whichever of them is imported first then fails, or does not, by chance."""
+    graph = {
+        module: {name for name in imports(module, at_import(ast.parse(path.read_text()))) if name in MODULES} - {module}
+        for module, path in MODULES.items()
+    }
+    assert set(TopologicalSorter(graph).static_order()) == set(MODULES)
 
 
 @pytest.mark.parametrize("module", ["agent.uplink.remote", "agent.uplink.channel", "agent.uplink.lane_side"])

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from agent.core.policy import Policy
+
+SALE: Final = "sale"
+REFUND: Final = "refund"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,7 @@ class Recent:
 
 
 class Move(NamedTuple):
-    """A ``sale`` or a ``refund``, when (UTC seconds), of how much."""
+    """``SALE`` or ``REFUND``, when (UTC seconds), of how much."""
 
     what: str
     at_s: int
@@ -54,10 +57,10 @@ class Move(NamedTuple):
 def recent_of(moves: Iterable[Move], of: Windows) -> Recent:
     """The figures of an account's moves; a move at the beginning of a window is in it."""
     found = list(moves)
-    sales = [move for move in found if move.what == "sale" and move.at_s >= of.since_s]
+    sales = [move for move in found if move.what == SALE and move.at_s >= of.since_s]
     just_now = [move.amount_minor for move in sales if move.at_s >= of.velocity_since_s]
     that_day = [move.amount_minor for move in sales if move.at_s >= of.cash_out_since_s]
-    refunds = [move.amount_minor for move in found if move.what == "refund" and move.at_s >= of.refund_since_s]
+    refunds = [move.amount_minor for move in found if move.what == REFUND and move.at_s >= of.refund_since_s]
     return Recent(
         velocity_count=len(just_now),
         velocity_minor=sum(just_now),

@@ -18,9 +18,9 @@ from peewee import EXCLUDED, SQL, Database, Query, fn
 from agent.core import cbor
 from agent.core.authorization import Hold, HoldState, event_of
 from agent.core.journal import Head, Kind, Sealed, advance, check_end, open_entry, walk
+from agent.core.recent import REFUND, SALE
 from agent.core.settlement import tally
 from agent.core.slip_refund import RefundState, SlipRefund, refund_after
-from agent.store.recent import REFUND, SALE
 from agent.store.schema import (
     FOLD,
     Batch,
@@ -167,7 +167,7 @@ def fold_recent(run: Run, sealed: Sealed, hold: Hold) -> None:
     """What the account has just done, and the lane's sales of this very amount."""
     entry = sealed.entry
     approved = entry.kind == Kind.AUTHORIZATION or (entry.kind == Kind.ONLINE_OUTCOME and entry.body["approved"])
-    if (not approved and entry.kind != REFUND) or hold.account is None:
+    if (not approved and entry.kind != Kind.REFUND) or hold.account is None:
         return
     minor = entry.body["amount_minor"]
     place = (hold.lender, hold.account, entry.recorded_at, entry.epoch, entry.number)

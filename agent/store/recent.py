@@ -10,9 +10,6 @@ from typing import Final
 from agent.core.recent import Recent, Windows
 from agent.store.connection import LedgerConnection
 
-SALE: Final = "sale"
-REFUND: Final = "refund"
-
 _SELECT_RECENT: Final = """
 SELECT
   COUNT(*) FILTER (WHERE "what" = 'sale' AND "at_s" >= ?1),
