@@ -128,7 +128,7 @@ def create_app(services: LocalServices) -> ASGIApp:
         ("GET", "/v1/events", calls.events),
     ]
     app = Starlette(
-        routes=[Route(path, _guarded(call), methods=[method]) for method, path, call in routes],
+        routes=[Route(path, _guarded(call, services.counter), methods=[method]) for method, path, call in routes],
         exception_handlers={HTTPException: _not_served, Exception: _failed},
     )
     return Paced(app)
@@ -331,7 +331,7 @@ def _sale(request: Request) -> str:
     return sale_id
 
 
-def _guarded(handler: Handler) -> Handler:
+def _guarded(handler: Handler, counter: Counter) -> Handler:
     """Faults become problem documents: the caller reads what to do, never a stack trace."""
 
     async def guarded(request: Request) -> Response:
@@ -346,7 +346,7 @@ def _guarded(handler: Handler) -> Handler:
         except (LedgerError, UplinkUnavailable) as error:
             return _problem(503, error.code, error.message, error.hint)
         except OfferRefused as error:
-            return _offer_refused(error.reason)
+            return _offer_refused(error.reason, counter)
         except (IdempotencyConflict, LeftBefore, NothingToRecover, UplinkRefused) as error:
             return _problem(409, error.code, error.message, error.hint)
         except CounterfoilError as error:
@@ -388,14 +388,14 @@ async def _stream(events: Events) -> AsyncIterator[str]:
         events.unsubscribe(listener)
 
 
-def _offer_refused(reason: str) -> JSONResponse:
-    """In every language: whoever shows it to a cashier and to a customer has both sentences."""
+def _offer_refused(reason: str, counter: Counter) -> JSONResponse:
+    """In the lane's language, and in every one: whoever shows it to a cashier and to a customer has both sentences."""
     texts = {
         language: {name: text(language, reason, name) for name in ("cashier", "customer", "next")}
         for language in LANGUAGES
     }
-    said = texts["en"]
-    return _problem(409, reason, said["cashier"], said["next"], texts=texts)
+    why, instead = counter.refusal(reason)
+    return _problem(409, reason, why, instead, texts=texts)
 
 
 def _problem(status: int, kind: str, detail: str, hint: str = "", **more: object) -> JSONResponse:

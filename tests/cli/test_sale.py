@@ -87,7 +87,7 @@ def test_a_customer_chooses_by_hand(served: ServedLane, config: Path, capsys: Ca
 def test_a_plan_that_cannot_be_is_refused_in_a_sentence(served: ServedLane, config: Path, capsys: Capture) -> None:
     code = served.till.phone().code()
     assert sale(served, config, "make", "9000", "--code", code, "--plan", "12x") == 1
-    assert "This plan is not for this amount or these goods" in capsys.readouterr().err
+    assert "该方案不适用于此金额或商品" in capsys.readouterr().err
 
 
 def test_capture_in_less_refund_and_void_are_one_command_each(
