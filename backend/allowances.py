@@ -103,6 +103,11 @@ def available(account: Account) -> int:
     return figure
 
 
+def above_limit(account: Account) -> int:
+    """By how much the account stands above its limit: where it was cut, or else nowhere."""
+    return max(0, -available(account))
+
+
 def spend(lane: str, epoch: int, lender: str, token: bytes, delta_minor: int) -> None:
     """Count a spend (or with a minus a restored one) against every kept grant of the account in this epoch."""
     if not delta_minor:

@@ -104,17 +104,26 @@ def undo_online(hold: Hold) -> int:
 
 
 def approve(
-    hold: Hold, account: Account, amount_minor: int, delta_minor: int, *, epoch: int, answered_minor: int
+    hold: Hold,
+    account: Account,
+    amount_minor: int,
+    delta_minor: int,
+    *,
+    epoch: int,
+    answered_minor: int,
+    above_minor: int,
 ) -> int:
     """Hold what the lane's journal says it approved; returns the excess that nothing covers.
 
     ``delta_minor`` is what the lane took of its lease of ``epoch``. ``answered_minor`` is what this backend's own
     answer to this very attempt held of this account, just gone back to available: what the lease does not cover (any
     more) may come from there, and from nowhere else. A lane's word alone never spends available credit.
+    ``above_minor``: so far the account stood above its limit before that went back. It may stand there again, because
+    a cut of the limit takes back no answer that was given before; further up it never comes.
     """
     outstanding = allowances.outstanding_at(hold.lane, epoch, account.lender, account.token)
     posted = leases.post_spend(delta_minor, outstanding).posted_minor
-    free = min(answered_minor, max(0, allowances.available(account))) if answered_minor else 0
+    free = min(answered_minor, max(0, allowances.available(account) + above_minor)) if answered_minor else 0
     held = posted + min(amount_minor - posted, free)
     spent = min(delta_minor, held)
     allowances.spend(hold.lane, epoch, account.lender, account.token, spent)

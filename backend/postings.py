@@ -149,6 +149,7 @@ def _approve(hold: Hold, facts: _Facts) -> Result:
     if not 0 <= facts.delta_minor <= facts.amount_minor:
         raise _Parked("body_malformed")
     is_same_account = hold.account is not None and bytes(hold.account) == account.token
+    above = allowances.above_limit(account) if hold.online_minor else 0
     undone = holds.undo_online(hold)
     answered = undone if is_same_account else 0
     if facts.is_online and not undone and _is_own_answer(facts):
@@ -159,7 +160,13 @@ def _approve(hold: Hold, facts: _Facts) -> Result:
     if facts.is_cap and not answered:
         return _use_cap(hold, facts, account)
     excess = holds.approve(
-        hold, account, facts.amount_minor, facts.delta_minor, epoch=facts.epoch, answered_minor=answered
+        hold,
+        account,
+        facts.amount_minor,
+        facts.delta_minor,
+        epoch=facts.epoch,
+        answered_minor=answered,
+        above_minor=above,
     )
     if excess:
         reason = "online_not_answered" if facts.is_online and not answered else "lease_excess"

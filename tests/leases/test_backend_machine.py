@@ -141,12 +141,12 @@ class Fleet(RuleBasedStateMachine):
 
     @rule(phone=PHONES, limit=st.integers(0, 250))
     def change_limit(self, phone: int, limit: int) -> None:
-        """Upwards. Not down: an online outcome that is under way then would be disputed."""
+        """Up or down, also while online outcomes are under way and leases are spent."""
         token = self.shop.phones[phone].account
         account = accounts.find(LENDER, token)
         assert account is not None
         promised = sum(allowances.outstanding_by_lane(LENDER, token).values())
-        accounts.set_limit(account, account.limit_minor + limit, outstanding_minor=promised)
+        accounts.set_limit(account, limit, outstanding_minor=promised)
         recalls.tend(self.shop.backend.database, LENDER, now_s=self.shop.clock.now_s)
 
     @rule(lane=LANES, phone=st.none() | PHONES)

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from agent.core import cbor
-from backend import recovery
+from backend import accounts, recovery
 from backend.database import transaction
 from backend.problems import Problem
-from backend.schema import Dispute, LeaseGrant, SnapshotLayer
+from backend.schema import Account, Dispute, LeaseGrant, SnapshotLayer
 from tests.backend.lanes import LENDER, Shop
 from tests.leases.backups import Forget, backup_of, files_of, installed, rewind, send_layers
 from tests.leases.devices import heartbeat, replace
@@ -86,6 +86,27 @@ def test_an_online_answer_that_was_forgotten_is_known_again_by_its_code(
     shop.backend.post_pending(100)
     assert shop.account().held_minor == 60
     assert [(row.reason, row.amount_minor) for row in Dispute.select()] == [("online_not_answered", 30)]
+
+
+def test_a_forgotten_answer_finds_no_more_than_the_limit_that_was_cut_meanwhile(
+    shop: Shop, backup: Callable[[], Forget]
+) -> None:
+    """Books that never held the answer cannot say that the account stood there before: the rest is for people, and the
+    lender bears it."""
+    a = shop.lanes["A"]
+    forget = backup()
+    sale = a.intend(60)
+    a.note(a.ask(a.request(60, sale)), 60, sale)
+    a.upload()
+    forget()
+    with transaction(shop.backend.database):
+        accounts.set_limit(Account.get(), 20, outstanding_minor=0)
+    rewind(a)
+    for lane in (a, shop.lanes["B"]):
+        heartbeat(shop, lane)
+    shop.backend.post_pending(100)
+    assert shop.account().held_minor == 20
+    assert [(row.reason, row.amount_minor, row.bearer) for row in Dispute.select()] == [("lease_excess", 40, "lender")]
 
 
 def test_a_delta_brings_back_the_whole_stack_that_it_lies_on(shop: Shop, backup: Callable[[], Forget]) -> None:
