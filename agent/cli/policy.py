@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.cli.options import add_action
-from agent.texts import LANGUAGES
+from agent.texts import LANGUAGES, Language, meaning
 
 if TYPE_CHECKING:
     from agent.core.policy import Policy
@@ -21,9 +21,9 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     """Add the verb `policy`."""
     parser = subparsers.add_parser("policy", help="explain or verify a lender's policy")
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
-    add_action(actions, "show", show, "explain a policy file without verifying its signature").add_argument(
-        "file", metavar="FILE", type=Path
-    )
+    action = add_action(actions, "show", show, "explain a policy file without verifying its signature")
+    action.add_argument("file", metavar="FILE", type=Path)
+    action.add_argument("--language", choices=LANGUAGES, default="en", help="of the meanings (default: en)")
     action = add_action(actions, "verify", verify, "check signature, role, validity and content of a policy file")
     action.add_argument("file", metavar="FILE", type=Path)
     action.add_argument("--keys", type=Path, required=True, help="the lender's signed key list")
@@ -37,7 +37,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     action.add_argument(
         "--policy", type=Path, help="a policy, signed or as JSON (default: the one that lenders begin with)"
     )
-    add_action(actions, "variables", variables, "list the names that a rule may use, with type and meaning")
+    action = add_action(actions, "variables", variables, "list the names that a rule may use, with type and meaning")
+    action.add_argument("--language", choices=LANGUAGES, default="en")
 
 
 def show(args: argparse.Namespace) -> int:
@@ -111,11 +112,12 @@ def variables(args: argparse.Namespace) -> int:
     from agent.core.policy_vocabulary import RULE_VARIABLES
 
     names = sorted(RULE_VARIABLES.items())
+    said = {name: meaning(args.language, name, variable.meaning) for name, variable in names}
     if args.json:
-        table = {name: {"type": v.kind, "low": v.low, "high": v.high, "meaning": v.meaning} for name, v in names}
+        table = {name: {"type": v.kind, "low": v.low, "high": v.high, "meaning": said[name]} for name, v in names}
         print(json.dumps(table, ensure_ascii=False, indent=2))
     else:
-        print("\n".join(f"{name:32} {v.kind:5} {v.meaning}" for name, v in names))
+        print("\n".join(f"{name:32} {v.kind:5} {said[name]}" for name, v in names))
     return 0
 
 
@@ -142,10 +144,10 @@ def _print(args: argparse.Namespace, policy: "Policy", verified: str) -> None:
             json.dumps({"verified": verified == "verified", "policy": policy.payload()}, ensure_ascii=False, indent=2)
         )
     else:
-        print("\n".join(_sentences(policy, verified)))
+        print("\n".join(_sentences(policy, verified, getattr(args, "language", "en"))))
 
 
-def _sentences(policy: "Policy", verified: str) -> list[str]:
+def _sentences(policy: "Policy", verified: str, language: "Language") -> list[str]:
     from agent.core.policy_vocabulary import LIMITS
 
     limits = policy.payload()["limits"]
@@ -155,7 +157,10 @@ def _sentences(policy: "Policy", verified: str) -> list[str]:
         f"Amounts are minor units of {policy.currency}.",
         "",
         "Limits:",
-        *(f"  {name:32} {limits[name]:>12}  {limit.meaning}" for name, limit in LIMITS.items()),
+        *(
+            f"  {name:32} {limits[name]:>12}  {meaning(language, name, limit.meaning)}"
+            for name, limit in LIMITS.items()
+        ),
         *(f"  floor limit of category {name}      {minor:>12}" for name, minor in sorted(policy.floor_limits.items())),
         "",
         "Rules, in order:",

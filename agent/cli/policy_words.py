@@ -23,13 +23,13 @@ def explained(policy: Policy, language: texts.Language) -> Iterator[str]:
         yield f"{rule.id}: {texts.text(language, rule.reason, 'cashier')} ({effect}; {rule.scope})"
         yield f"    {rule.when}"
         for name in rule.compiled.variables:
-            yield f"    {_named(name, limits, policy.currency)}"
+            yield f"    {_named(name, limits, policy.currency, language)}"
         yield from _exceptions(rule, policy)
         yield ""
 
 
-def _named(name: str, limits: dict[str, Value], currency: str) -> str:
-    meaning = RULE_VARIABLES[name].meaning
+def _named(name: str, limits: dict[str, Value], currency: str, language: texts.Language) -> str:
+    meaning = texts.meaning(language, name, RULE_VARIABLES[name].meaning)
     if name not in LIMITS:
         return f"  {name}: {meaning}"
     value = limits[name]

@@ -23,6 +23,20 @@ def catalogue(language: Language) -> dict[str, dict[str, Any]]:
     return loaded
 
 
+@cache
+def _meanings(language: Language) -> dict[str, str]:
+    """What rules may name, in a language that is not the vocabulary's own."""
+    if language == "en":
+        return {}
+    loaded: dict[str, str] = json.loads(files(__name__).joinpath(f"meanings.{language}.json").read_text("utf-8"))
+    return loaded
+
+
+def meaning(language: Language, name: str, english: str) -> str:
+    """What a variable or limit of a policy means; ``english`` is what the vocabulary says of it."""
+    return _meanings(language).get(name, english)
+
+
 def text(language: Language, key: str, field: Field, **values: object) -> str:
     """The sentence of a reason or condition for the cashier, for the customer, or what to do next.
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from agent import texts
 from agent.cli.main import main
 from agent.core import cbor, trust
 from agent.core.cose import SigningKey
@@ -79,3 +80,10 @@ def test_variables_lists_every_name_with_its_meaning(capsys: pytest.CaptureFixtu
     assert told["sale_amount_minor"]["type"] == "int" and all(entry["meaning"] for entry in told.values())
     assert main(["policy", "variables"]) == 0
     assert "pass_user_verified" in capsys.readouterr().out
+
+
+def test_every_name_has_a_meaning_in_chinese(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["policy", "variables", "--json", "--language", "zh-CN"]) == 0
+    said = {name: row["meaning"] for name, row in json.loads(capsys.readouterr().out).items()}
+    assert [name for name, meaning in said.items() if meaning.isascii()] == []
+    assert set(json.loads((Path(texts.__file__).parent / "meanings.zh-CN.json").read_text("utf-8"))) == set(said)
