@@ -120,7 +120,7 @@ def live(tmp_path: Path) -> Callable[[Callable[[Town], Awaitable[None]]], None]:
 Live = Callable[[Callable[[Town], Awaitable[None]]], None]
 
 
-def test_minutes_after_a_purchase_a_store_near_by_sells_and_one_far_away_only_when_the_way_is_possible(live: Live) -> None:
+def test_minutes_after_a_purchase_a_store_near_by_sells_and_one_far_away_sells_later(live: Live) -> None:
     async def story(town: Town) -> None:
         assert await town.buy("home") == ("online", "00", "approved")
         await town.tell_lanes()
