@@ -25,7 +25,7 @@ from backend.identity import CERTIFICATE_LIFE, LaneName, private_pem
 from backend.lenders import Lender
 from backend.rails import sandbox
 
-LANES: Final = 60
+LANES: Final = 90
 PHONES: Final = 90
 COUPONS: Final = 2
 LIMIT_MINOR: Final = 1_000_000

@@ -68,10 +68,11 @@ def _backend(directory: Path, database: str | None) -> Iterator[str]:
     """The address of a backend with a kit beside it."""
     where = ["--dir", str(directory), *(["--database", database] if database else [])]
     _ask("init", *where)
+    _ask("lender", "add", "other-lend", "--lender-name", "Other Lender", *where)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
-    _ask("conformance-kit", *where, "--out", str(directory / "kit.json"), "--wallets", "sandbox")
+    _ask("conformance-kit", *where, "--lender", "demo", "--out", str(directory / "kit.json"), "--wallets", "sandbox")
     serve = _command(
         "serve", *where, "--port", str(port), "--allowance-minor", str(LEASE_MINOR), "--wallets", "sandbox"
     )

@@ -54,8 +54,10 @@ def waiting(world: World) -> None:
     exchange.broken("no event when nothing changes")
 
 
-def _events(lane: Lane, until: str, timeout_s: float, **headers: str) -> list[dict[str, str]]:
-    """The events of a stream up to one of type ``until``, fields by name."""
+def _events(
+    lane: Lane, until: str, timeout_s: float, lender: str | None = None, **headers: str
+) -> list[dict[str, str]]:
+    """The events of a stream up to one of type ``until`` (of that ``lender``, where one is named), fields by name."""
     found: list[dict[str, str]] = []
     deadline = time.monotonic() + timeout_s
     with lane.line.stream("/v1/events", Accept="text/event-stream", **headers) as response:
@@ -66,9 +68,15 @@ def _events(lane: Lane, until: str, timeout_s: float, **headers: str) -> list[di
             )
         for event in _parsed(response.iter_lines()):
             found.append(event)
-            if event.get("event") == until or time.monotonic() > deadline:
+            if _is_about(event, until, lender) or time.monotonic() > deadline:
                 break
     return found
+
+
+def _is_about(event: dict[str, str], kind: str, lender: str | None) -> bool:
+    if event.get("event") != kind:
+        return False
+    return lender is None or json.loads(event["data"]).get("lender") == lender
 
 
 def _parsed(lines: Iterator[str]) -> Iterator[dict[str, str]]:
@@ -97,10 +105,10 @@ def stream(world: World) -> None:
 @GROUP.case("V-04", "a new snapshot is pushed, and a resumed stream begins behind the last event")
 def pushed(world: World) -> None:
     lane, phone = world.leasing_lane(), world.phone()
-    last = _events(lane, "snapshot", 10)[-1]
+    last = _events(lane, "snapshot", 10, phone.lender)[-1]
     lane.is_approved(phone, 100)
     lane.send()
-    events = _events(lane, "snapshot", world.kit.snapshot_wait_s, Last_Event_ID=last["id"])
+    events = _events(lane, "snapshot", world.kit.snapshot_wait_s, phone.lender, Last_Event_ID=last["id"])
     before, now = json.loads(last["data"])["sequence"], json.loads(events[-1]["data"])["sequence"]
     if now <= before or len(events) > 3:
         raise Broken(f"an event snapshot above sequence {before}, and no event twice", came=str(events))
