@@ -49,7 +49,7 @@ class Options:
 
 def tell(options: Options) -> int:
     """Run the demo. Returns 0 when both halves match, 1 when anything does not."""
-    with staged(options.out, Cast(camera=options.camera)) as stage:
+    with staged(options.out, Cast(customers=3, camera=options.camera)) as stage:
         report = _day(stage)
         heading("Both halves are compared, sale by sale")
         report = compare(stage, report)
@@ -172,11 +172,11 @@ def _sell(
 
 
 def _in_instalments(stage: Stage) -> None:
-    """The customer sees what each plan costs, and chooses three payments."""
+    """A second customer, for a policy minds many sales to one, sees what each plan costs and chooses three payments."""
     amount = {"minor": INSTALMENTS_MINOR, "currency": "CNY"}
     sale_id = stage.client.post("/v1/sales", {"amount": amount, "offers": True})["sale_id"]
     stage.sale_ids.append(sale_id)
-    stage.scanner.scan(stage.phone.code().encode(), chunk=16)
+    stage.scanner.scan(stage.phones[1].code().encode(), chunk=16)
     asked = stage.client.get(f"/v1/sales/{sale_id}?wait_s=20")
     offers = {offer["plan"]: offer for offer in asked.get("offers", ())}
     if asked["state"] != "choosing" or "3x" not in offers:
@@ -189,14 +189,14 @@ def _in_instalments(stage: Stage) -> None:
 
 
 def _with_coupon(stage: Stage) -> None:
-    issue = ("coupon", "issue", "--dir", str(stage.backend_dir), stage.accounts[0], "--json")
+    issue = ("coupon", "issue", "--dir", str(stage.backend_dir), stage.accounts[1], "--json")
     coupon = ask(*command("counterfoil-backend", *issue))["coupon"]
     order = {"amount": {"minor": COUPON_MINOR, "currency": "CNY"}, "plan": "6x", "coupon": coupon}
-    view = stage.client.post("/v1/sales", order | {"code": stage.phone.code()})
+    view = stage.client.post("/v1/sales", order | {"code": stage.phones[1].code()})
     stage.sale_ids.append(view["sale_id"])
     _sold_by_plan(stage, "six payments with an interest-free coupon", view)
     try:
-        stage.client.post("/v1/sales", order | {"code": stage.phone.code()})
+        stage.client.post("/v1/sales", order | {"code": stage.phones[1].code()})
     except RequestRefused as refused:
         stage.say(f"the coupon once more: {refused.message}")
     else:
