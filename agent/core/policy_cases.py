@@ -22,6 +22,7 @@ from agent.core.situation import FIELDS, Situation
 
 EXPECTED: Final[tuple[str, ...]] = ("code", "reason", "rules")
 _AMOUNT: Final = re.compile(r"(\d{1,13})(?:\.(\d\d))?", re.ASCII)
+_WHOLE: Final = re.compile(r"-?\d{1,18}", re.ASCII)
 _WORDS: Final = {"yes": True, "no": False, "true": True, "false": False}
 
 ORDINARY: Final[dict[str, Any]] = {name: variable.low for name, variable in FIELDS.items()} | {
@@ -76,13 +77,17 @@ class Difference:
 
 def read_cases(text: str, policy: Policy) -> list[Case]:
     """The cases of a table, as situations of this policy's lender. Raises CasesError with all faults."""
-    lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip() and line[:1] != "#"]
+    written = enumerate(text.removeprefix("\ufeff").splitlines(), 1)  # spreadsheets begin a file with U+FEFF
+    lines = [(number, line) for number, line in written if line.strip(" ,\t") and line.lstrip('"')[:1] != "#"]
     if not lines:
         raise CasesError("the table is empty")
     header, *rows = (_cells(number, line) for number, line in lines)
     names = [name.strip() for name in header]
     faults = [f"line {lines[0][0]}: unknown column {name!r}" for name in names if not _is_column(name)]
     faults += [f"line {lines[0][0]}: column {name!r} is missing" for name in ("code", "reason") if name not in names]
+    faults += [f"line {lines[0][0]}: column {name!r} is there twice" for name in sorted(_twice(names))]
+    if not rows and not faults:
+        faults.append("the table has no cases")
     if faults:
         raise CasesError(*faults)
     base = ORDINARY | {"lender": policy.lender, "sale_currency": policy.currency, "clock_at_s": policy.issued_at}
@@ -128,7 +133,7 @@ def _case(line: int, cells: dict[str, str], ordinary: Situation, faults: list[st
             try:
                 changes[name] = _value(name, cell)
             except ValueError:
-                faults.append(f"line {line}: {name} cannot be {cell!r:.40}")
+                faults.append(f"line {line}: {name} cannot be {cell!r:.40}; it is {_allowed(name)}")
     expected: dict[str, str] = {name: " ".join(cells[name].split()) for name in EXPECTED if name in cells}
     return Case(line, cells.get("case") or f"line {line}", replace(ordinary, **changes), expected)
 
@@ -141,10 +146,29 @@ def _value(name: str, cell: str) -> Any:
         return _WORDS[cell.lower()]
     if isinstance(variable.low, str):
         return cell
-    value = _minor(cell) if name.endswith("_minor") else int(cell)
+    value = _minor(cell) if name.endswith("_minor") else _whole(cell)
     if not int(variable.low) <= value <= int(variable.high):
         raise ValueError(cell)
     return value
+
+
+def _allowed(name: str) -> str:
+    """What a cell of a column may be, in words."""
+    variable = FIELDS[name]
+    if isinstance(variable.low, bool):
+        return "yes or no"
+    kind = "an amount like 128.00, or minor units" if name.endswith("_minor") else "a whole number"
+    return f"{kind} from {variable.low} to {variable.high}"
+
+
+def _twice(names: list[str]) -> set[str]:
+    return {name for name in names if names.count(name) > 1}
+
+
+def _whole(cell: str) -> int:
+    if _WHOLE.fullmatch(cell) is None:
+        raise ValueError(cell)
+    return int(cell)
 
 
 def _minor(cell: str) -> int:

@@ -27,6 +27,7 @@ OCCASIONS: Final[Mapping[str, str]] = {
     Kind.REFUND: "refunded",
 }
 """What a slip is about, by the kind of entry that it is printed for; the name of its headline."""
+GIVES_BACK: Final = frozenset({OCCASIONS[Kind.VOID], OCCASIONS[Kind.REFUND]})
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +42,8 @@ class Seller:
 @dataclass(frozen=True, slots=True)
 class Receipt:
     """One approved sale, or what became of it: ``occasion`` is one of ``OCCASIONS``, ``amount`` what it was about, and
-    ``sold`` what was approved then, at lane ``sold_at`` if at another one. ``local_time`` is the store's, with its
-    offset; ``entry`` the place in the lane's journal.
+    ``sold`` what was approved then (of a void or a refund: what was charged), at lane ``sold_at`` if at another one.
+    ``local_time`` is the store's, with its offset; ``entry`` the place in the lane's journal.
 
     ``account`` is empty for a sale that a wallet paid, and ``lender`` then the wallet.
     ``is_guaranteed``: paid by the lane's lease, so that the backend never declines it afterwards; an approval under the
@@ -98,6 +99,7 @@ def receipt_of(
 ) -> Receipt:
     """The receipt of what is about to be recorded of a hold at ``entry``: its approval, or what becomes of it."""
     sold = Money(hold.amount_minor, hold.currency)
+    charged = Money(hold.captured_minor, hold.currency) if hold.captured_minor else sold
     return Receipt(
         seller=seller,
         lender=lender,
@@ -113,5 +115,5 @@ def receipt_of(
         code=slip_code(seller.lane, hold.sale_id),
         plan=plan,
         occasion=occasion,
-        sold=None if occasion == APPROVED else sold,
+        sold=None if occasion == APPROVED else charged if occasion in GIVES_BACK else sold,
     )

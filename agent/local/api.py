@@ -215,6 +215,7 @@ class _Calls:
         lane, sale_id, lender = _slip_of(body)
         amount = Money(body.amount.minor, body.amount.currency)
         if lane == self._services.lane:
+            amount = self._amount(body.amount.minor, body.amount.currency)
             request.path_params["sale_id"] = sale_id
             refund = self._services.holds.refund
             hold = await refund(sale_id, amount.minor, request=body.request_id, reason=body.reason)

@@ -23,7 +23,8 @@ SALE_ID: Final = r"^[A-Za-z0-9._-]{8,36}$"
 
 
 class _Body(BaseModel):
-    model_config = ConfigDict(extra="ignore", strict=True)
+    # A name that is misspelt is refused: what is left out means "all of it, at once", and would be done instead.
+    model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class _Amount(_Body):

@@ -107,9 +107,12 @@ class Checkout:
         return self._reader.look(code)
 
     def offers_for(self, basket: Basket, code: str | None, lender: str, coupon: str | None) -> Menu:
-        """What is offered for a basket: to the account of ``code``, else to anybody by ``lender``."""
+        """What is offered for a basket: to the account of ``code``, else to anybody by ``lender``. Raises OfferRefused
+        with why the code is no good pass: nobody knows then whose offers to show."""
         if code is not None:
             sight = self.look(code)
+            if isinstance(sight.verified, Refusal):
+                raise OfferRefused(sight.verified.reason)
             return self.offers.menu(sight.lender, replace(basket, account=sight.account), coupon)
         named = self._lenders.get(lender)
         assert named is not None, "the caller names a lender of this lane"

@@ -222,7 +222,11 @@ class Counter:
 
     def _chosen_before(self, sale_id: str, wish: Wish | None) -> dict[str, Any] | None:
         holds = self._ledger.attempts(sale_id)
-        if not holds or not holds[-1].is_approved:
+        if not holds:
+            return None
+        if holds[-1].state is HoldState.DECLINED:
+            return self.view(sale_id)
+        if not holds[-1].is_approved:
             return None
         said = disclosed(self._ledger, holds[-1])
         if (said.plan_id if said else None) != (wish.plan if wish else None):

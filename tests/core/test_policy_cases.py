@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent.core.money import MINOR_MAX
 from agent.core.policy_cases import CasesError, differences, read_cases
 from tests.core.situations import POLICY
 
@@ -34,10 +35,12 @@ def test_a_case_that_is_answered_otherwise_is_told_by_line_and_column() -> None:
         (
             "code,reason,sale_amount_minor,account_known,probe_draw\n00,x,1.5,perhaps,100\n61,y,0,yes,99\n",
             (
-                "line 2: sale_amount_minor cannot be '1.5'",
-                "line 2: account_known cannot be 'perhaps'",
-                "line 2: probe_draw cannot be '100'",
-                "line 3: sale_amount_minor cannot be '0'",
+                "line 2: sale_amount_minor cannot be '1.5'; it is an amount like 128.00, or minor units from 1 to "
+                + str(MINOR_MAX),
+                "line 2: account_known cannot be 'perhaps'; it is yes or no",
+                "line 2: probe_draw cannot be '100'; it is a whole number from 0 to 99",
+                "line 3: sale_amount_minor cannot be '0'; it is an amount like 128.00, or minor units from 1 to "
+                + str(MINOR_MAX),
             ),
         ),
     ],
@@ -54,3 +57,32 @@ def test_whatever_a_table_holds_it_is_read_or_refused(table: str) -> None:
         list(differences(read_cases(table, POLICY), POLICY))
     except CasesError as error:
         assert error.faults
+
+
+def test_a_table_that_a_spreadsheet_has_saved_is_read() -> None:
+    saved = (
+        '\ufeff"# a remark, quoted"\r\ncase,sale_amount_minor,code,reason\r\n,,,\r\nsmall,12.80,00,approved_offline\r\n'
+    )
+    (case,) = read_cases(saved, POLICY)
+    assert (case.line, case.name, case.situation.sale_amount_minor) == (4, "small", 1_280)
+
+
+@pytest.mark.parametrize(
+    ("table", "fault"),
+    [
+        ("case,code,reason\n", "the table has no cases"),
+        ("case,probe_draw,probe_draw,code,reason\nx,1,2,00,ok\n", "line 1: column 'probe_draw' is there twice"),
+        (
+            "probe_draw,code,reason\n1_0,00,ok\n",
+            "line 2: probe_draw cannot be '1_0'; it is a whole number from 0 to 99",
+        ),
+        (
+            "probe_draw,code,reason\n\uff11,00,ok\n",
+            "line 2: probe_draw cannot be '１'; it is a whole number from 0 to 99",
+        ),
+    ],
+)
+def test_a_table_that_would_say_less_than_it_seems_to_is_refused(table: str, fault: str) -> None:
+    with pytest.raises(CasesError) as error:
+        read_cases(table, POLICY)
+    assert error.value.faults == (fault,)

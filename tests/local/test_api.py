@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from agent.core.receipt import slip_code
 from agent.errors import AgentNotRunning, LedgerUnavailable
 from agent.local.client import LocalClient, RequestRefused
 from agent.local.requests import BODY_BYTES_MAX
@@ -275,3 +276,52 @@ def test_only_owner_and_group_may_sell(pos: ServedLane) -> None:
 def test_an_agent_that_is_not_there_says_so(tmp_path: Path) -> None:
     with pytest.raises(AgentNotRunning):
         LocalClient(tmp_path / "no.sock").get("/v1/status")
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/sales/sale-0001/refund", {"request_id": "r-1", "amount": 100}),
+        ("/v1/sales/sale-0001/capture", {"amount": 100}),
+        ("/v1/sales", {"amount": AMOUNT, "captrue": "later"}),
+        ("/v1/sales", {"amount": AMOUNT | {"major": 1}}),
+    ],
+)
+def test_a_field_that_nobody_knows_is_refused_by_name_and_never_read_as_all_of_it(
+    pos: ServedLane, path: str, body: dict[str, Any]
+) -> None:
+    code = pos.till.phone().code()
+
+    def story(client: LocalClient) -> None:
+        sold = client.post("/v1/sales", {"sale_id": "sale-0001", "amount": AMOUNT, "code": code})
+        with pytest.raises(RequestRefused, match=r"amount|captrue|major"):
+            client.post(path, body)
+        assert client.get("/v1/sales/sale-0001")["refunded"] == sold["refunded"]
+
+    pos.tell(story)
+
+
+def test_a_refund_by_slip_is_in_the_currency_of_the_lane(pos: ServedLane) -> None:
+    code = pos.till.phone().code()
+
+    def story(client: LocalClient) -> None:
+        client.post("/v1/sales", {"sale_id": "sale-0001", "amount": AMOUNT, "code": code})
+        lane = pos.till.lane.settings.lane
+        body = {"request_id": "r-1", "slip": slip_code(lane, "sale-0001"), "amount": {"minor": 100, "currency": "USD"}}
+        assert problem(lambda: client.post("/v1/refunds", body)) == (422, "amount")
+        assert client.get("/v1/sales/sale-0001")["refunded"]["minor"] == 0
+
+    pos.tell(story)
+
+
+def test_a_code_that_is_no_good_pass_is_shown_nobodys_offers(pos: ServedLane) -> None:
+    stale = pos.till.phone().code(age_s=600)
+
+    def story(client: LocalClient) -> None:
+        for code, reason in (("rubbish", "pass.not_base64"), (stale, "pass.proof_stale")):
+            assert problem(lambda code=code: client.post("/v1/offers", {"amount": AMOUNT, "code": code})) == (
+                409,
+                reason,
+            )
+
+    pos.tell(story)

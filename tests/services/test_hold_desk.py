@@ -192,6 +192,15 @@ def test_void_and_refund_have_a_slip_with_both_amounts_and_no_claim_of_a_sale(ti
     assert "CFS1:" in repr(till.printer.documents[-1]), "the claim of a sale is for the slip of its approval alone"
 
 
+def test_the_slip_of_a_refund_names_what_was_charged_and_not_what_was_held(till: Till) -> None:
+    later(till)
+    run(till.lane.holds.capture(SALE, 2_000))
+    run(till.lane.holds.refund(SALE, 700, request="a", reason="x"))
+    print_for(till, 5)
+    paper = to_text(till.printer.documents[-1], 32)
+    assert "7.00" in paper and "20.00" in paper and "30.00" not in paper
+
+
 def test_the_page_says_what_became_of_the_sale_and_not_how_it_was_decided(till: Till) -> None:
     sold(till)
     run(till.lane.holds.refund(SALE, 1_000, request="a", reason="x"))

@@ -293,6 +293,7 @@ def test_who_chooses_longer_than_the_policy_lets_a_code_be_bound_shows_another(t
         view = await till.counter.choose("sale-0001", Wish("3x"))
         assert view is not None
         assert (view["state"], view["reason"], view["response_code"]) == ("declined", "choice_late", "54")
+        assert await till.counter.choose("sale-0001", Wish("3x")) == view, "asked again"
         assert (await scan(till, till.phone().code()))["state"] == "choosing"
 
     run(story())
