@@ -14,7 +14,7 @@ from typing import Final
 
 from peewee import fn
 
-from backend import access, certificates, lanes, reports
+from backend import access, certificates, lanes, refunds, reports
 from backend.access import Access
 from backend.database import compiled, fetch, rows
 from backend.identity import LaneName
@@ -116,12 +116,15 @@ def end_if_complete(*, now_s: int) -> bool:
 
 
 def write_off(lane: str, epoch: int | None = None) -> int:
-    """Give up a lane's journal (default: the current one): its leases count no more, and it is not waited for. What
-    surfaces later is the lender's risk, or stays in quarantine. The epoch; raises Problem: lane_unknown, epoch_unknown.
+    """Give up a lane's journal (default: the current one): its leases count no more, what it had set aside to refund is
+    free, and it is not waited for. What surfaces later is the lender's risk, or stays in quarantine.
+
+    The epoch; raises Problem: lane_unknown, epoch_unknown.
     """
     given_up = lanes.find(lane).epoch if epoch is None else epoch
     is_disbelieved = lanes.journal(lane, given_up).state in lanes.DISBELIEVED
     lanes.set_state(lane, given_up, lanes.QUARANTINED_WRITTEN_OFF if is_disbelieved else lanes.WRITTEN_OFF)
+    refunds.give_up(lane, given_up)
     return given_up
 
 

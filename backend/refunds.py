@@ -24,7 +24,8 @@ RESERVED, BOOKED, DECLINED = "reserved", "booked", "declined"
 APPROVED: Final = ("00", "refunded")
 EXCEEDS: Final = ("61", "refund_above_captured")
 TOMBSTONED: Final = ("94", "refund_interrupted")
-"""Response code (ISO 8583 field 39: 61 exceeds the amount limit, 94 duplicate transmission) and text key."""
+GIVEN_UP: Final = ("91", "refund_unanswered")
+"""Response code (ISO 8583 field 39: 61 exceeds the amount limit, 91 inoperative, 94 duplicate) and text key."""
 
 _FIND: Final = selecting(SlipRefund, SlipRefund.lane == "", SlipRefund.lender == "", SlipRefund.request == "")
 _SAVE: Final = inserting(SlipRefund, "REPLACE")
@@ -63,6 +64,7 @@ def ask(request: RefundRequest, raw: bytes, asking: str, lender: Lender) -> byte
         return _answer(known, lender)
     inquiries.check_merchant(asking, request.lane)
     row = SlipRefund(lane=asking, lender=lender.lender, request=request.request_id, request_hash=said)
+    row.epoch = request.epoch
     row.sale_lane, row.sale_id, row.amount_minor = request.lane, request.sale_id, request.amount.minor
     hold = inquiries.sold(request.lane, request.sale_id, lender.lender)
     row.attempt = hold.attempt
@@ -105,10 +107,25 @@ def settle(entry: Entry, said: Said) -> Hold | None:
     if row is None:
         row = SlipRefund(lane=entry.lane, lender=lender, request=said.request, request_hash=holds.TOMBSTONE)
         row.sale_lane, row.sale_id, row.attempt, row.amount_minor = said.lane, said.sale_id, None, said.amount_minor
+        row.epoch = entry.epoch
     row.state = BOOKED if said.approved else DECLINED
     row.response_code, row.reason = APPROVED if said.approved else TOMBSTONED
     put(SlipRefund, _SAVE, row.__data__)
     return hold if said.approved else None
+
+
+def give_up(lane: str, epoch: int) -> int:
+    """Set free what a journal that is written off had set aside: nobody waits for its outcome. Should it surface after
+    all, it is posted as far as there is something left. To be called inside a transaction; returns how many there were.
+    """
+    mine = (SlipRefund.lane == lane) & (SlipRefund.epoch == epoch) & (SlipRefund.state == RESERVED)
+    given_up = list(SlipRefund.select().where(mine))
+    for row in given_up:
+        hold = holds.find(Attempt(row.sale_lane, row.lender, row.sale_id, row.attempt or 0))
+        _reserve(hold, -row.amount_minor)
+        row.state, (row.response_code, row.reason) = DECLINED, GIVEN_UP
+        put(SlipRefund, _SAVE, row.__data__)
+    return len(given_up)
 
 
 def said_by(entry: Entry) -> Said | None:

@@ -86,7 +86,8 @@ def revoke(backend: Backend, *, lane: str, compromised: bool = False, epoch: int
 
 
 def write_off(backend: Backend, *, lane: str, epoch: int | None = None) -> Answer:
-    """Give a journal up: its leases count no more, and what still surfaces is the lender's risk."""
+    """Give a journal up: its leases count no more, refunds that it had set aside are free for others, and what still
+    surfaces is the lender's risk."""
     chosen = books.journal(lane, books.find(lane).epoch if epoch is None else epoch)
     if chosen.state == books.UNCONFIRMED:
         raise Refused(f"{lane} waits to be admitted or refused with epoch {chosen.epoch}: lane admit, or lane refuse")

@@ -123,10 +123,11 @@ class Settlement(Row):
 
 
 class SlipRefund(Row):
-    """A refund that ``lane`` asked for of another lane's sale; ``state`` is reserved, booked or declined. An empty
-    ``request_hash`` is a tombstone."""
+    """A refund that ``lane``, in ``epoch`` of its journal, asked for of another lane's sale; ``state`` is reserved,
+    booked or declined. An empty ``request_hash`` is a tombstone."""
 
     lane = TextField()
+    epoch = BigIntegerField()
     lender = TextField()
     request = TextField()
     request_hash = BlobField()

@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.core.authorization import HoldState
-from backend import holds
+from backend import holds, refunds
+from backend.admin import lanes as operators
+from backend.database import transact
 from backend.holds import Attempt
 from backend.problems import Problem
 from backend.schema import Dispute, Hold
@@ -176,6 +178,27 @@ def test_a_request_is_booked_once(shop: Shop) -> None:
     assert outcome(shop.lanes["B"], sale, 40) == ["accepted"]
     assert outcome(shop.lanes["B"], sale, 40) == ["parked:refund_booked_before"]
     assert shop.account().used_minor == 60
+
+
+def test_what_a_lane_set_aside_that_never_returns_is_free_when_its_journal_is_written_off(shop: Shop) -> None:
+    sale = sold(shop.lanes["A"])
+    answer = ask(shop.lanes["B"], sale, 60)
+    operators.revoke(shop.backend, lane="B")
+    assert hold_of(sale).reserved_minor == 60, "it may still send what it has"
+    operators.write_off(shop.backend, lane="B")
+    assert hold_of(sale).reserved_minor == 0
+    assert answer["approved"] and not ask(shop.lanes["B"], sale, 60)["approved"]
+    shop.lanes["A"].write("refund", {"amount_minor": 70, "currency": "CNY"}, sale)
+    assert shop.lanes["A"].upload() == ["accepted"]
+    assert outcome(shop.lanes["B"], sale, 60) == ["disputed:refund_excess"], "it came back after all"
+    assert (shop.account().used_minor, Dispute.get().amount_minor) == (0, 30)
+
+
+def test_a_write_off_frees_nothing_of_the_lanes_next_journal(shop: Shop) -> None:
+    sale = sold(shop.lanes["A"])
+    ask(shop.lanes["B"], sale, 60)
+    transact(shop.backend.database, lambda: refunds.give_up("B", 2))
+    assert hold_of(sale).reserved_minor == 60
 
 
 REFUSED: list[tuple[str, dict[str, Any], str]] = [
