@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
+from unittest.mock import Mock
 
 import pytest
 
@@ -78,7 +79,7 @@ def calls_of(app: Any) -> set[tuple[str, str]]:
 
 
 def test_the_calls_are_those_of_the_local_api() -> None:
-    assert calls_told(README) == calls_of(cast(Any, create_app(cast(Any, None)))._app)
+    assert calls_told(README) == calls_of(cast(Any, create_app(Mock()))._app)
 
 
 def test_the_calls_are_those_of_the_backend() -> None:
