@@ -24,7 +24,7 @@ FIND = selecting(Hold, Hold.lane == "", Hold.lender == "", Hold.sale_id == "", H
 _SAVE = inserting(Hold, "REPLACE")
 _BURY = inserting(OnlineAnswer, "IGNORE")
 OTHERS = compiled(
-    Hold.select(Hold.attempt, Hold.state).where(
+    Hold.select(Hold.attempt, Hold.state, Hold.online_minor).where(
         Hold.lane == "", Hold.lender == "", Hold.sale_id == "", Hold.attempt != 0
     )
 )
@@ -61,12 +61,24 @@ def save(hold: Hold) -> None:
 
 def is_sold_otherwise(key: Attempt) -> bool:
     """Lease rule 7: whether another attempt of the same sale stands approved in the lane's journal."""
-    states = dict(fetch(OTHERS, key.lane, key.lender, key.sale_id, key.attempt))
+    return any(state in APPROVED for state, _ in _others(key))
+
+
+def is_open_otherwise(key: Attempt) -> bool:
+    """Whether another attempt of the same sale was approved, by the lane's journal or by an answer that it has yet to
+    confirm."""
+    return any(state in APPROVED or online_minor for state, online_minor in _others(key))
+
+
+def _others(key: Attempt) -> list[tuple[str, int]]:
+    """State of the sale's other attempts, and what an unconfirmed online answer holds for them."""
+    found = fetch(OTHERS, key.lane, key.lender, key.sale_id, key.attempt)
+    others = {attempt: (state, online_minor) for attempt, state, online_minor in found}
     page = pages.current()
     if page is not None:
         here = page.notes.get((Hold, key.lane, key.lender, key.sale_id), {})
-        states |= {attempt: hold.state for attempt, hold in here.items() if attempt != key.attempt}
-    return any(state in APPROVED for state in states.values())
+        others |= {n: (hold.state, hold.online_minor or 0) for n, hold in here.items() if n != key.attempt}
+    return list(others.values())
 
 
 def hold_online(

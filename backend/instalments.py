@@ -18,7 +18,7 @@ from agent.core.instalments import offer
 from agent.core.journal import INT_END, Entry
 from agent.core.plans import PlanError
 from agent.core.policy import Policy
-from backend import accounts
+from backend import accounts, holds
 from backend.accounts import Movement, Side
 from backend.database import inserting, load, put, selecting
 from backend.holds import Attempt
@@ -274,11 +274,13 @@ def sales_of(lender: str, account: bytes) -> Iterator[tuple[PlanSale, Statement]
 
 
 def _free_coupon(row: PlanSale) -> None:
+    """Good again, unless a later attempt of the sale uses it, whose answer came before this attempt's end did."""
     said = read_statement(bytes(row.statement))
     if said.coupon_id is None:
         return
     use = load(CouponUse, _FIND_USE, bytes(row.account), row.lender, said.coupon_id)
-    if use is not None and (use.lane, use.sale_id) == (row.lane, row.sale_id):
+    is_own = use is not None and (use.lane, use.sale_id) == (row.lane, row.sale_id)
+    if is_own and not holds.is_open_otherwise(Attempt(row.lane, row.lender, row.sale_id, row.attempt)):
         _write_use(use, "", "")
 
 

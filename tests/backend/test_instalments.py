@@ -16,7 +16,7 @@ from agent.core.journal import Head
 from agent.core.trust import Role
 from backend import instalments
 from backend.accounts import Side
-from backend.schema import Dispute, Lender, Posting
+from backend.schema import CouponUse, Dispute, Lender, Posting
 from backend.settlement import fee_minor
 from backend.wire import SettlementRequest, b64url, read
 from tests.backend.lanes import LENDER, START, PaperLane, Shop
@@ -339,3 +339,16 @@ def test_a_policy_that_was_never_published_offers_nothing(shop: Shop, version: A
     body = {"amount_minor": PRICE, "currency": "CNY", "account": shop.token, "policy_version": version}
     lane.write("disclosure", body | {"statement": made.said.encode(), "coupon": None}, sale_id)
     assert lane.upload() == ["parked:plan_differs"]
+
+
+def test_the_end_of_one_attempt_leaves_the_coupon_to_the_next_one_that_was_answered_already(shop: Shop) -> None:
+    made, lane = deal(shop, "3x", coupon(shop)), shop.lanes["A"]
+    sale_id, first = ask(lane, made)
+    body = {"amount_minor": PRICE, "currency": "CNY", "account": shop.token}
+    said = body | {"policy_version": 1, "statement": made.said.encode(), "coupon": made.coupon}
+    lane.write("disclosure", said, sale_id)
+    lane.write("decline", body | {"response_code": "68", "reason": "x", "rules": []}, sale_id)
+    second = lane.ask(lane.request(PRICE, sale_id, attempt=2, plan=made.wish))
+    assert (first["approved"], second["approved"]) == (True, True)
+    assert set(lane.upload()) == {"accepted"}
+    assert CouponUse.get().sale_id == sale_id
