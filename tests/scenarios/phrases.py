@@ -228,6 +228,8 @@ def _of_sale(do: Callable[..., Any]) -> Callable[..., None]:
 
     def change(shop: Shop, number: str, *words: str | None) -> None:
         *amounts, reason = words
+        if not 1 <= int(number) <= len(shop.sold):
+            raise ValueError(f"there is no sale {number} yet")
         till, sale_id = shop.sold[int(number) - 1]
         said = run(do(till, sale_id, *(minor(amount) if amount else None for amount in amounts)))
         refused = said.reason if isinstance(said, Refused) else None
