@@ -81,6 +81,7 @@ class _Facts:
     is_online: bool
     is_cap: bool
     is_final: bool
+    approved_at: int
     expires_at: int | None
     code: str | None
 
@@ -197,6 +198,7 @@ def _use_cap(hold: Hold, facts: _Facts, account: Account) -> Result:
         lane=facts.key.lane,
         sale_id=facts.key.sale_id,
         attempt=facts.key.attempt,
+        at_s=facts.approved_at,
         amount_minor=facts.amount_minor,
     )
     if allowances.has_record(facts.key.lane, facts.epoch, facts.key.lender, account.token):
@@ -393,6 +395,7 @@ def _facts(entry: Entry, books: Books) -> _Facts:
         is_online=entry.kind == Kind.ONLINE_OUTCOME,
         is_cap=body.get("funding") == "cap",
         is_final=event is not HoldEvent.CAPTURE_PART,
+        approved_at=entry.recorded_at,
         expires_at=_time_of(body.get("expires_at")),
         code=code if isinstance(code := body.get("authorization_code"), str) else None,
     )

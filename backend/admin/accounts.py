@@ -5,10 +5,11 @@ The one rule: what is shown of an account is what the audit counts, never a seco
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from functools import partial
 from typing import Any, Final
 
-from backend import accounts, allowances, audit, demo_data, instalments
+from backend import accounts, allowances, audit, caps, demo_data, instalments
 from backend.admin.operation import Answer, Progress, Refused, Steps
 from backend.compose import Backend
 from backend.database import transact
@@ -51,7 +52,7 @@ def show(backend: Backend, *, account: str | None = None, lender: str | None = N
     by = chosen_lender(backend, lender).lender
     if account:
         row = find(by, account)
-        return {"accounts": [to_json(row)], "total": 1, "instalments": _instalments(row)}
+        return {"accounts": [to_json(row)], "total": 1, "instalments": _instalments(row), "caps": _caps(backend, row)}
     mine = Account.lender == by
     total: int = Account.select().where(mine).count()
     shown: list[Answer] = []
@@ -146,6 +147,12 @@ def to_json(row: Account) -> dict[str, Any]:
         "blocked": row.blocked,
         "purpose_bound": row.purpose_bound,
     }
+
+
+def _caps(backend: Backend, row: Account) -> list[Answer]:
+    """What stands at the lender's risk, store by store, in all and in the policy's window."""
+    window_s = backend.lender(row.lender).policy.limits.cap_window_s
+    return [asdict(each) for each in caps.by_store(row.lender, bytes(row.token), since_s=backend.clock() - window_s)]
 
 
 def _instalments(row: Account) -> list[Answer]:

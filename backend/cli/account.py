@@ -55,6 +55,8 @@ def show_books(args: argparse.Namespace) -> int:
     show_table(args, answer, "accounts", "there are no accounts")
     if answer.get("instalments") and not args.json:
         print("\ninstalments\n" + "\n".join(table(answer["instalments"])))
+    if answer.get("caps") and not args.json:
+        print("\nunder the pass's own cap, at the lender's risk\n" + "\n".join(table(answer["caps"])))
     left = answer["total"] - len(answer["accounts"])
     if left and not args.json:
         print(f"and {left} more: --limit")

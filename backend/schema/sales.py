@@ -77,13 +77,14 @@ class UsedProof(Row):
 
 
 class CapUse(Row):
-    """Stand-in sales under the pass's own cap: the lender's risk, never part of used or held."""
+    """Stand-in sales under the pass's own cap: the lender's risk, never part of used or held. Approved at ``at_s``."""
 
     account = BlobField()
     lender = TextField()
     lane = TextField()
     sale_id = TextField()
     attempt = BigIntegerField()
+    at_s = BigIntegerField()
     amount_minor = BigIntegerField()
 
     class Meta:

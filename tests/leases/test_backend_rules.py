@@ -380,6 +380,22 @@ def test_the_passes_own_cap_is_a_ledger_apart(opened: Opened) -> None:
     assert (state.cap_minor, state.used_minor, state.held_minor, state.available_minor) == (80, 0, 0, 100)
 
 
+def test_sales_under_the_cap_are_told_by_store_in_all_and_in_the_window(opened: Opened) -> None:
+    from backend import caps
+
+    shop = opened(100)
+    a, b = shop.lanes.values()
+    a.stand_in(80, funding="cap")
+    shop.clock.now_s += 8 * DAY_S
+    a.stand_in(20, funding="cap")
+    b.stand_in(5, funding="cap")
+    assert [*a.upload(), *b.upload()] == ["accepted"] * 3
+    told = caps.by_store(LENDER, shop.token, since_s=shop.clock.now_s - 7 * DAY_S)
+    assert told == [caps.Risk("merchant-1", "store-1", sales=3, total_minor=105, window_minor=25)]
+    assert shop.account().cap_minor == 105
+    assert shop.account().available_minor == 100
+
+
 def test_a_limit_cut_blocks_grants_but_not_the_leases_that_stand(opened: Opened) -> None:
     from backend import accounts
     from backend.schema import Account
