@@ -279,8 +279,9 @@ def _free_coupon(row: PlanSale) -> None:
     if said.coupon_id is None:
         return
     use = load(CouponUse, _FIND_USE, bytes(row.account), row.lender, said.coupon_id)
-    is_own = use is not None and (use.lane, use.sale_id) == (row.lane, row.sale_id)
-    if is_own and not holds.is_open_otherwise(Attempt(row.lane, row.lender, row.sale_id, row.attempt)):
+    if use is None or (use.lane, use.sale_id) != (row.lane, row.sale_id):
+        return
+    if not holds.is_open_otherwise(Attempt(row.lane, row.lender, row.sale_id, row.attempt)):
         _write_use(use, "", "")
 
 
