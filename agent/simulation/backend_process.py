@@ -20,7 +20,7 @@ from agent.core.trust import Role
 from agent.services.lenders import EnrolledLender
 from agent.simulation.disk import Disk, DiskVfs, Survivors
 from agent.simulation.network import Network
-from backend import accounts, enrollment, holds, lenders, recovery
+from backend import accounts, allowances, enrollment, holds, lenders, recovery
 from backend.api import create_app
 from backend.compose import Backend, compose
 from backend.database import close, open_database, transaction
@@ -61,7 +61,7 @@ Credit: TypeAlias = tuple[str, bytes]
 
 @dataclass(frozen=True, slots=True)
 class Customer:
-    """An account of a lender and the phone that pays from it; ``limit_minor`` never changes in a run."""
+    """An account of a lender and the phone that pays from it; ``limit_minor`` is the highest that it has in a run."""
 
     lender: str
     phone: Phone
@@ -223,6 +223,16 @@ class BackendProcess:
             if repaid:
                 accounts.move(account, used_minor=-repaid)
         return repaid
+
+    def set_limit(self, customer: Customer, limit_minor: int) -> None:
+        """The lender changes the limit, if the backend runs."""
+        if self._database is None:
+            return
+        with transaction(self._database):
+            account = accounts.find(customer.lender, customer.account)
+            assert account is not None
+            outstanding = allowances.outstanding_by_lane(customer.lender, customer.account)
+            accounts.set_limit(account, limit_minor, outstanding_minor=sum(outstanding.values()))
 
     def holds(self) -> list[tuple[Any, ...]] | None:
         """Rows (lane, sale_id, attempt, account, amount, held, online, state, lender); None while the backend is

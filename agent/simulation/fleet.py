@@ -71,6 +71,7 @@ class Scale:
     clock_jump_every_s: float = 2 * 3600.0
     ledger_put_back_every_s: float = math.inf
     backend_put_back_every_s: float = math.inf
+    limit_change_every_s: float = math.inf
     lease_life_s: int = 3600
     printer_trouble: float = 0.05
     look_share: float = 0.3
@@ -164,6 +165,7 @@ class Fleet:
             (scale.clock_jump_every_s, self._jump_a_clock),
             (scale.ledger_put_back_every_s, self._put_back_a_ledger),
             (scale.backend_put_back_every_s, self._put_back_the_backend),
+            (scale.limit_change_every_s, self._change_a_limit),
         )
         world = [self._again_and_again(mean_s, act) for mean_s, act in repeated if mean_s < math.inf]
         return [*world, *(self._cashier(lane) for lane in self._lanes)]
@@ -283,6 +285,14 @@ class Fleet:
         customer = self._random.choice(self._backend.customers)
         self._auditor.repaid(customer.key, self._backend.repay(customer))
         self._auditor.backend_changed("repaid")
+
+    async def _change_a_limit(self) -> None:
+        """Cut for a while, whatever is under way; never above what the account was opened with."""
+        customer = self._random.choice(self._backend.customers)
+        for limit_minor in (self._random.randrange(customer.limit_minor), customer.limit_minor):
+            self._backend.set_limit(customer, limit_minor)
+            self._auditor.backend_changed(f"limit {limit_minor}")
+            await asyncio.sleep(self._random.uniform(1, 3600))
 
     def _refresh_snapshots(self) -> None:
         self._backend.refresh_snapshots()

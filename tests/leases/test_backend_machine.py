@@ -25,6 +25,7 @@ from peewee import fn
 from agent.core import leases
 from backend import accounts, allowances, audit, holds, recalls
 from backend.schema import Dispute, SnapshotLayer
+from tests.backend.books import postgres
 from tests.backend.lanes import LENDER, PaperLane, Shop
 
 LANES = st.sampled_from("AB")
@@ -33,9 +34,12 @@ PHONES = st.integers(0, 1)
 
 
 class Fleet(RuleBasedStateMachine):
+    def books(self) -> str:
+        return ":memory:"
+
     @initialize(limits=st.tuples(st.integers(20, 200), st.integers(20, 200)))
     def open(self, limits: tuple[int, int]) -> None:
-        self.shop = Shop.open(":memory:", *limits)
+        self.shop = Shop.open(self.books(), *limits)
         self.asked: dict[str, tuple[PaperLane, bytes, int, int, Any]] = {}
         self.approved: dict[str, tuple[PaperLane, int, int, int]] = {}
         self.promised: dict[bytes, int] = {}
@@ -186,6 +190,16 @@ Fleet.TestCase.settings = settings(
     suppress_health_check=list(HealthCheck),
 )
 TestFleet = Fleet.TestCase
+
+
+class FleetOnPostgres(Fleet):
+    def books(self) -> str:
+        return postgres().new_database()
+
+
+@pytest.mark.proof
+def test_the_books_hold_on_postgresql_too() -> None:
+    run_state_machine_as_test(FleetOnPostgres, settings=settings(Fleet.TestCase.settings, max_examples=10))
 
 
 def _forget_other_lanes(limit_minor: int, used_minor: int, held_minor: int, _elsewhere_minor: int) -> int:

@@ -14,6 +14,7 @@ SCALES = (
     Scale(hours=25.0, lanes=1, sale_every_s=300.0),
     Scale(hours=10.0, ledger_put_back_every_s=3600.0),
     Scale(hours=10.0, backend_put_back_every_s=3600.0),
+    Scale(hours=10.0, limit_change_every_s=900.0),
 )
 RUNS = max(1, round(LANE_HOURS / 22))
 
