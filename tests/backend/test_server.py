@@ -312,7 +312,7 @@ def test_the_operator_sees_and_changes_an_account(
         (["init"], "holds a backend already"),
         (["account", "add", "--limit-minor", "-1"], "a limit is at least 0"),
         (["account", "show", "00" * 16], "has no account"),
-        (["account", "show", "--lender", "nobody"], "lender_unknown"),
+        (["account", "show", "--lender", "nobody"], "This backend does not serve the lender: nobody"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_a_sentence(

@@ -131,7 +131,7 @@ MISTYPED = {
     "sale make 100 --currency EUR": (1, "this lane sells in CNY, not in EUR"),
     "sale show no-such-sale": (1, "This lane knows no sale no-such-sale."),
     "sale show ../status": (1, "There is no GET"),
-    "sale capture no-such-sale": (1, "There is no approved sale no-such-sale."),
+    "sale capture no-such-sale": (1, "No such sale"),
     "settle --lender nobody": (1, "nobody is not a lender of this lane."),
 }
 
