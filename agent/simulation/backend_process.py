@@ -15,12 +15,11 @@ from playhouse.apsw_ext import APSWDatabase
 from agent.core.cose import SigningKey
 from agent.core.credit_pass import Credential, issue_credential
 from agent.core.default_policy import default_policy
-from agent.core.policy import parse_policy, sign_policy
 from agent.core.trust import Role
 from agent.services.lenders import EnrolledLender
 from agent.simulation.disk import Disk, DiskVfs, Survivors
 from agent.simulation.network import Network
-from backend import accounts, allowances, enrollment, holds, lenders, recovery
+from backend import accounts, allowances, enrollment, holds, lenders, recovery, reports, rotation
 from backend.api import create_app
 from backend.compose import Backend, compose
 from backend.database import close, open_database, transaction
@@ -28,7 +27,6 @@ from backend.demo_data import Phone
 from backend.events import Hub
 from backend.identity import Authority, LaneName
 from backend.schema import Hold
-from backend.schema import Lender as LenderRow
 from backend.snapshots import Plan
 from backend.wire import Amount, AuthorizationRequest, rfc3339
 
@@ -174,10 +172,9 @@ class BackendProcess:
         if self.backend is None or self._database is None:
             return
         for lender in list(self.backend.lenders.values()):
-            policy = parse_policy(lender.policy.payload() | {"version": lender.policy.version + 1})
             with transaction(self._database):
-                signed = sign_policy(policy, lender.keys[Role.POLICY])
-                LenderRow.update(policy=signed).where(LenderRow.lender == lender.lender).execute()
+                newer = lender.policy.payload() | {"version": reports.newest_documents(lender)[1] + 1}
+                rotation.publish_policy(lender, newer, now_s=self._clock())
         self._end()
         close(self._database)
         self.boot()
