@@ -143,18 +143,20 @@ def disclose(entry: Entry, key: Attempt, lender: Lender) -> str | None:
     return None
 
 
-def _policy(lender: Lender, version: object) -> Policy:
-    """The policy of this version, which may be an older one. Where restored books have forgotten it (or there never was
-    one), the policy in force judges: what it offers too, the lender has agreed to."""
-    known = policy_of(lender.lender, version) if type(version) is int and 0 < version < INT_END else None
-    return known or lender.policy
+def _policy(lender: Lender, version: object) -> Policy | None:
+    """The policy of this version, which may be an older one; None if there never was one. A newer one than these books
+    know was published after the backup that they come from: the policy in force judges, for what it offers too, the
+    lender has agreed to."""
+    if type(version) is not int or not 0 < version < INT_END:
+        return None
+    return lender.policy if version >= lender.policy.version else policy_of(lender.lender, version)
 
 
-def _is_offered(said: Statement, policy: Policy, at_s: int) -> bool:
+def _is_offered(said: Statement, policy: Policy | None, at_s: int) -> bool:
     """Whether the policy makes this very statement, but for the coupon, which is judged when it is used."""
-    terms = policy.instalments
+    terms = policy.instalments if policy else None
     plan = terms.find(said.plan_id) if terms else None
-    if terms is None or plan is None or not _is_day(said.sold_on, at_s):
+    if policy is None or terms is None or plan is None or not _is_day(said.sold_on, at_s):
         return False
     try:
         made = offer(plan, said.principal_minor, said.sold_on, interest_free=said.coupon_id is not None)
