@@ -11,6 +11,7 @@ import logging
 from collections.abc import Sequence
 from typing import Final
 
+from agent.core import leases
 from agent.core.snapshot_layer import SnapshotError
 from agent.ports import Backend, Ledger
 from agent.services import entries
@@ -41,7 +42,7 @@ class LeaseDesk:
     def give_back(self, lender_id: str, account: bytes, amount_minor: int | None = None) -> int:
         """Give back so much of the lease, or all that is left; returns what was given back (0: there was nothing)."""
         view = self.lease(lender_id, account)
-        left = view.remaining_minor if view else 0
+        left = self._free_minor(lender_id, view)
         given = left if amount_minor is None else min(amount_minor, left)
         if view is None or given <= 0:
             return 0
@@ -88,12 +89,21 @@ class LeaseDesk:
 
     def _return_all(self, lender_id: str, accounts: Sequence[bytes]) -> int:
         views = [(account, self.lease(lender_id, account)) for account in dict.fromkeys(accounts)]
-        held = [(account, view) for account, view in views if view and view.remaining_minor]
+        held = [(account, view) for account, view in views if view and self._free_minor(lender_id, view)]
         if held:
             drafts = [entries.lease_return(lender_id, account, v.epoch, v.remaining_minor) for account, v in held]
             self._ledger.record(drafts, self._clock.read(lender_id))
             self._backend.poke()
         return sum(view.remaining_minor for _, view in held)
+
+    def _free_minor(self, lender_id: str, view: LeaseView | None) -> int:
+        """What can be given back. Nothing of a lapsed lease: the backend has it back by this lane's own horizon, and
+        would find that more is returned than is outstanding."""
+        if view is None:
+            return 0
+        now_s, horizon_s = self._clock.read(lender_id).now_s, self._ledger.head.horizon_of(lender_id)
+        is_open = leases.is_spendable(view.valid_until_s, now_s=now_s, horizon_s=horizon_s)
+        return view.remaining_minor if is_open else 0
 
     def _view(self, lender: Lender, account: bytes) -> LeaseView | None:
         if lender.stack is None:

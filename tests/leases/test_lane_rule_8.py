@@ -78,6 +78,15 @@ def test_rule_8_a_recall_takes_what_is_free_of_each_account_by_an_entry_and_a_se
     assert sell(till, "sale-0002", 1) != "00"
 
 
+def test_rule_8_a_lapsed_lease_is_not_given_back_for_the_backend_has_it_already(till: Till) -> None:
+    """The lane's own horizon passes the lease's end, the backend releases it, and then the lane gives it back: the books
+    would find more returned than is outstanding."""
+    till.clock.pass_time(400 * 86_400)
+    assert till.lane.leases.give_back(LENDER, CUSTOMER) == 0
+    assert asyncio.run(till.lane.leases.recalled(LENDER, [CUSTOMER], "limit_cut")) == []
+    assert till.entries(Kind.LEASE_RETURN) == []
+
+
 def test_rule_8_what_nobody_used_for_the_holding_time_goes_back_by_itself(till: Till) -> None:
     """Ten thousand lie at a lane that the customer has left for good, and are missed where the customer shops now."""
     assert sell(till, "sale-0001", 3_000) == "00"
