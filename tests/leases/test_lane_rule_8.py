@@ -79,7 +79,7 @@ def test_rule_8_a_recall_takes_what_is_free_of_each_account_by_an_entry_and_a_se
 
 
 def test_rule_8_a_lapsed_lease_is_not_given_back_for_the_backend_has_it_already(till: Till) -> None:
-    """The lane's own horizon passes the lease's end, the backend releases it, and then the lane gives it back: the books
+    """The lane's own horizon passes the lease's end, the backend releases it, then the lane gives it back: the books
     would find more returned than is outstanding."""
     till.clock.pass_time(400 * 86_400)
     assert till.lane.leases.give_back(LENDER, CUSTOMER) == 0
