@@ -27,7 +27,7 @@ SCALE = Scale(hours=8.0)
 CRASHES = (SCALE, SEEDS_MAX)
 HASTY = replace(SCALE, hours=5.0, sale_every_s=150.0, repay_every_s=2400.0, allowance_minor=30_000)
 """Leases that take up the whole limit, and spend it soon: what is forgotten of them shows."""
-LEDGERS = (replace(HASTY, ledger_put_back_every_s=1800.0), 3)
+LEDGERS = (replace(HASTY, ledger_put_back_every_s=900.0), 3)
 BACKENDS = (replace(HASTY, repay_every_s=7200.0, backend_put_back_every_s=1800.0), 3)
 """A scenario, and how many of its seeds are tried: as many as are needed for its bugs."""
 TWO_LENDERS = (replace(HASTY, lenders=2), 2)
