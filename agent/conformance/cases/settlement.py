@@ -299,7 +299,7 @@ def set_aside(world: World) -> None:
     lane, phone, sale_id = _captured(world)
     sale = lane.name, phone, sale_id
     other = world.lane()
-    exchange = _asked(other, sale, 200, f"{sale_id}-1")
+    exchange = _asked(other, sale, 200, "refund-1")
     fields = exchange.ok()
     exchange.demand(fields.get("approved") is True and fields.get("attempt") == 1, "approved, of attempt 1")
     exchange.demand(_left_minor(lane, lane.name, phone, sale_id) == 100, "100 left")
@@ -310,10 +310,10 @@ def asked_again(world: World) -> None:
     lane, phone, sale_id = _captured(world)
     sale = lane.name, phone, sale_id
     other = world.lane()
-    first = _asked(other, sale, 200, f"{sale_id}-1").ok()
-    again = _asked(other, sale, 200, f"{sale_id}-1")
+    first = _asked(other, sale, 200, "refund-1").ok()
+    again = _asked(other, sale, 200, "refund-1")
     again.demand(again.ok() == first, f"the same answer {first}")
-    _asked(other, sale, 100, f"{sale_id}-1").problem(409, "idempotency_conflict")
+    _asked(other, sale, 100, "refund-1").problem(409, "idempotency_conflict")
 
 
 @GROUP.case("F-07", "the asking lane's journal books a refund, or drops it")
@@ -321,14 +321,14 @@ def booked(world: World) -> None:
     lane, phone, sale_id = _captured(world)
     sale = lane.name, phone, sale_id
     other = world.lane()
-    for request, approved, left_minor in ((f"{sale_id}-1", True, 200), (f"{sale_id}-2", False, 200)):
+    for request, approved, left_minor in (("refund-1", True, 200), ("refund-2", False, 200)):
         _asked(other, sale, 100, request).ok()
         if (result := _ended(other, sale, 100, request, approved=approved)) != "accepted":
             raise Broken("the outcome to be accepted", came=result)
         if (left := _left_minor(lane, lane.name, phone, sale_id)) != left_minor:
             raise Broken(f"{left_minor} left to refund", came=str(left))
-    _ended(other, sale, 50, f"{sale_id}-3", approved=False)
-    late = _asked(other, sale, 50, f"{sale_id}-3")
+    _ended(other, sale, 50, "refund-3", approved=False)
+    late = _asked(other, sale, 50, "refund-3")
     late.demand(late.ok().get("approved") is False, "a late request to be declined")
 
 
@@ -337,6 +337,6 @@ def two_lanes(world: World) -> None:
     lane, phone, sale_id = _captured(world)
     sale = lane.name, phone, sale_id
     one, two = world.lane(), world.lane()
-    _asked(one, sale, 200, f"{sale_id}-1").ok()
-    exchange = _asked(two, sale, 200, f"{sale_id}-1")
+    _asked(one, sale, 200, "refund-1").ok()
+    exchange = _asked(two, sale, 200, "refund-1")
     exchange.demand(exchange.ok().get("approved") is False, "no approval of more than is left")
