@@ -1,15 +1,20 @@
-"""The life of one device and the telling of it. Rule: a change is told once, and a full queue never stops a device."""
+"""The life of one device and the telling of it. Rule: a change is told once, and a full queue never stops a device.
+
+`LivingDevice` is what every kind of device does alike with it; what a kind does at its line stays in its own file.
+"""
 
 from __future__ import annotations
 
 import queue
 import time
+from typing import ClassVar
 
-from drivers.device import DeviceEvent, DeviceState, ErrorEvent, OnEvent, Statistics, StatusUpdateEvent
+from drivers.device import Closable, DeviceEvent, DeviceState, ErrorEvent, OnEvent, Statistics, StatusUpdateEvent
+from drivers.errors import LifeCycleError
 
 
 class Life:
-    """State, conditions, counters and events of one device; devices hold one, they do not inherit it."""
+    """State, conditions, counters and events of one device."""
 
     def __init__(self, name: str, statistics: Statistics, on_event: OnEvent | None) -> None:
         self.name = name
@@ -46,3 +51,40 @@ class Life:
             self.statistics.add("event_lost_count")
             return False
         return True
+
+
+class LivingDevice:
+    """A device with a life. A kind adds `enable`, `check_health` and its work; `kind` is its word in refusals."""
+
+    kind: ClassVar[str]
+
+    def __init__(
+        self, name: str, counts: tuple[str, ...], on_event: OnEvent | None, stand_in: Closable | None = None
+    ) -> None:
+        """`counts` are the kind's own statistics; `stand_in` ends with the device."""
+        self.name, self.stand_in = name, stand_in
+        self.statistics = Statistics(*counts, "reconnect_count", "event_lost_count")
+        self._life = Life(name, self.statistics, on_event)
+
+    @property
+    def state(self) -> DeviceState:
+        """Where it is in its life; `failed` carries the reason of the last attempt."""
+        return self._life.state
+
+    def open(self) -> None:
+        """Nothing is touched yet."""
+        self._life.step("open")
+
+    def claim(self) -> None:
+        """Nothing is touched yet: each kind takes its line when it needs it, and for itself alone."""
+        self._life.step("claim")
+
+    def close(self) -> None:
+        """Ends its life, and what stands in for it. A kind that holds a line or a thread ends that first."""
+        self._life.step("close")
+        if self.stand_in is not None:
+            self.stand_in.close()
+
+    def _require_enabled(self) -> None:
+        if not self.state.usable:
+            raise LifeCycleError(f"{self.kind} {self.name} is {self.state.name}, not enabled")

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from typing import Final
+from typing import ClassVar, Final
 
-from drivers.device import Closable, DeviceState, Health, HealthLevel, OnEvent, Statistics
+from drivers.device import Closable, Health, HealthLevel, OnEvent
 from drivers.displays.screen import Screen, render
-from drivers.errors import LifeCycleError, TransportError, UnprintableError
-from drivers.life import Life
+from drivers.errors import TransportError, UnprintableError
+from drivers.life import LivingDevice
 from drivers.remedies import remedy_for
 from drivers.transports.transport import Transport
 
@@ -23,8 +23,10 @@ TEST_ROWS: Final = (("测试 TEST", "¥1,234.50"), ("TEST", "1,234.50"))
 """The second for displays without Chinese."""
 
 
-class LineDisplay:
+class LineDisplay(LivingDevice):
     """One display. `show` and `check_health` block for two seconds at most: use a thread."""
+
+    kind: ClassVar = "display"
 
     def __init__(
         self,
@@ -35,28 +37,12 @@ class LineDisplay:
         on_event: OnEvent | None = None,
         stand_in: Closable | None = None,
     ) -> None:
-        self.name, self.screen, self.stand_in = name, screen, stand_in
-        self.statistics = Statistics(
-            "screen_shown_count", "communication_error_count", "reconnect_count", "event_lost_count"
-        )
+        super().__init__(name, ("screen_shown_count", "communication_error_count"), on_event, stand_in)
+        self.screen = screen
         self._transport = transport
-        self._life = Life(name, self.statistics, on_event)
         self._shown = render((), screen)
         self._is_open = False
         self._one_screen = threading.Lock()
-
-    @property
-    def state(self) -> DeviceState:
-        """Where it is in its life; `failed` carries the reason of the last attempt."""
-        return self._life.state
-
-    def open(self) -> None:
-        """Nothing is touched yet."""
-        self._life.step("open")
-
-    def claim(self) -> None:
-        """The line is taken when the display is enabled."""
-        self._life.step("claim")
 
     def enable(self) -> None:
         """Clears it; one that is not there is `failed` until an attempt finds it again."""
@@ -69,9 +55,7 @@ class LineDisplay:
             if self.state.name == "enabled":
                 self._write(render((), self.screen))
             self._hang_up()
-            self._life.step("close")
-        if self.stand_in is not None:
-            self.stand_in.close()
+            super().close()
 
     def show(self, *choices: Sequence[str]) -> str:
         """Shows the first of these screens that the display has the characters for; returns "" or why it shows none.
@@ -102,8 +86,7 @@ class LineDisplay:
 
     def _send(self, screen: bytes) -> str:
         with self._one_screen:
-            if not self.state.usable:
-                raise LifeCycleError(f"display {self.name} is {self.state.name}, not enabled")
+            self._require_enabled()
             self._shown = screen
             reason = self._write(screen)
             self._life.became(reason)

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import ClassVar, Final, Literal
 
-from drivers.device import DeviceState, Health, HealthLevel, OnEvent, Statistics
-from drivers.errors import LifeCycleError, OptionError, TransportError
-from drivers.life import Life
+from drivers.device import Health, HealthLevel, OnEvent
+from drivers.errors import OptionError, TransportError
+from drivers.life import LivingDevice
 from drivers.printers.pos_printer import POSPrinter
 from drivers.printers.status import PrinterStatus
 from drivers.remedies import remedy_for
@@ -26,7 +26,7 @@ _LOOK_S = 0.1
 _LOOKS = 5
 """A drawer slides for a quarter of a second before its switch says so."""
 
-_STATISTICS = ("drawer_good_open_count", "drawer_failed_open_count", "reconnect_count", "event_lost_count")
+_STATISTICS = ("drawer_good_open_count", "drawer_failed_open_count")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,43 +64,26 @@ class Opening:
     reason: str = ""
 
 
-class CashDrawer:
+class CashDrawer(LivingDevice):
     """A drawer; the printer belongs to whoever made it. `open_drawer` and `check_health` block: use a thread."""
+
+    kind: ClassVar = "drawer"
 
     def __init__(
         self, name: str, printer: POSPrinter, kick: Kick | None = None, on_event: OnEvent | None = None
     ) -> None:
-        self.name = name
-        self.statistics = Statistics(*_STATISTICS)
+        super().__init__(name, _STATISTICS, on_event)
         self._printer, self._kick = printer, kick or Kick()
-        self._life = Life(name, self.statistics, on_event)
-
-    @property
-    def state(self) -> DeviceState:
-        """Where it is in its life; it fails when its printer does."""
-        return self._life.state
 
     @property
     def senses(self) -> bool:
         """Whether it can be known that the drawer is open (UnifiedPOS CapStatus)."""
         return self._open_level is not None and self._printer.profile.answers_status
 
-    def open(self) -> None:
-        """Nothing is touched yet."""
-        self._life.step("open")
-
-    def claim(self) -> None:
-        """The line is taken for each pulse, between two slips."""
-        self._life.step("claim")
-
     def enable(self) -> None:
         """Starts it and asks how it is."""
         self._life.step("enable")
         self.check_health()
-
-    def close(self) -> None:
-        """Ends it; the printer goes on."""
-        self._life.step("close")
 
     def drawer_opened(self) -> bool | None:
         """Asks now; None when nothing can tell. Raises LifeCycleError, TransportError."""
@@ -178,7 +161,3 @@ class CashDrawer:
             case "low":
                 return "low"
         return None
-
-    def _require_enabled(self) -> None:
-        if not self.state.usable:
-            raise LifeCycleError(f"drawer {self.name} is {self.state.name}, not enabled")

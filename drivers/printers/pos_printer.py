@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
-from drivers.device import Closable, DeviceState, Health, HealthLevel, OnEvent, Statistics
+from drivers.device import Closable, Health, HealthLevel, OnEvent
 from drivers.document import Document, Text, as_copy
-from drivers.errors import LifeCycleError, TransportError, UnprintableError
-from drivers.life import Life
+from drivers.errors import TransportError, UnprintableError
+from drivers.life import LivingDevice
 from drivers.printers.conversation import Conversation, Patience, obstacle_before
 from drivers.printers.escpos import process_id, render
 from drivers.printers.outcome import PrintOutcome, Rung
@@ -31,13 +31,13 @@ _STATISTICS = (
     "receipt_line_printed_count",
     "paper_cut_count",
     "communication_error_count",
-    "reconnect_count",
-    "event_lost_count",
 )
 
 
-class POSPrinter:
+class POSPrinter(LivingDevice):
     """One printer, one job at a time. `print_document`, `read_status` and `check_health` block: use a thread."""
+
+    kind: ClassVar = "printer"
 
     def __init__(
         self,
@@ -49,27 +49,11 @@ class POSPrinter:
         on_event: OnEvent | None = None,
         stand_in: Closable | None = None,
     ) -> None:
-        self.name = name
+        super().__init__(name, _STATISTICS, on_event, stand_in)
         self.profile = profile
-        self.statistics = Statistics(*_STATISTICS)
-        self.stand_in = stand_in
         self._transport = transport
         self._patience = patience or Patience()
-        self._life = Life(name, self.statistics, on_event)
         self._one_job = threading.Lock()
-
-    @property
-    def state(self) -> DeviceState:
-        """Where it is in its life; `failed` carries the reason of the last attempt."""
-        return self._life.state
-
-    def open(self) -> None:
-        """Nothing is touched yet."""
-        self._life.step("open")
-
-    def claim(self) -> None:
-        """Printers are exclusive; the line itself is taken for each job."""
-        self._life.step("claim")
 
     def enable(self) -> None:
         """Starts it and asks how it is; one that is not there is `failed` until an attempt finds it again."""
@@ -79,9 +63,7 @@ class POSPrinter:
     def close(self) -> None:
         """Ends it after the job at hand."""
         with self._one_job:
-            self._life.step("close")
-        if self.stand_in is not None:
-            self.stand_in.close()
+            super().close()
 
     def read_status(self) -> PrinterStatus:
         """Asks now; NO_STATUS from a printer that does not answer. Raises LifeCycleError, TransportError."""
@@ -190,10 +172,6 @@ class POSPrinter:
         outcome = self.print_document("health", Document((Text(f"{self.name}: OK 正常"),)), copy=False)
         reason = "" if outcome.rung in _SENT else outcome.reason
         return Health("interactive", reason, outcome.remedy or "The printer confirmed a test slip.")
-
-    def _require_enabled(self) -> None:
-        if not self.state.usable:
-            raise LifeCycleError(f"printer {self.name} is {self.state.name}, not enabled")
 
 
 _SENT = ("confirmed", "sent_unconfirmed")

@@ -12,11 +12,11 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Protocol
+from typing import ClassVar, Protocol
 
-from drivers.device import Closable, DataEvent, DeviceState, Health, HealthLevel, OnEvent, Scan, Statistics
+from drivers.device import Closable, DataEvent, Health, HealthLevel, OnEvent, Scan
 from drivers.errors import TransportError
-from drivers.life import Life
+from drivers.life import LivingDevice
 from drivers.remedies import remedy_for
 from drivers.scanners.article import article_in
 from drivers.scanners.data_queue import DataQueue
@@ -36,14 +36,7 @@ _INTERACTIVE_S = 15.0
 """How long a person is given to scan a code in an interactive check."""
 _STEADY_S = 5.0
 """A line that broke sooner than this was not mended: the next wait is longer, not the first one again."""
-_STATISTICS = (
-    "good_scan_count",
-    "failed_scan_count",
-    "stale_scan_count",
-    "communication_error_count",
-    "reconnect_count",
-    "event_lost_count",
-)
+_STATISTICS = ("good_scan_count", "failed_scan_count", "stale_scan_count", "communication_error_count")
 
 
 class CodeStream(Protocol):
@@ -60,8 +53,10 @@ class CodeStream(Protocol):
         """Nothing came for the pause."""
 
 
-class Scanner:
+class Scanner(LivingDevice):
     """One scanner, one thread. Events: DataEvent for a code, ErrorEvent for dropped bytes, StatusUpdateEvent."""
+
+    kind: ClassVar = "scanner"
 
     def __init__(
         self,
@@ -75,32 +70,16 @@ class Scanner:
         one_at_a_time: bool = False,
     ) -> None:
         """`one_at_a_time`: after each DataEvent the consumer calls `enable_data` when it is ready for the next."""
-        self.name = name
-        self.statistics = Statistics(*_STATISTICS)
-        self.stand_in = stand_in
+        super().__init__(name, _STATISTICS, on_event, stand_in)
         self._transport = transport
         self._new_stream = new_stream
         self._open_s = open_s
-        self._life = Life(name, self.statistics, on_event)
         self._data = DataQueue(self._hand_over, self._forgotten, one_at_a_time=one_at_a_time)
         self._commands: queue.Queue[bytes] = queue.Queue(_COMMANDS_MAX)
         self._stopping = threading.Event()
         self._wanted = threading.Event()
         self._attempted = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"scanner-{name}", daemon=True)
-
-    @property
-    def state(self) -> DeviceState:
-        """Where it is in its life."""
-        return self._life.state
-
-    def open(self) -> None:
-        """Nothing is touched yet."""
-        self._life.step("open")
-
-    def claim(self) -> None:
-        """Scanners are exclusive; the port itself is locked when its thread opens it."""
-        self._life.step("claim")
 
     def enable(self) -> None:
         """Starts the thread and waits a second for its first attempt. What is not there is `failed` until it is."""
@@ -114,9 +93,7 @@ class Scanner:
         self._wanted.set()
         if self._thread.is_alive():
             self._thread.join()
-        self._life.step("close")
-        if self.stand_in is not None:
-            self.stand_in.close()
+        super().close()
 
     def try_now(self) -> None:
         """Something was plugged in: a device that is waiting for its next attempt makes it at once."""

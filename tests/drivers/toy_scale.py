@@ -1,37 +1,30 @@
 """A scale that says its weight on request, as one new file: it shows what a new kind of device takes.
 
-It holds a life and a transport and is told nothing of the other kinds. The device answers W with ten digits of grams.
+It has a life and a transport and is told nothing of the other kinds. The device answers W with ten digits of grams.
 """
 
 from __future__ import annotations
 
-from drivers.device import DeviceState, Health, HealthLevel, OnEvent, Statistics
+from typing import ClassVar
+
+from drivers.device import Health, HealthLevel, OnEvent
 from drivers.errors import TransportError
-from drivers.life import Life
+from drivers.life import LivingDevice
 from drivers.options import Options, none_left, parse_address, settings
+from drivers.registry import started
 from drivers.remedies import remedy_for
 from drivers.transports.serial_port import SerialSettings, SerialTransport
 from drivers.transports.transport import Transport
 
 
-class Scale:
+class Scale(LivingDevice):
     """Asked, it answers; events tell only how its line is."""
 
+    kind: ClassVar = "scale"
+
     def __init__(self, name: str, transport: Transport, on_event: OnEvent) -> None:
-        self.name = name
-        self.statistics = Statistics("good_weight_read_count", "reconnect_count", "event_lost_count")
+        super().__init__(name, ("good_weight_read_count",), on_event)
         self._transport = transport
-        self._life = Life(name, self.statistics, on_event)
-
-    @property
-    def state(self) -> DeviceState:
-        return self._life.state
-
-    def open(self) -> None:
-        self._life.step("open")
-
-    def claim(self) -> None:
-        self._life.step("claim")
 
     def enable(self) -> None:
         self._life.step("enable")
@@ -39,7 +32,7 @@ class Scale:
 
     def close(self) -> None:
         self._transport.close()
-        self._life.step("close")
+        super().close()
 
     def weight_g(self) -> int | None:
         """None when the scale cannot say; its state says why."""
@@ -68,6 +61,5 @@ def open_scale(name: str, address: str, options: Options | None = None, *, on_ev
     given = dict(options or {})
     scale = Scale(name, SerialTransport(parse_address(address).target, settings(SerialSettings, given)), on_event)
     none_left("scale", address, given)
-    for step in (scale.open, scale.claim, scale.enable):
-        step()
+    started(scale)
     return scale
