@@ -41,6 +41,10 @@ class Row(NamedTuple):
 _NAME: Final = re.compile("[a-z_]+")
 _AGES: Final = ("snapshot_age_s", "snapshot_soft_age_s", "snapshot_hard_age_s")
 
+REMOVED: Final = Row("no_record", "account_removed")
+NO_CAP: Final = Row("no_record", "pass_cap_minor == 0 || cap_minor_max == 0")
+"""One reason: of a removed account the first says it, of an unknown one the second, and nobody reads both."""
+
 STATE: Final = (
     Row("clock_untrusted", "!clock_trusted", ("clock_source", "clock_at_s")),
     Row(
@@ -51,7 +55,7 @@ STATE: Final = (
     Row("snapshot_missing", "snapshot_sequence == null"),
     Row("snapshot_age", "snapshot_age_s >= snapshot_hard_age_s"),
     Row("currency_mismatch", "sale_currency != policy_currency"),
-    Row("no_record", "account_removed"),
+    REMOVED,
     Row("account_blocked", "account_blocked"),
 )
 LEASE: Final = (
@@ -59,7 +63,7 @@ LEASE: Final = (
     Row("lease_exceeded", "sale_amount_minor > lease_remaining_minor", ("lease_minor", "lease_reserved_minor", *_AGES)),
 )
 CAP: Final = (
-    Row("no_record", "pass_cap_minor == 0 || cap_minor_max == 0"),
+    NO_CAP,
     Row(
         "cap_exceeded",
         "sale_amount_minor > pass_cap_minor || sale_amount_minor > cap_minor_max"
@@ -109,8 +113,9 @@ def checks(situation: Situation, policy: Policy | None, decision: Decision) -> I
     """What ``decision`` asked of a situation, in its order, and what it did not come to ask."""
     values = _seen(situation, policy)
     refused = next((fired.rule_id for fired in decision.fired if fired.rule_id in RESPONSE_CODES), None)
-    by_state = refused in {row.reason for row in STATE} and (refused != "no_record" or situation.account_removed)
-    yield from _rows(STATE, values, refused if by_state else None, is_asked=True)
+    state, funding = _tables(situation)
+    by_state = refused in {row.reason for row in state}
+    yield from _rows(state, values, refused if by_state else None, is_asked=True)
     rules = policy.rules if policy else ()
     answering = None if refused or decision.approved else _answering(rules, decision)
     said: dict[str, Said] = {fired.rule_id: fired.outcome for fired in decision.fired}
@@ -118,7 +123,14 @@ def checks(situation: Situation, policy: Policy | None, decision: Decision) -> I
         answered = rule is answering
         yield _of_rule(rule, values, "not_asked" if by_state else said.get(rule.id, "quiet"), answered=answered)
     is_funded = not by_state and (answering is None or answering.effect == "step_up")
-    yield from _rows(LEASE if situation.account_known else CAP, values, refused, is_asked=is_funded)
+    yield from _rows(funding, values, refused, is_asked=is_funded)
+
+
+def _tables(situation: Situation) -> tuple[Sequence[Row], Sequence[Row]]:
+    """The rows before and after the rules that can speak of this account."""
+    known, removed = situation.account_known, situation.account_removed
+    state = [row for row in STATE if row is not REMOVED or known or removed]
+    return state, LEASE if known else [row for row in CAP if row is not NO_CAP or not removed]
 
 
 def _answering(rules: Sequence[Rule], decision: Decision) -> Rule | None:

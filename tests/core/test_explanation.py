@@ -53,6 +53,12 @@ def test_what_is_asked_ends_with_the_answer_of_a_check_that_no_policy_switches_o
     assert {check.said for check in found[last + 1 :]} <= {"not_asked"}
 
 
+@given(situations, usually(POLICY, None))
+def test_nothing_is_said_twice(situation: Situation, policy: Policy | None) -> None:
+    reasons = [check.reason for check in asked(situation, policy) if check.effect == "always"]
+    assert len(reasons) == len(set(reasons))
+
+
 SITUATIONS: dict[str, tuple[dict[str, Any], str, list[str]]] = {
     "an ordinary sale": ({}, "", []),
     "an untrusted clock": ({"clock_trusted": False}, "clock_untrusted", ["clock_untrusted"]),
@@ -67,6 +73,11 @@ SITUATIONS: dict[str, tuple[dict[str, Any], str, list[str]]] = {
         ["step-up", "account-amount-lower", "lease_exceeded"],
     ),
     "a cap that is too small": ({"account_known": False, "pass_cap_minor": 1}, "cap_exceeded", ["cap_exceeded"]),
+    "an unknown account whose pass has no cap": (
+        {"account_known": False, "pass_cap_minor": 0},
+        "no_record",
+        ["no_record"],
+    ),
     "a removed account has no cap": ({"account_removed": True}, "no_record", ["no_record"]),
 }
 
