@@ -91,7 +91,7 @@ class IdempotencyConflict(CounterfoilError):
     """This id was used before with other content."""
 
     code = "idempotency_conflict"
-    hint = "Repeat the request exactly as it was, or use a new sale id for a new sale."
+    hint = "Repeat the request exactly as it was, or use a new id: a sale id for a sale, a request id for the rest."
 
 
 class SaleUnknown(CounterfoilError):

@@ -47,12 +47,11 @@ class SlipRefunds:
         """What becomes of the refund; the same request gets the same answer. Raises IdempotencyConflict and ledger
         faults."""
         async with self._turn():
-            asked = SlipRefund(
-                lender, request, RefundState.ASKED, lane, sale_id, amount.minor, amount.currency
-            )  # fmt: skip
+            asked = SlipRefund(lender, request, RefundState.ASKED, lane, sale_id, amount.minor, amount.currency)
             known = self._ledger.slip_refund(lender, request)
             if known is not None:
-                if (known.lane, known.sale_id, known.amount_minor) != (lane, sale_id, amount.minor):
+                before = (known.lane, known.sale_id, Money(known.amount_minor, known.currency))
+                if before != (lane, sale_id, amount):
                     raise IdempotencyConflict(f"refund {request} was another one before")
                 return known if known.state is not RefundState.ASKED else await self._asked(known, INTERRUPTED)
             intent = entries.slip_refund_intent(asked)

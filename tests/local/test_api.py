@@ -129,6 +129,17 @@ def test_an_unknown_sale_is_unknown_and_a_known_one_with_other_content_a_conflic
     pos.tell(story)
 
 
+def test_a_conflict_of_requests_says_what_a_new_id_is_needed_for(pos: ServedLane) -> None:
+    def story(client: LocalClient) -> None:
+        client.post("/v1/sales", {"sale_id": "sale-0001", "amount": AMOUNT, "code": pos.till.phone().code()})
+        client.post("/v1/sales/sale-0001/refund", {"request_id": "r-1", "amount_minor": 100})
+        with pytest.raises(RequestRefused) as refused:
+            client.post("/v1/sales/sale-0001/refund", {"request_id": "r-1", "amount_minor": 200})
+        assert refused.value.problem["title"] == "idempotency_conflict" and "request id" in str(refused.value.hint)
+
+    pos.tell(story)
+
+
 MALFORMED = {
     "no JSON": b"{",
     "no object": b"[]",

@@ -78,11 +78,13 @@ def test_a_refund_that_a_kill_interrupted_is_asked_about_and_closed(till: Till) 
     assert refund(till).state is RefundState.APPROVED
 
 
-def test_one_request_is_one_refund_and_another_amount_under_it_is_refused(till: Till) -> None:
+def test_one_request_is_one_refund_and_another_amount_or_currency_under_it_is_refused(till: Till) -> None:
     till.backend.available, till.backend.refund_answer = True, yes()
     refund(till)
     with pytest.raises(IdempotencyConflict):
         refund(till, 501)
+    with pytest.raises(IdempotencyConflict):
+        run(till.lane.slip_refunds.refund(LENDER, "lane-02", "sale-0001", Money(500, "EUR"), "r-1"))
     assert len(till.backend.refunds) == 1
 
 
