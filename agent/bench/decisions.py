@@ -1,4 +1,4 @@
-"""What a decision costs: its durable record, the flushes in it, and the whole of it, beside a bare commit.
+"""What a decision costs, beside a bare commit: its durable record, the flushes in it, its judgement, and the whole.
 
 The one rule: a decision counts from the code to the durable outcome, as ``Checkout.sell`` does it.
 """
@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from itertools import count
+from itertools import count, cycle
 from pathlib import Path
 from typing import Final
 
@@ -17,10 +17,16 @@ from agent.bench.bare import BareCommit
 from agent.bench.flushes import SHOP_FLUSH_S, FlushCounter, ShopDisk
 from agent.bench.measure import Figure, Size, Timing, compare
 from agent.bench.parts import two_checks
-from agent.bench.props import LENDER, RULES_COUNT, Till
+from agent.bench.props import CUSTOMERS, LENDER, RULES_COUNT, Till
+from agent.core.decision import decide
 from agent.core.journal import Draft
+from agent.core.situation import Sale
+from agent.services.circumstances import Circumstances
+from agent.services.reading import Reader
+from agent.services.stakes import Stakes
 
 THINKING_MAX_US: Final = 300
+JUDGEMENT_MAX_US: Final = 500
 RATIO_MAX: Final = 1.3
 SHOP_RUNS: Final = 10
 
@@ -42,6 +48,24 @@ class Recorder:
         self._ledger.record(drafts, self._reading, slip=replace(self._slip, sale_id=sale_id))
 
 
+def judgement(till: Till) -> Callable[[], None]:
+    """A lane's own decision between pass and record: layers, lease and ledger are read, and every rule is asked."""
+    lane, ledger = till.lane, till.ledger
+    stakes, circumstances = Stakes(lane.settings.lane, ledger), Circumstances(ledger, lane.settings.timezone)
+    reader = Reader(ledger, lane.lenders, lane.clock)
+    orders = [(till.order(), till.code()) for _ in range(CUSTOMERS)]
+    sales = [(Sale(order.sale_id, order.amount, order.merchant_category), code) for order, code in orders]
+    cases = cycle([reader.open_case(sale, "at_once", reader.look(code)) for sale, code in sales])
+
+    def judge() -> None:
+        case = next(cases).with_newest_layers()
+        lease = stakes.lease_view(case, reserved_minor=0)
+        decision = decide(circumstances.of(case, lease, lane.clock.read(LENDER)), case.lender.policy)
+        assert decision.approved, decision.reason
+
+    return judge
+
+
 def decisions(directory: Path, size: Size) -> list[Figure]:
     """Every figure of a decision. Each whole one is a task of an event loop, as in the daemon."""
     with contextlib.closing(asyncio.new_event_loop()) as loop:
@@ -54,7 +78,7 @@ def decisions(directory: Path, size: Size) -> list[Figure]:
 
 def _decisions(directory: Path, size: Size, loop: asyncio.AbstractEventLoop) -> Iterator[Figure]:
     till, bare = Till(directory), BareCommit(directory / "bare.db")
-    recorder = Recorder(till, loop)
+    recorder, judge = Recorder(till, loop), judgement(till)
     codes: list[str] = []
 
     def between() -> None:
@@ -65,13 +89,13 @@ def _decisions(directory: Path, size: Size, loop: asyncio.AbstractEventLoop) -> 
     def sell() -> None:
         loop.run_until_complete(till.sell(codes.pop()))
 
-    timings = compare(size, bare.commit, recorder.record, sell, two_checks("ed25519"), between=between)
+    timings = compare(size, bare.commit, recorder.record, sell, two_checks("ed25519"), judge, between=between)
     till.close()
     bare.close()
     yield from _figures(*timings)
 
 
-def _figures(bare: Timing, record: Timing, whole: Timing, checks: Timing) -> Iterator[Figure]:
+def _figures(bare: Timing, record: Timing, whole: Timing, checks: Timing, judged: Timing) -> Iterator[Figure]:
     yield Figure("bare one-row commit", bare.median_us, "us", limit="one flush of this disk")
     yield Figure(
         "durable decision: record",
@@ -98,6 +122,15 @@ def _figures(bare: Timing, record: Timing, whole: Timing, checks: Timing) -> Ite
         whole.ratio,
         "bare commit",
         limit="one flush, two signature checks, and Python",
+    )
+    yield Figure(
+        f"stand-in decision without its commit, {RULES_COUNT} rules",
+        judged.median_us,
+        "us",
+        judged.ratio,
+        "bare commit",
+        f"<= {JUDGEMENT_MAX_US} us",
+        "lookup, sums of the ledger, CEL",
     )
     yield Figure(
         "stand-in decision against its budget",

@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
 from itertools import cycle
 from pathlib import Path
 from typing import Final
@@ -27,6 +29,7 @@ from agent.core.snapshot_reader import Stack, trusting
 from agent.services.slips import sale_slip
 from agent.store.snapshot_files import SnapshotFiles
 from drivers.document import Document, layout
+from drivers.errors import UnprintableError
 from drivers.printers import escpos
 from drivers.printers.profiles import PROFILES
 
@@ -113,19 +116,11 @@ def rules(size: Size, now_s: int) -> Iterator[Figure]:
 def slips(size: Size) -> Iterator[Figure]:
     """From an approved hold to the bytes for the printer, beside encoding its text by hand."""
     profile = PROFILES["generic-80"]
-    hold = Hold(LENDER, "sale-00000001", 1, HoldState.CAPTURED, bytes(16), 12_800, "CNY", "stand_in", "00")
-    seller = Seller("示例超市 Example Market", "人民路店", "lane-01")
-
-    def document() -> Document:
-        local_time = "2026-11-22 18:05:09 +08:00"
-        receipt = receipt_of(hold, seller=seller, lender="花呗", local_time=local_time, entry=Position(1, 1))
-        return sale_slip(receipt, "zh-CN")
-
-    texts = [line.text for line in layout(document(), profile.columns)]
+    texts = [line.text for line in layout(_slip(), profile.columns)]
     _, ours = compare(
         size,
         lambda: b"\n".join(text.encode("gb18030") for text in texts),
-        lambda: escpos.render(document(), profile, "1"),
+        lambda: escpos.render(_slip(), profile, "1"),
     )
     yield Figure(
         "slip built",
@@ -136,3 +131,21 @@ def slips(size: Size) -> Iterator[Figure]:
         f"<= {SLIP_MAX_US} us",
         "python-escpos's commands",
     )
+
+
+def slip_bytes() -> Iterator[Figure]:
+    """What a slip sends to its printer, in characters and, for a model without Chinese, as dots (these need a font)."""
+    for profile in (PROFILES["generic-80"], PROFILES["generic-58"]):
+        text = len(escpos.render(_slip(), profile, "1"))
+        yield Figure(f"bytes of a slip, {profile.name}", text, "bytes")
+        with suppress(UnprintableError):
+            dots = len(escpos.render(_slip(), replace(profile, kanji=False), "1"))
+            yield Figure(f"bytes of a slip, {profile.name}, as dots", dots, "bytes", dots / text, "characters")
+
+
+def _slip() -> Document:
+    hold = Hold(LENDER, "sale-00000001", 1, HoldState.CAPTURED, bytes(16), 12_800, "CNY", "stand_in", "00")
+    seller = Seller("示例超市 Example Market", "人民路店", "lane-01")
+    local_time = "2026-11-22 18:05:09 +08:00"
+    receipt = receipt_of(hold, seller=seller, lender="花呗", local_time=local_time, entry=Position(1, 1))
+    return sale_slip(receipt, "zh-CN")

@@ -18,7 +18,7 @@ from typing import Final
 from agent.bench.decisions import decisions
 from agent.bench.drain import drain
 from agent.bench.measure import Figure, Size
-from agent.bench.parts import lookups, passes, rules, slips
+from agent.bench.parts import lookups, passes, rules, slip_bytes, slips
 from agent.bench.postgres import postgres
 from agent.bench.processes import processes
 from agent.bench.scans import scans
@@ -59,6 +59,7 @@ def figures(effort: Effort) -> Iterator[Figure]:
         yield from lookups(folders["lookups"], effort.parts, now_s, effort.accounts)
         yield from rules(effort.parts, now_s)
         yield from slips(effort.parts)
+        yield from slip_bytes()
         yield from asyncio.run(scans(folders["scans"], effort.scans))
         yield from _with_backend(Path(name) / "stage", effort)
         yield from drained(effort.uploaded, LANES, "sqlite")

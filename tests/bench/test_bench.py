@@ -10,13 +10,17 @@ from pathlib import Path
 import pytest
 
 from agent.bench.bare import BareCommit
-from agent.bench.decisions import flushes
+from agent.bench.decisions import flushes, judgement
 from agent.bench.flushes import SHOP_FLUSH_S, ShopDisk
 from agent.bench.measure import Figure, Size, compare
+from agent.bench.parts import slip_bytes
+from agent.bench.props import Till
 from agent.store.ledger import SqliteLedger
+from drivers.printers.conversation import Patience
 
 FIELDS = {"name", "value", "unit", "ratio", "against", "goal", "limit"}
 PARTS = ("bare one-row commit", "durable decision", "stand-in decision", "flushes", "pass verified", "snapshot lookup")
+PARTS += ("stand-in decision without its commit", "bytes of a slip")
 PARTS += ("rules", "slip built", "scan to decision", "run: start to ready", "drain", "decision p99, draining")
 PARTS += ("raw bytes over the same TLS", "lanes drain over TLS")
 
@@ -24,6 +28,22 @@ PARTS += ("raw bytes over the same TLS", "lanes drain over TLS")
 def test_a_decision_costs_exactly_one_flush_the_first_after_upkeep_too(tmp_path: Path) -> None:
     with contextlib.closing(asyncio.new_event_loop()) as loop:
         assert [figure.value for figure in flushes(tmp_path, 20, loop)] == [1, 1]
+
+
+def test_a_judgement_alone_approves_as_the_whole_decision_does_and_writes_nothing(tmp_path: Path) -> None:
+    till = Till(tmp_path)
+    judge, before = judgement(till), till.ledger.head
+    judge()
+    assert till.ledger.head == before
+    till.close()
+
+
+def test_a_slip_drawn_as_dots_is_longer_than_a_job_may_write_at_9600_baud() -> None:
+    """What drivers/README.md says of it: eight bits, a start and a stop bit make a byte."""
+    figures = {figure.name: figure.value for figure in slip_bytes()}
+    for name in ("generic-80", "generic-58"):
+        text_s, dots_s = (figures[f"bytes of a slip, {name}{form}"] * 10 / 9600 for form in ("", ", as dots"))
+        assert text_s < Patience().write_s < dots_s
 
 
 def test_a_shops_disk_is_slow_where_sqlite_syncs_and_nowhere_else(tmp_path: Path) -> None:
