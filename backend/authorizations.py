@@ -15,6 +15,7 @@ from agent.core import credit_pass
 from agent.core.authorization import HoldState
 from agent.core.coupons import REASONS as COUPON_REASONS
 from agent.core.credit_pass import CreditPass, PassRejected
+from agent.core.decision import RESPONSE_CODES
 from agent.core.policy_rules import Rule
 from backend import accounts, holds, instalments, moves, places, rules
 from backend.answer_codes import Approval
@@ -30,8 +31,7 @@ APPROVED: Final = "00"
 
 DECLINES: Final[dict[str, str]] = {
     "account_unknown": "14",
-    "account_blocked": "05",
-    "currency_mismatch": "12",
+    **{reason: RESPONSE_CODES[reason] for reason in ("account_blocked", "currency_mismatch")},
     "limit_exceeded": "51",
     "proof_replayed": "59",
     "tombstoned": "94",
@@ -43,7 +43,7 @@ DECLINES: Final[dict[str, str]] = {
     "coupon_used": "94",
 }
 """Text key of a reason to its response code (ISO 8583 field 39). Those of a pass are in ``core.credit_pass``, those of
-a step-up in the policy."""
+a step-up in the policy; what a lane that stands in refuses too has its code."""
 
 
 # Compiled once: these are on the path of every sale.

@@ -10,6 +10,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any, Final
 
+from agent.core.decision import RESPONSE_CODES
 from agent.core.journal import Entry
 from agent.core.money import MINOR_MAX
 from backend import accounts, holds, inquiries
@@ -25,7 +26,9 @@ APPROVED: Final = ("00", "refunded")
 EXCEEDS: Final = ("61", "refund_above_captured")
 TOMBSTONED: Final = ("94", "refund_interrupted")
 GIVEN_UP: Final = ("91", "refund_unanswered")
-"""Response code (ISO 8583 field 39: 61 exceeds the amount limit, 91 inoperative, 94 duplicate) and text key."""
+OTHER_CURRENCY: Final = (RESPONSE_CODES["currency_mismatch"], "currency_mismatch")
+"""Response code (ISO 8583 field 39: 13 invalid amount, 61 exceeds the amount limit, 91 inoperative, 94 duplicate) and
+text key."""
 
 _FIND: Final = selecting(SlipRefund, SlipRefund.lane == "", SlipRefund.lender == "", SlipRefund.request == "")
 _SAVE: Final = inserting(SlipRefund, "REPLACE")
@@ -78,7 +81,7 @@ def ask(request: RefundRequest, raw: bytes, asking: str, lender: Lender) -> byte
 
 def _verdict(hold: Hold, request: RefundRequest, lender: Lender) -> tuple[str, str]:
     if request.amount.currency != lender.currency:
-        return "12", "currency_mismatch"
+        return OTHER_CURRENCY
     if not holds.captured(hold):
         return "12", f"sale_{hold.state}"
     return APPROVED if request.amount.minor <= holds.refundable(hold) else EXCEEDS

@@ -14,6 +14,7 @@ from typing import Final
 
 from peewee import Database
 
+from agent.core.decision import RESPONSE_CODES
 from backend import lanes, payments, recovery
 from backend.database import transact
 from backend.holds import Attempt
@@ -25,7 +26,7 @@ from backend.schema import WalletPayment
 from backend.wire import AuthorizationRequest
 
 INSUFFICIENT_FUNDS: Final = "51"
-INVALID_TRANSACTION: Final = "12"
+OTHER_CURRENCY: Final = (RESPONSE_CODES["currency_mismatch"], "currency_mismatch")
 
 log = logging.getLogger("counterfoil.backend")
 
@@ -94,7 +95,7 @@ class Wallets:
             return bool(payment.state == ASKED)
         payments.begin(key, said, request.amount.minor, self.clock())
         if request.amount.currency != rail.currency:
-            self._decline(key, (INVALID_TRANSACTION, "currency_mismatch"))
+            self._decline(key, OTHER_CURRENCY)
             return False
         return True
 

@@ -77,7 +77,7 @@ def test_another_lane_does_not_see_the_answer(shop: Shop, call: Call) -> None:
 
 DECLINES = [
     pytest.param({"amount": {"minor": 100_001, "currency": "CNY"}}, ("51", "limit_exceeded"), id="credit"),
-    pytest.param({"amount": {"minor": 100, "currency": "EUR"}}, ("12", "currency_mismatch"), id="currency"),
+    pytest.param({"amount": {"minor": 100, "currency": "EUR"}}, ("13", "currency_mismatch"), id="currency"),
     pytest.param({"pass": "aGVsbG8="}, ("12", "pass.not_emvco"), id="no pass"),
     pytest.param({"pass": "…"}, ("12", "pass.not_base64"), id="not base64"),
     pytest.param({"pass": "A" * 4_000}, ("12", "pass.too_long"), id="long"),
@@ -95,6 +95,15 @@ def test_a_decline_is_an_answer_and_not_an_error(
     assert (declined["response_code"], declined["reason"]) == why
     assert (declined["approved"], declined["amount"], declined["authorization_code"]) == (False, None, None)
     assert shop.account().held_minor == 0
+
+
+def test_a_reason_has_one_code_online_and_at_a_lane_that_stands_in() -> None:
+    from agent.core.decision import RESPONSE_CODES
+    from backend.authorizations import DECLINES
+
+    shared = DECLINES.keys() & RESPONSE_CODES.keys()
+    assert shared >= {"account_blocked", "currency_mismatch"}
+    assert {reason: DECLINES[reason] for reason in shared} == {reason: RESPONSE_CODES[reason] for reason in shared}
 
 
 def test_a_stale_pass_is_judged_by_the_backends_own_clock(shop: Shop, call: Call) -> None:

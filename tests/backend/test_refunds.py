@@ -39,9 +39,11 @@ def sold(lane: PaperLane, minor: int = 100, **more: Any) -> str:
     return sale
 
 
-def ask(lane: PaperLane, sale: str, minor: int, request: str = "r-1", *, of: str = "A") -> dict[str, Any]:
+def ask(
+    lane: PaperLane, sale: str, minor: int, request: str = "r-1", *, of: str = "A", currency: str = "CNY"
+) -> dict[str, Any]:
     body = {"lender": LENDER, "request_id": request, "lane": of, "sale_id": sale, "epoch": 1}
-    raw = json.dumps(body | {"amount": {"minor": minor, "currency": "CNY"}}).encode()
+    raw = json.dumps(body | {"amount": {"minor": minor, "currency": currency}}).encode()
     answer: dict[str, Any] = json.loads(lane.shop.backend.refund(read(RefundRequest, raw), raw, lane.name))
     return answer
 
@@ -139,6 +141,13 @@ def test_a_decline_in_the_journal_frees_what_was_set_aside_and_a_late_request_is
     assert outcome(shop.lanes["B"], sale, 50, "r-2", approved=False) == ["accepted"]
     assert (hold_of(sale).reserved_minor, shop.account().used_minor) == (0, 100)
     assert ask(shop.lanes["B"], sale, 50, "r-2")["reason"] == "refund_interrupted"
+
+
+def test_another_currency_is_an_invalid_amount_and_sets_nothing_aside(shop: Shop) -> None:
+    sale = sold(shop.lanes["A"])
+    answer = ask(shop.lanes["B"], sale, 60, currency="EUR")
+    assert (answer["response_code"], answer["reason"]) == ("13", "currency_mismatch")
+    assert hold_of(sale).reserved_minor == 0
 
 
 def test_a_refund_at_its_own_lane_has_happened_and_what_was_set_aside_elsewhere_gets_the_rest(shop: Shop) -> None:

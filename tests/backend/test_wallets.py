@@ -146,7 +146,7 @@ def test_a_question_shows_one_code_to_a_rail_that_is_served(till: Till, more: di
 
 def test_another_currency_than_the_rails_is_declined(till: Till) -> None:
     answer = till.post(till.body("wallet-sale-1", amount={"minor": 1, "currency": "EUR"})).json()
-    assert (answer["response_code"], answer["reason"]) == ("12", "currency_mismatch")
+    assert (answer["response_code"], answer["reason"]) == ("13", "currency_mismatch")
     assert SandboxPayment.select().count() == 0
 
 

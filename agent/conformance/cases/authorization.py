@@ -175,11 +175,11 @@ def forged_credential(world: World) -> None:
     _declined(exchange, "14", "pass.unknown_key")
 
 
-@GROUP.case("A-12", "another currency is declined with 12")
+@GROUP.case("A-12", "another currency is declined with 13")
 def currency(world: World) -> None:
     lane, phone = world.lane(), world.bystander()
     _, exchange = _first(lane, phone, amount={"minor": 100, "currency": "XTS"})
-    _declined(exchange, "12", "currency_mismatch")
+    _declined(exchange, "13", "currency_mismatch")
 
 
 @GROUP.case("A-13", "an account that the lender does not know is declined with 14", needs=("unknown_phone",))
