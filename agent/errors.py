@@ -91,7 +91,10 @@ class IdempotencyConflict(CounterfoilError):
     """This id was used before with other content."""
 
     code = "idempotency_conflict"
-    hint = "Repeat the request exactly as it was, or use a new id: a sale id for a sale, a request id for the rest."
+    hint = (
+        "Repeat the request exactly as it was, or use a new sale id for a new sale,"
+        " a new request id for another capture or refund."
+    )
 
 
 class SaleUnknown(CounterfoilError):
