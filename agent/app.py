@@ -24,8 +24,9 @@ from agent.core.receipt import Seller
 from agent.errors import LedgerCorrupt, NotEnrolled
 from agent.lane import Lane, LaneSettings
 from agent.lane_desk import LaneDesk
-from agent.local.api import LocalServices, create_app
+from agent.local.api import create_app
 from agent.local.server import make_server
+from agent.local.services import LocalServices
 from agent.machine import MachineClock, as_owner_of, machine_digest, stop_on_signals
 from agent.overview import clock_facts, lane_status, ledger_facts, lender_facts
 from agent.ports import PrintResult

@@ -162,6 +162,12 @@ async def read(request: Request, shape: type[B]) -> B:
         raise BadRequest(422, "body_malformed", "; ".join(faults)) from None
 
 
+def sale_of(request: Request) -> str:
+    """The sale id of the path."""
+    sale_id: str = request.path_params["sale_id"]
+    return sale_id
+
+
 def account_of(request: Request) -> bytes:
     """The account token of the path, 16 bytes. Raises BadRequest."""
     try:

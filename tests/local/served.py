@@ -12,9 +12,10 @@ from typing import Any
 from agent.core.journal import JournalError
 from agent.errors import LedgerCorrupt
 from agent.lane_desk import LaneDesk
-from agent.local.api import LocalServices, create_app
+from agent.local.api import create_app
 from agent.local.client import LocalClient, RequestRefused
 from agent.local.server import make_server
+from agent.local.services import LocalServices
 from agent.overview import lane_status
 from agent.services.explaining import explanation
 from tests.services.lanes import LENDER, Till
@@ -46,6 +47,7 @@ class ServedLane:
                 "category": "5411",
                 "currency": "CNY",
                 "lenders": lambda: [LENDER],
+                "rails": (),
                 "new_sale_id": lambda: "0190-new-sale",
                 "status": lambda: lane_status(lane, LaneDesk(lane)),
                 "explain": lambda sale_id: explanation(self.till.ledger, sale_id),

@@ -1,0 +1,85 @@
+"""The calls about what becomes of an approved sale, by its id or by its slip, of this lane or of another.
+
+The one rule: thin. The shape of a request is checked, one service is called.
+"""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from agent.core.authorization import Hold
+from agent.core.money import Money
+from agent.core.receipt import read_slip_code
+from agent.core.slip_claim import PREFIX, ClaimError, read_claim
+from agent.local.problems import problem
+from agent.local.requests import BadRequest, Capture, Refund, Reversal, SlipClaim, SlipRefund, read, sale_of
+from agent.local.services import LocalServices
+from agent.services.hold_desk import UNKNOWN, Refused
+
+
+async def capture(services: LocalServices, request: Request) -> Response:
+    sale_id, body = sale_of(request), await read(request, Capture)
+    hold = await services.holds.capture(sale_id, body.amount_minor, final=body.final, request=body.request_id)
+    return _changed(services, sale_id, hold)
+
+
+async def reverse(services: LocalServices, request: Request) -> Response:
+    sale_id, body = sale_of(request), await read(request, Reversal)
+    return _changed(services, sale_id, await services.holds.reverse(sale_id, body.reason))
+
+
+async def void(services: LocalServices, request: Request) -> Response:
+    sale_id, body = sale_of(request), await read(request, Reversal)
+    return _changed(services, sale_id, await services.holds.void(sale_id, body.reason))
+
+
+async def refund(services: LocalServices, request: Request) -> Response:
+    sale_id, body = sale_of(request), await read(request, Refund)
+    return await _refunded(services, sale_id, body.amount_minor, body)
+
+
+async def refund_slip(services: LocalServices, request: Request) -> Response:
+    """A refund of whatever lane's sale: this lane's own at once, another's online."""
+    body = await read(request, SlipRefund)
+    lane, sale_id, lender = _slip_of(body)
+    if lane == services.lane:
+        amount = services.amount_of(body.amount.minor, body.amount.currency)
+        return await _refunded(services, sale_id, amount.minor, body)
+    amount, known = Money(body.amount.minor, body.amount.currency), services.lender_of(lender or body.lender)
+    refund = await services.slip_refunds.refund(known, lane, sale_id, amount, body.request_id)
+    return JSONResponse(services.counter.refund_view(refund))
+
+
+async def claim(services: LocalServices, request: Request) -> Response:
+    body = await read(request, SlipClaim)
+    return JSONResponse(await services.claim(body.claim))
+
+
+async def _refunded(
+    services: LocalServices, sale_id: str, amount_minor: int | None, body: Refund | SlipRefund
+) -> Response:
+    hold = await services.holds.refund(sale_id, amount_minor, request=body.request_id, reason=body.reason)
+    return _changed(services, sale_id, hold)
+
+
+def _changed(services: LocalServices, sale_id: str, hold: Hold | Refused) -> Response:
+    if isinstance(hold, Refused):
+        why, instead = services.counter.refusal(hold.reason)
+        return problem(404 if hold.reason == UNKNOWN else 409, hold.reason, why, instead)
+    return JSONResponse(services.counter.view(sale_id))
+
+
+def _slip_of(body: SlipRefund) -> tuple[str, str, str | None]:
+    """Lane, sale id and, if the slip says so, lender. Raises BadRequest."""
+    text = (body.slip or "").strip()
+    if text.startswith(PREFIX):
+        try:
+            claim = read_claim(text)
+        except ClaimError as error:
+            raise BadRequest(422, "slip_malformed", str(error)) from None
+        return claim.lane, claim.sale_id, claim.lender
+    said = read_slip_code(text) if text else (body.lane, body.sale_id)
+    if said is None or not all(said):
+        raise BadRequest(422, "slip_malformed", "Scan the slip's code, or give lane and sale_id.")
+    return str(said[0]), str(said[1]), None

@@ -1,0 +1,83 @@
+"""The calls about a sale until it is decided: opened, offered, chosen, waited for, given up; and why it was decided so.
+
+The one rule: thin. The shape of a request is checked, one service is called.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from agent.errors import SaleUnknown
+from agent.local.problems import problem
+from agent.local.requests import AskOffers, Choice, OpenSale, number_of, read, sale_of, while_there
+from agent.local.services import LocalServices
+from agent.services.checkout import Order
+from agent.services.offers import Basket
+
+WAIT_MAX_S: Final = 60.0
+ATTEMPTS_MAX: Final = 1000.0
+
+
+async def open_sale(services: LocalServices, request: Request) -> Response:
+    body = await read(request, OpenSale)
+    amount = services.amount_of(body.amount.minor, body.amount.currency)
+    sale_id, category = body.sale_id or services.new_sale_id(), body.category or services.category
+    order = Order(sale_id, amount, category, body.capture, body.wish(), body.offers)
+    view = await services.counter.open_sale(order, body.code)
+    return JSONResponse(view, 201 if view["state"] == "waiting" else 200)
+
+
+async def show_sale(services: LocalServices, request: Request) -> Response:
+    sale_id = sale_of(request)
+    if not services.counter.knows(sale_id):
+        return problem(404, "sale_unknown", f"This lane knows no sale {sale_id}.")
+    wait_s, after = number_of(request, "wait_s", WAIT_MAX_S), int(number_of(request, "after_attempt", ATTEMPTS_MAX))
+    if not wait_s:
+        return JSONResponse(services.counter.view(sale_id))
+    decided = services.counter.wait(sale_id, lambda view: _is_decided(view, after), wait_s)
+    return JSONResponse(await while_there(request, decided))
+
+
+async def choose(services: LocalServices, request: Request) -> Response:
+    """What the customer chose of the offers; the sale is decided with it."""
+    sale_id, body = sale_of(request), await read(request, Choice)
+    view = await services.counter.choose(sale_id, body.wish())
+    if view is None:
+        return problem(409, "sale_not_choosing", f"Sale {sale_id} does not wait for a choice.")
+    return JSONResponse(view)
+
+
+async def offer(services: LocalServices, request: Request) -> Response:
+    """The plans for an amount: of the lender of a code, or of one that is named."""
+    body = await read(request, AskOffers)
+    amount, category = services.amount_of(body.amount.minor, body.amount.currency), body.category
+    menu = services.checkout.offers_for(
+        Basket(amount, category or services.category), body.code, services.lender_of(body.lender), body.coupon
+    )
+    return JSONResponse(services.counter.offers(menu))
+
+
+async def explain(services: LocalServices, request: Request) -> Response:
+    sale_id = sale_of(request)
+    told = services.explain(sale_id)
+    if told is None:
+        return problem(404, SaleUnknown.code, f"The journal of this lane has no sale {sale_id}.", SaleUnknown.hint)
+    return JSONResponse(told)
+
+
+async def abandon(services: LocalServices, request: Request) -> Response:
+    """Wait no longer for a wallet's customer: the sale is declined within one question."""
+    sale_id = sale_of(request)
+    if not services.checkout.wallets.abandon(sale_id):
+        return problem(409, "sale_not_waiting", f"Sale {sale_id} does not wait for a wallet.")
+    return JSONResponse(services.counter.view(sale_id), 202)
+
+
+def _is_decided(view: dict[str, Any], after_attempt: int) -> bool:
+    """Whether an attempt after the given one has its answer, or will have none before the ledger works again; a
+    declined sale goes on waiting for another code."""
+    answered = view["attempt"] > after_attempt and view["state"] not in ("waiting", "asking")
+    return answered or view["state"] in ("unknown", "choosing")

@@ -1,0 +1,63 @@
+"""What the local API serves: the services of one lane, and its own facts.
+
+The one rule: made once, by whoever puts the lane together; a call asks nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from agent.core.money import Money, MoneyError
+from agent.local.requests import BadRequest
+from agent.ports import PrintResult
+from agent.services.checkout import Checkout
+from agent.services.counter import Counter, Events
+from agent.services.hold_desk import HoldDesk
+from agent.services.lease_desk import LeaseDesk
+from agent.services.restoration import Restoration
+from agent.services.settlement import Settlement
+from agent.services.slip_refunds import SlipRefunds
+
+
+@dataclass(frozen=True, slots=True)
+class LocalServices:
+    """One lane. ``explain`` and ``claim`` take a sale id and the code of a slip."""
+
+    counter: Counter
+    checkout: Checkout
+    holds: HoldDesk
+    slip_refunds: SlipRefunds
+    lane: str
+    settlement: Settlement
+    leases: LeaseDesk
+    restoration: Restoration
+    events: Events
+    category: str
+    currency: str
+    lenders: Callable[[], Sequence[str]]
+    new_sale_id: Callable[[], str]
+    status: Callable[[], dict[str, Any]]
+    explain: Callable[[str], dict[str, Any] | None]
+    verify_journal: Callable[[], Awaitable[dict[str, Any]]]
+    check_devices: Callable[[], Awaitable[list[dict[str, Any]]]]
+    print_test: Callable[[], Awaitable[PrintResult | None]]
+    open_drawer: Callable[[], Awaitable[dict[str, Any] | None]]
+    test_display: Callable[[], Awaitable[dict[str, Any] | None]]
+    claim: Callable[[str], Awaitable[dict[str, Any]]]
+    rails: Sequence[str] = ()
+
+    def amount_of(self, minor: int, currency: str) -> Money:
+        """An amount that this lane can sell. Raises MoneyError."""
+        amount = Money(minor, currency)
+        if currency != self.currency:
+            raise MoneyError(f"this lane sells in {self.currency}, not in {currency}")
+        return amount
+
+    def lender_of(self, asked: str | None) -> str:
+        """The lender that was named, or the first. Raises BadRequest."""
+        lenders = self.lenders()
+        if asked is not None and asked not in lenders:
+            raise BadRequest(404, "lender_unknown", f"{asked} is not a lender of this lane.")
+        return asked or lenders[0]
