@@ -59,7 +59,7 @@ def probe(address: str, wait_s: float, say: Callable[[str], None]) -> Finding:
         raise AddressError("a camera has nothing to set; `counterfoil scan` shows what it reads")
     kind: str = line.kind
     for number, speed in enumerate(SPEEDS):
-        line = line_to(address, dict(speed)) if kind in ("serial", "located") else line
+        line = line_to(address, dict(speed)) if number else line
         line.transport.open(line.open_s)
         try:
             node = line.node()
@@ -72,6 +72,8 @@ def probe(address: str, wait_s: float, say: Callable[[str], None]) -> Finding:
             found = _understood(_burst(line.transport, wait_s), kind, line)
         finally:
             line.transport.close()
+            if line.stand_in is not None:
+                line.stand_in.close()
         if found is not None:
             return Finding(kind, node, speed | found[0], found[1])
         if kind != "serial":

@@ -10,7 +10,7 @@ import json
 import re
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -119,7 +119,7 @@ def _recorded(line: Line, options: dict[str, Any], count: int, wait_s: float) ->
     for span in _spans(line, count, wait_s):
         pieces += masked(span, kind, options, descriptor)
     found = Recording(kind, model_id, name, "device", options, descriptor.hex(), pieces)
-    return Recording(kind, model_id, name, "device", options, descriptor.hex(), pieces, replay(found))
+    return replace(found, told=replay(found))
 
 
 def _kind(kind: str) -> Kind:

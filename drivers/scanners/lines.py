@@ -123,7 +123,7 @@ def _located(find: Callable[[], list[Node]], given: dict[str, Any]) -> Line:
     """The node is known only when it is opened, so the options of every kind of line are taken now."""
     taken = {key: given.pop(key) for key in list(given) if key in _OPTIONS}
     for build in _BY_KIND.values():
-        build("/dev/null", {key: taken[key] for key in taken})  # refuses a wrong value at once
+        build("/dev/null", dict(taken))  # refuses a wrong value at once
     transport = LocatedTransport(find, lambda node: _BY_KIND[node.kind](node.path, dict(taken)))
     return Line("located", transport, transport.new_stream, lambda: transport.node)
 

@@ -9,8 +9,9 @@ import os
 import select
 import threading
 import time
-import tty
 from pathlib import Path
+
+from drivers.virtual.port import VirtualPort
 
 _COLUMNS, _ROWS = 20, 2
 _COMMANDS = {b"\x1b@": 2, b"\x1bt": 3, b"\x1f$": 4, b"\x1f\x01": 2, b"\x1c&": 2, b"\x1c.": 2}
@@ -78,16 +79,14 @@ class Glass:
                 self._x, self._y = 0, (self._y + 1) % _ROWS
 
 
-class VirtualDisplay:
-    """`path` is what a serial display opens; it outlives unplug and replug, as /dev/serial/by-id does."""
+class VirtualDisplay(VirtualPort):
+    """`path` is what a serial display opens."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
         self._glass = Glass()
         self._changed = threading.Condition()
-        self._master = self._slave = -1
         self._closing = False
-        self.replug()
+        super().__init__(path)
         self._thread = threading.Thread(target=self._serve, name="virtual-display", daemon=True)
         self._thread.start()
 
@@ -105,28 +104,19 @@ class VirtualDisplay:
     def unplug(self) -> None:
         """No power, and the device node is gone."""
         with self._changed:
-            self.path.unlink(missing_ok=True)
-            for fd in (self._master, self._slave):
-                if fd >= 0:
-                    os.close(fd)
-            self._master = self._slave = -1
+            super().unplug()
             self._glass = Glass()
 
     def replug(self) -> None:
         """Blank, under the same path."""
-        self.unplug()
         with self._changed:
-            self._master, self._slave = os.openpty()
-            tty.setraw(self._slave)
-            os.set_blocking(self._master, False)
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.path.symlink_to(os.ttyname(self._slave))
+            super().replug()
 
     def close(self) -> None:
         """Gone for good."""
         self._closing = True
         self._thread.join()
-        self.unplug()
+        super().close()
 
     def _serve(self) -> None:
         while not self._closing:
