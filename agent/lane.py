@@ -24,7 +24,8 @@ from agent.errors import LedgerCorrupt
 from agent.ports import Backend, Clock, Ledger, Printer, Randomness, Slip, SnapshotStore, Witness
 from agent.services import slips
 from agent.services.checkout import Checkout, Settings
-from agent.services.counter import Counter, Events
+from agent.services.counter import Counter
+from agent.services.events import Events
 from agent.services.forwarding import Forwarding
 from agent.services.health import Condition, LaneFacts, LimitFacts, conditions, ends_stand_in
 from agent.services.hold_desk import HoldDesk
@@ -314,7 +315,7 @@ class Lane:
 
     def _announce_refund(self, refund: SlipRefund) -> None:
         self.spooler.wake()
-        self.events.publish("refund", self.counter.refund_view(refund))
+        self.events.publish("refund", self.counter.views.refund_view(refund))
 
     def _announce(self, hold: Hold) -> None:
         self.spooler.wake()

@@ -48,7 +48,7 @@ async def refund_slip(services: LocalServices, request: Request) -> Response:
         return await _refunded(services, sale_id, amount.minor, body)
     amount, known = Money(body.amount.minor, body.amount.currency), services.lender_of(lender or body.lender)
     refund = await services.slip_refunds.refund(known, lane, sale_id, amount, body.request_id)
-    return JSONResponse(services.counter.refund_view(refund))
+    return JSONResponse(services.counter.views.refund_view(refund))
 
 
 async def claim(services: LocalServices, request: Request) -> Response:
@@ -65,7 +65,7 @@ async def _refunded(
 
 def _changed(services: LocalServices, sale_id: str, hold: Hold | Refused) -> Response:
     if isinstance(hold, Refused):
-        why, instead = services.counter.refusal(hold.reason)
+        why, instead = services.counter.views.refusal(hold.reason)
         return problem(404 if hold.reason == UNKNOWN else 409, hold.reason, why, instead)
     return JSONResponse(services.counter.view(sale_id))
 

@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from agent.local.problems import problem
 from agent.local.requests import CloseDay, LeaseReturn, account_of, read
 from agent.local.services import LocalServices
-from agent.services.counter import Events
+from agent.services.events import Events
 
 
 async def settle(services: LocalServices, request: Request) -> Response:

@@ -76,5 +76,5 @@ def _offer_refused(reason: str, services: LocalServices) -> JSONResponse:
         language: {name: text(language, reason, name) for name in ("cashier", "customer", "next")}
         for language in LANGUAGES
     }
-    why, instead = services.counter.refusal(reason)
+    why, instead = services.counter.views.refusal(reason)
     return problem(409, reason, why, instead, texts=texts)

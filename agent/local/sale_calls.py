@@ -57,7 +57,7 @@ async def offer(services: LocalServices, request: Request) -> Response:
     menu = services.checkout.offers_for(
         Basket(amount, category or services.category), body.code, services.lender_of(body.lender), body.coupon
     )
-    return JSONResponse(services.counter.offers(menu))
+    return JSONResponse(services.counter.views.offers(menu))
 
 
 async def explain(services: LocalServices, request: Request) -> Response:

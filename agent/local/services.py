@@ -13,7 +13,8 @@ from agent.core.money import Money, MoneyError
 from agent.local.requests import BadRequest
 from agent.ports import PrintResult
 from agent.services.checkout import Checkout
-from agent.services.counter import Counter, Events
+from agent.services.counter import Counter
+from agent.services.events import Events
 from agent.services.hold_desk import HoldDesk
 from agent.services.lease_desk import LeaseDesk
 from agent.services.restoration import Restoration

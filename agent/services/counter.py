@@ -9,76 +9,24 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
-from typing import Any, Final, TypeAlias
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 from agent.core.authorization import Hold, HoldState
 from agent.core.classify import Code, classify
 from agent.core.coupons import PREFIX as COUPON
-from agent.core.print_job import PrintJobState
-from agent.core.receipt import masked
-from agent.core.slip_refund import RefundState, SlipRefund
 from agent.errors import CounterfoilError, IdempotencyConflict, OfferRefused
 from agent.ports import Ledger
-from agent.services import statements
 from agent.services.checkout import Checkout, Order
+from agent.services.events import Events
 from agent.services.offers import Basket, Menu, Wish, disclosed
 from agent.services.reading import Sight
-from agent.texts import Language, text
+from agent.services.views import Views
+from agent.texts import Language
 from drivers.device import Article
 
 LOG: Final = logging.getLogger(__name__)
-EVENTS_WAITING_MAX: Final = 1000
-SHOWN_STATES: Final = {
-    HoldState.INTENDED: "asking",
-    HoldState.AUTHORIZED: "approved",
-    HoldState.PARTLY_CAPTURED: "approved",
-    HoldState.CAPTURED: "approved",
-    HoldState.DECLINED: "declined",
-    HoldState.REVERSED: "reversed",
-    HoldState.EXPIRED: "expired",
-    HoldState.VOIDED: "voided",
-    HoldState.PARTLY_REFUNDED: "refunded_in_part",
-    HoldState.REFUNDED: "refunded",
-}
-Listener: TypeAlias = "asyncio.Queue[dict[str, Any] | None]"
 PAYING_KINDS: Final = ("credit_pass", "wallet_alipay", "wallet_wechat", "wallet_unionpay")
-
-
-@dataclass(slots=True)
-class Events:
-    """Tells every listener; one that does not keep up loses the oldest, never the lane's time."""
-
-    _listeners: set[Listener] = field(default_factory=set)
-    _count: int = 0
-
-    def publish(self, kind: str, body: dict[str, Any]) -> None:
-        self._count += 1
-        event = {"id": self._count, "type": kind, "data": body}
-        self._tell(event)
-
-    @property
-    def has_listeners(self) -> bool:
-        return bool(self._listeners)
-
-    def close(self) -> None:
-        """The agent stops: there will be no further event."""
-        self._tell(None)
-
-    def _tell(self, event: dict[str, Any] | None) -> None:
-        for listener in self._listeners:
-            if listener.full():
-                listener.get_nowait()
-            listener.put_nowait(event)
-
-    def subscribe(self) -> Listener:
-        """A queue of events, ended by None."""
-        listener: Listener = asyncio.Queue(EVENTS_WAITING_MAX)
-        self._listeners.add(listener)
-        return listener
-
-    def unsubscribe(self, listener: Listener) -> None:
-        self._listeners.discard(listener)
 
 
 @dataclass(slots=True)
@@ -107,7 +55,8 @@ class Counter:
     """Opens sales, takes scans, shows where a sale stands."""
 
     def __init__(self, checkout: Checkout, ledger: Ledger, events: Events, language: Language) -> None:
-        self._checkout, self._ledger, self._events, self._language = checkout, ledger, events, language
+        self._checkout, self._ledger, self._events = checkout, ledger, events
+        self.views = Views(ledger, language)
         self._waiting: _Waiting | None = None
         self._asked: dict[str, Order] = {}  # by sale id, from the code to the durable outcome
         self._changed = asyncio.Condition()
@@ -288,82 +237,16 @@ class Counter:
         asked, waiting = self._asked.get(sale_id), self._waiting_for(sale_id)
         view: dict[str, Any] = {"sale_id": sale_id, "attempt": len(attempts), "state": "waiting", "mode": None}
         if attempts:
-            view |= self._outcome(attempts[-1])
+            view |= self.views.outcome(attempts[-1])
         order = asked or (waiting.order if waiting else None)
         if order is not None:
             chooses = waiting is not None and waiting.menu is not None
             view |= {"amount": order.amount.to_wire(), "waiting_for_code": asked is None and not chooses}
         if asked is not None:
             is_pending = self._checkout.wallets.is_waiting(sale_id)
-            view |= {"state": "asking"} | self._texts("wallet_pending" if is_pending else "asking")
+            view |= {"state": "asking"} | self.views.texts("wallet_pending" if is_pending else "asking")
         elif waiting is not None and waiting.menu is not None:
-            view |= self._choosing(waiting.menu, waiting.refused)
+            view |= self.views.choosing(waiting.menu, waiting.refused)
         elif waiting is not None and waiting.fault is not None:
-            view |= {"state": "unknown", "reason": waiting.fault.code} | self._texts(waiting.fault.code)
+            view |= {"state": "unknown", "reason": waiting.fault.code} | self.views.texts(waiting.fault.code)
         return view
-
-    def _choosing(self, menu: Menu, refused: str | None) -> dict[str, Any]:
-        """What the customer may choose from; ``reason``: why the last choice or the coupon could not be taken."""
-        offers = [statements.to_json(said, self._language) for said in menu.statements]
-        shown = {"state": "choosing", "lender": menu.lender.lender, "offers": offers, "reason": refused}
-        return shown | self._texts(refused or "choosing")
-
-    def offers(self, menu: Menu) -> dict[str, Any]:
-        """Offers that no sale has asked for yet."""
-        return self._choosing(menu, menu.coupon_reason)
-
-    def _outcome(self, hold: Hold) -> dict[str, Any]:
-        said = disclosed(self._ledger, hold)
-        jobs = self._ledger.print_marks(hold.sale_id)
-        return {
-            "state": SHOWN_STATES[hold.state],
-            "hold": str(hold.state),
-            "attempt": hold.attempt,
-            "lender": hold.lender,
-            "account": masked(hold.account) if hold.account else None,
-            "mode": hold.mode,
-            "response_code": hold.response_code,
-            "reason": hold.reason,
-            "authorization_code": hold.authorization_code,
-            "amount": {"minor": hold.amount_minor, "currency": hold.currency},
-            "plan": statements.to_json(said, self._language) if said else None,
-            "captured": {"minor": hold.captured_minor, "currency": hold.currency},
-            "refunded": {"minor": hold.refunded_minor, "currency": hold.currency},
-            "expires_at": hold.expires_at,
-            "print_jobs": [{"job_id": job.job_id, "state": job.state, "rung": job.rung} for job in jobs],
-            "printed": any(job.state is PrintJobState.PRINTED for job in jobs),
-            "acknowledged": self._is_acknowledged(hold.sale_id),
-        } | self._texts(_text_key(hold))
-
-    def _is_acknowledged(self, sale_id: str) -> bool:
-        end = self._ledger.sale_end(sale_id)
-        return end is not None and end.number <= self._ledger.cursor(end.epoch).acknowledged_through
-
-    def refund_view(self, refund: SlipRefund) -> dict[str, Any]:
-        """What became of a refund of another lane's sale."""
-        return {
-            "request_id": refund.request,
-            "state": str(refund.state),
-            "lender": refund.lender,
-            "lane": refund.lane,
-            "sale_id": refund.sale_id,
-            "amount": {"minor": refund.amount_minor, "currency": refund.currency},
-            "response_code": refund.response_code,
-        } | self._texts("given_back" if refund.state is RefundState.APPROVED else refund.reason or "asking")
-
-    def refusal(self, reason: str) -> tuple[str, str]:
-        """Why something cannot be done with a sale, and what to do instead, in the cashier's words."""
-        return text(self._language, reason, "cashier"), text(self._language, reason, "next")
-
-    def _texts(self, reason: str) -> dict[str, Any]:
-        return {"texts": {name: text(self._language, reason, name) for name in ("cashier", "customer", "next")}}
-
-
-def _text_key(hold: Hold) -> str:
-    """What to tell of a sale: why it was decided so, until something else became of it."""
-    if hold.state is HoldState.CAPTURED and hold.capture == "later":
-        return "captured"
-    if hold.state is HoldState.PARTLY_CAPTURED:
-        return "captured_in_part"
-    shown = SHOWN_STATES[hold.state]
-    return hold.reason or "asking" if shown in ("asking", "approved", "declined") else shown

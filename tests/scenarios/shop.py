@@ -26,8 +26,10 @@ from agent.core.policy import parse_policy, sign_policy
 from agent.core.snapshot_layer import Record
 from agent.errors import OfferRefused
 from agent.services.checkout import Order
-from agent.services.counter import SHOWN_STATES, Counter, Events
+from agent.services.counter import Counter
+from agent.services.events import Events
 from agent.services.offers import Wish
+from agent.services.views import SHOWN_STATES
 from agent.texts import LANGUAGES, Field, Language, slip, text
 from drivers.document import Pair
 from tests.services.lanes import DAY_S, HOUR_S, LENDER, PaperClock, PaperLender, Phone, Till

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from agent.errors import IdempotencyConflict, LedgerUnavailable
-from agent.services.counter import EVENTS_WAITING_MAX, Events
+from agent.services.events import EVENTS_WAITING_MAX, Events
 from drivers.device import Article
 from tests.services.lanes import Till, approved, declined, order
 from tests.uplink.world import run

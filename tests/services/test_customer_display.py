@@ -4,8 +4,8 @@ from typing import get_args
 
 import pytest
 
-from agent.services.counter import SHOWN_STATES
 from agent.services.customer_display import STATES, screens
+from agent.services.views import SHOWN_STATES
 from agent.texts import LANGUAGES, Language, catalogue
 from drivers.displays.screen import Screen, render
 from drivers.document import columns_of
