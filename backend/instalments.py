@@ -144,12 +144,12 @@ def disclose(entry: Entry, key: Attempt, lender: Lender) -> str | None:
 
 
 def _policy(lender: Lender, version: object) -> Policy | None:
-    """The policy of this version, which may be an older one; None if there never was one. A newer one than these books
-    know was published after the backup that they come from: the policy in force judges, for what it offers too, the
-    lender has agreed to."""
+    """The policy of this version, which may be an older one; None for what is no version. One that restored books have
+    forgotten (or that never was) is judged by the policy in force: what it offers too, the lender has agreed to."""
     if type(version) is not int or not 0 < version < INT_END:
         return None
-    return lender.policy if version >= lender.policy.version else policy_of(lender.lender, version)
+    known = lender.policy if version == lender.policy.version else policy_of(lender.lender, version)
+    return known or lender.policy
 
 
 def _is_offered(said: Statement, policy: Policy | None, at_s: int) -> bool:

@@ -81,6 +81,7 @@ class Auditor(Witness):
         self._given_back: Counter[Attempt] = Counter()
         self._horizons: Counter[tuple[str, str]] = Counter()
         self._repaid: Counter[Credit] = Counter()
+        self._released: dict[Credit, list[tuple[str, Entry, int]]] = defaultdict(list)
         self._put_back: set[str] = set()
         self._backend_was_put_back = False
         self._backend_rows: list[tuple[Any, ...]] = []
@@ -99,8 +100,8 @@ class Auditor(Witness):
 
     def put_back_backend(self) -> None:
         """An old database is put back. Two things that it has forgotten are for people, because the lane's word alone
-        moves no money: an online answer, and what was spent from a layer that the lane has replaced since. And a debt
-        that was repaid counts again. Everything else must be as if nothing had been lost."""
+        moves no money: an online answer, and what was spent from a layer that the lane has replaced since. Until they
+        are told again, money that came back counts again. Everything else must be as if nothing had been lost."""
         self.note("the backend is put back")
         self._backend_was_put_back = True
 
@@ -137,6 +138,9 @@ class Auditor(Witness):
                 raise
             return  # it decides again what it has forgotten; what it decided before stands
         self._holds[key] = hold
+        if hold.account is not None and hold.owed_minor < before.owed_minor:
+            released_minor = before.owed_minor - hold.owed_minor
+            self._released[hold.lender, hold.account].append((key.lane, entry, released_minor))
         if hold.is_approved:
             self._check_one_approval(key)
         if hold.account is not None:
@@ -229,13 +233,29 @@ class Auditor(Witness):
         assert account is not None
         outstanding = sum(allowances.outstanding_by_lane(customer.lender, customer.account).values())
         promised = account.used_minor + account.held_minor + outstanding
-        forgotten = self._repaid[customer.key] if self._backend_was_put_back else 0
-        if promised > customer.limit_minor + forgotten:
+        if promised > customer.limit_minor + self._forgotten_minor(customer.key):
             figures = f"used {account.used_minor}, held {account.held_minor}, leases {outstanding}"
             self.violated(
                 f"promise 4: the backend promised {promised} of {customer.account.hex()[:8]} ({figures}), "
                 f"its limit is {customer.limit_minor}"
             )
+
+    def _forgotten_minor(self, credit: Credit) -> int:
+        """What books that were put back do not show yet of the money that came back: repayments that are still to be
+        entered again, and what unposted entries give back of sales that are posted, or will be before them."""
+        assert self._backend is not None
+        if not self._backend_was_put_back:
+            return 0
+        posted = {
+            (lane, epoch): number
+            for lane, epoch, number in rows_of(
+                JournalRow.select(JournalRow.lane, JournalRow.epoch, JournalRow.posted_number)
+            )
+        }
+        unposted = (
+            minor for lane, entry, minor in self._released[credit] if entry.number > posted.get((lane, entry.epoch), 0)
+        )
+        return self._backend.unbooked_minor(credit) + sum(unposted)
 
     # -- the promises --------------------------------------------------------------------------------------------
 

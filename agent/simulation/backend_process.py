@@ -5,6 +5,7 @@ The one rule: what the backend has not committed it never knew; every crash ends
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
@@ -15,6 +16,7 @@ from playhouse.apsw_ext import APSWDatabase
 from agent.core.cose import SigningKey
 from agent.core.credit_pass import Credential, issue_credential
 from agent.core.default_policy import default_policy
+from agent.core.money import MINOR_MAX
 from agent.core.trust import Role
 from agent.services.lenders import EnrolledLender
 from agent.simulation.disk import Disk, DiskVfs, Survivors
@@ -74,6 +76,14 @@ class Customer:
         return self.lender, self.account
 
 
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """A copy of the database's files, and which repayments are in its books (sums, minor units)."""
+
+    files: dict[str, bytes]
+    booked_minor: Counter[Credit]
+
+
 class BackendProcess:
     """``boot`` and ``crash`` as often as wanted. What it does by itself (snapshots, repayments) are methods here."""
 
@@ -86,6 +96,8 @@ class BackendProcess:
         self._hub: Hub | None = None
         self.backend: Backend | None = None
         self.customers: list[Customer] = []
+        self._paid_minor: Counter[Credit] = Counter()
+        self._booked_minor: Counter[Credit] = Counter()
 
     def found(
         self, limits_minor: list[int], lanes: dict[LaneName, SigningKey], *, names: Sequence[str] = (LENDER,)
@@ -141,14 +153,15 @@ class BackendProcess:
         if self._hub is not None:
             self._hub.close()
 
-    def copy(self) -> dict[str, bytes]:
+    def copy(self) -> Backup:
         """A backup of the database."""
-        return self._disk.after_kill()
+        return Backup(self._disk.after_kill(), Counter(self._booked_minor))
 
-    def put_back(self, files: dict[str, bytes]) -> None:
-        """The database becomes what it was when ``files`` were copied, and the operator says so (lease rule 13)."""
+    def put_back(self, backup: Backup) -> None:
+        """The database becomes what it was when the copy was made, and the operator says so (lease rule 13)."""
         self.crash(Survivors.ALL)
-        self._disk = self._vfs.disk = Disk(files)
+        self._disk = self._vfs.disk = Disk(backup.files)
+        self._booked_minor = Counter(backup.booked_minor)
         self.boot()
         assert self._database is not None
         with transaction(self._database):
@@ -165,7 +178,8 @@ class BackendProcess:
             while self.backend.post_pending(POSTED_AT_ONCE):
                 pass
             self.backend.release_expired()
-            self.backend.refresh_snapshots()
+            self.backend.refresh_snapshots()  # which ends a recovery, too
+            self._book_forgotten_repayments()
 
     def publish_policy(self) -> None:
         """A new version of every policy comes into force; the backend is restarted with it."""
@@ -210,16 +224,38 @@ class BackendProcess:
                     holds.undo_online(hold)
 
     def repay(self, customer: Customer) -> int:
-        """The customer pays the debt; returns how much, minor units."""
+        """The customer pays the debt that the books show; returns how much, minor units."""
         if self._database is None:
             return 0
         with transaction(self._database):
-            account = accounts.find(customer.lender, customer.account)
-            assert account is not None
-            repaid: int = account.used_minor
-            if repaid:
-                accounts.move(account, used_minor=-repaid)
-        return repaid
+            repaid_minor = self._book_repayment(customer)
+        self._paid_minor[customer.key] += repaid_minor
+        self._booked_minor[customer.key] += repaid_minor
+        return repaid_minor
+
+    def unbooked_minor(self, credit: Credit) -> int:
+        """What was repaid and is not in books that were put back."""
+        return self._paid_minor[credit] - self._booked_minor[credit]
+
+    def _book_forgotten_repayments(self) -> None:
+        """No lane knows of a repayment, but whoever took the money does: once the books are whole again, the operator
+        enters what is missing in them."""
+        if self._database is None or recovery.started_at() is not None:
+            return
+        with transaction(self._database):
+            for customer in self.customers:
+                if (missing_minor := self.unbooked_minor(customer.key)) > 0:
+                    self._book_repayment(customer, missing_minor)
+        self._booked_minor = Counter(self._paid_minor)
+
+    def _book_repayment(self, customer: Customer, most_minor: int = MINOR_MAX) -> int:
+        """Pays the debt, or ``most_minor`` of it; returns how much."""
+        account = accounts.find(customer.lender, customer.account)
+        assert account is not None
+        repaid_minor: int = min(account.used_minor, most_minor)
+        if repaid_minor:
+            accounts.move(account, used_minor=-repaid_minor)
+        return repaid_minor
 
     def set_limit(self, customer: Customer, limit_minor: int) -> None:
         """The lender changes the limit, if the backend runs."""
