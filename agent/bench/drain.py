@@ -93,7 +93,7 @@ async def drain(stage: Stage, sales: int) -> list[Figure]:
     stage.backend.stop()
     copies = [stage.out / name for name in ("alone", "bare")]
     for copy in copies:
-        shutil.copytree(stage.backend_dir, copy)
+        shutil.copytree(stage.backend_dir, copy, ignore=shutil.ignore_patterns("*.sock"))
     stage.backend.start()
     shop = await _open(stage)
     shop.fill(sales)

@@ -17,6 +17,8 @@ from typing import Final
 
 from agent.bench.decisions import decisions
 from agent.bench.drain import drain
+from agent.bench.leasing import leasing
+from agent.bench.looks import looks
 from agent.bench.measure import Figure, Size
 from agent.bench.parts import lookups, passes, rules, slip_bytes, slips
 from agent.bench.postgres import postgres
@@ -28,7 +30,8 @@ from agent.demo.stage import Cast, staged
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How much is measured. Sales are two entries of the backlog each; accounts are those of the looked up layer."""
+    """How much is measured. Sales are two entries of the backlog each; accounts are those of the looked up layer;
+    leased are those of a day's plan, listening the lanes that one look serves."""
 
     commits: Size
     parts: Size
@@ -36,11 +39,13 @@ class Effort:
     accounts: int
     sales: int
     starts: int
+    leased: int
+    listening: int
     uploaded: int
 
 
-FULL: Final = Effort(Size(40, 15), Size(20, 20), Size(12, 10), 1_000_000, 10_000, 5, 8_000)
-QUICK: Final = Effort(Size(4, 5), Size(4, 5), Size(2, 5), 10_000, 1_000, 1, 2_000)
+FULL: Final = Effort(Size(40, 15), Size(20, 20), Size(12, 10), 1_000_000, 10_000, 5, 2_000, 1_000, 8_000)
+QUICK: Final = Effort(Size(4, 5), Size(4, 5), Size(2, 5), 10_000, 1_000, 1, 200, 100, 2_000)
 LANES: Final = 4
 CUSTOMERS: Final = 100
 RICH_MINOR: Final = 100_000_000
@@ -50,7 +55,7 @@ LEASE_MINOR: Final = 10_000_000
 def figures(effort: Effort) -> Iterator[Figure]:
     """Every figure, as it becomes known. Raises DemoFailed when a process does not do its part."""
     with tempfile.TemporaryDirectory(prefix="counterfoil-bench-") as name:
-        folders = {part: Path(name) / part for part in ("decisions", "lookups", "scans")}
+        folders = {part: Path(name) / part for part in ("decisions", "lookups", "scans", "books")}
         for folder in folders.values():
             folder.mkdir()
         now_s = int(time.time())
@@ -62,6 +67,8 @@ def figures(effort: Effort) -> Iterator[Figure]:
         yield from slip_bytes()
         yield from asyncio.run(scans(folders["scans"], effort.scans))
         yield from _with_backend(Path(name) / "stage", effort)
+        yield from leasing(folders["books"], effort.leased, now_s)
+        yield from looks(folders["books"], effort.parts, effort.listening, now_s)
         yield from drained(effort.uploaded, LANES, "sqlite")
 
 

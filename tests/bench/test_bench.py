@@ -22,7 +22,7 @@ FIELDS = {"name", "value", "unit", "ratio", "against", "goal", "limit"}
 PARTS = ("bare one-row commit", "durable decision", "stand-in decision", "flushes", "pass verified", "snapshot lookup")
 PARTS += ("stand-in decision without its commit", "bytes of a slip")
 PARTS += ("rules", "slip built", "scan to decision", "run: start to ready", "drain", "decision p99, draining")
-PARTS += ("raw bytes over the same TLS", "lanes drain over TLS")
+PARTS += ("raw bytes over the same TLS", "plan of a day", "layers of a plan", "look for", "lanes drain over TLS")
 
 
 def test_a_decision_costs_exactly_one_flush_the_first_after_upkeep_too(tmp_path: Path) -> None:
