@@ -97,7 +97,7 @@ BODIES: Final[Mapping[Kind, tuple[str, ...]]] = {
 - a reversal or final capture that restores the lease (rule 9) has account and lease {epoch, delta_minor < 0} besides;
   an amount is always what is reversed, released, captured or given back by this very entry
 - a refund_intent and its outcome are of another lane's sale, which the body names, and of no hold of this lane
-- lease_return: {epoch, delta_minor > 0}, subtracted like a spend (rule 8). The backend reads it; lanes write none yet
+- lease_return: {epoch, delta_minor > 0}, subtracted like a spend (rule 8).
 - rules: [rule, effect, outcome] each, as the backend answered them or as the lane decided; approved: the backend's word
 - situation: what the lane's own decision looked at (`core.situation`), so that it can be decided again; None: no rule
   was asked

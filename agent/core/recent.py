@@ -14,6 +14,7 @@ from agent.core.policy import Policy
 
 SALE: Final = "sale"
 REFUND: Final = "refund"
+AMOUNT_BYTES: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,11 @@ class Recent:
     refund_count: int = 0
     refund_minor: int = 0
     last_at_s: int = 0
+
+
+def amount_subject(minor: int) -> bytes:
+    """The name under which a lane counts its sales of this very amount."""
+    return minor.to_bytes(AMOUNT_BYTES, "big")
 
 
 class Move(NamedTuple):

@@ -15,11 +15,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from agent.core import cbor
 from agent.core.authorization import Hold, HoldState
 from agent.core.classify import WALLETS, classify
 from agent.core.decision import RESPONSE_CODES, decide
-from agent.core.disclosure import Choice
 from agent.core.journal import Draft
 from agent.core.money import Money
 from agent.core.situation import Sale
@@ -184,7 +182,7 @@ class Checkout:
             asked = (order.amount.minor, order.amount.currency, order.merchant_category, order.capture)
             if asked != tuple(first[name] for name in ("amount_minor", "currency", "category", "capture")):
                 raise IdempotencyConflict(f"sale {order.sale_id} had another amount, category or capture before")
-            if attempts[-1].is_approved and not order.asks_offers and _plan_of(attempts[-1]) != _wished(order):
+            if attempts[-1].is_approved and not order.asks_offers and entries.plan_id(attempts[-1]) != _wished(order):
                 raise IdempotencyConflict(f"sale {order.sale_id} was approved with another plan")
         return attempts
 
@@ -281,7 +279,3 @@ def _late(case: Case) -> Refusal | None:
 
 def _wished(order: Order) -> str | None:
     return order.wish.plan if order.wish else None
-
-
-def _plan_of(hold: Hold) -> str | None:
-    return Choice.of_body(cbor.decode(hold.plan)).plan_id if hold.plan else None

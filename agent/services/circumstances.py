@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from agent.core.credit_pass import CreditPass
 from agent.core.policy import Policy
-from agent.core.recent import Recent, windows
+from agent.core.recent import Recent, amount_subject, windows
 from agent.core.situation import Situation, Totals
 from agent.core.snapshot_layer import Record
 from agent.core.snapshot_reader import Found
@@ -22,7 +22,6 @@ from agent.services.lenders import Lender
 from agent.services.reading import Case
 from agent.services.stakes import LeaseView
 
-AMOUNT_BYTES: Final = 8
 NOTHING_SOLD: Final = Totals()
 
 
@@ -81,7 +80,7 @@ class Circumstances:
             sold = dict.fromkeys(("account", "lane", "cap", "same"), NOTHING_SOLD)
         else:
             account, limits = case.attempt.account or b"", policy.limits
-            amount = case.attempt.sale.amount.minor.to_bytes(AMOUNT_BYTES, "big")
+            amount = amount_subject(case.attempt.sale.amount.minor)
             chosen = {
                 "account": ("account", account, limits.account_window_s),
                 "lane": ("lane", b"", limits.lane_window_s),

@@ -17,9 +17,10 @@ from agent.core.classify import Code, classify
 from agent.core.coupons import PREFIX as COUPON
 from agent.errors import CounterfoilError, IdempotencyConflict, OfferRefused
 from agent.ports import Ledger
+from agent.services import entries
 from agent.services.checkout import Checkout, Order
 from agent.services.events import Events
-from agent.services.offers import Basket, Menu, Wish, disclosed
+from agent.services.offers import Basket, Menu, Wish
 from agent.services.reading import Sight
 from agent.services.views import Views
 from agent.texts import Language
@@ -177,8 +178,7 @@ class Counter:
             return self.view(sale_id)
         if not holds[-1].is_approved:
             return None
-        said = disclosed(self._ledger, holds[-1])
-        if (said.plan_id if said else None) != (wish.plan if wish else None):
+        if entries.plan_id(holds[-1]) != (wish.plan if wish else None):
             raise IdempotencyConflict(f"sale {sale_id} was approved with another plan")
         return self.view(sale_id)
 

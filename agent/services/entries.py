@@ -55,8 +55,7 @@ class Attempt:
     def of(cls, hold: Hold) -> Attempt:
         """The attempt of a stored hold, as far as its outcome's entry needs it."""
         sale = Sale(hold.sale_id, Money(hold.amount_minor, hold.currency), "")
-        plan = Choice.of_body(cbor.decode(hold.plan)) if hold.plan else None
-        return cls(hold.lender, sale, hold.attempt, hold.capture, hold.code, 0, hold.account, plan=plan)
+        return cls(hold.lender, sale, hold.attempt, hold.capture, hold.code, 0, hold.account, plan=plan_of(hold))
 
     def is_answered_by(self, answer: Mapping[str, Any], debit_minor: int) -> bool:
         """An answer that contradicts its question is no answer: the outcome is then unknown."""
@@ -79,6 +78,16 @@ class Attempt:
             "code": self.digest,
             "plan": self.plan.to_body() if self.plan else None,
         }
+
+
+def plan_of(hold: Hold) -> Choice | None:
+    """What the customer chose; None: no instalments."""
+    return Choice.of_body(cbor.decode(hold.plan)) if hold.plan else None
+
+
+def plan_id(hold: Hold) -> str | None:
+    chosen = plan_of(hold)
+    return chosen.plan_id if chosen else None
 
 
 def code_digest(code: str) -> bytes:

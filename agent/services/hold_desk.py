@@ -50,7 +50,7 @@ class HoldDesk:
         """
         async with self._turn():
             hold = self._current(sale_id)
-            if hold is None or self._is_repeated(sale_id, Kind.CAPTURE, amount_minor, request):
+            if hold is None or self._is_repeated(sale_id, Kind.CAPTURE, amount_minor, request, final=final):
                 return hold or Refused(UNKNOWN)
             if hold.state is HoldState.CAPTURED and request is None and amount_minor in (None, hold.captured_minor):
                 return hold
@@ -144,13 +144,20 @@ class HoldDesk:
         batch = self._ledger.open_batch(hold.lender)
         return captured_at is not None and captured_at >= Position(self._ledger.head.epoch, batch.first_number)
 
-    def _is_repeated(self, sale_id: str, kind: Kind, amount_minor: int | None, request: str | None) -> bool:
-        """Whether this request is in the journal already. Raises IdempotencyConflict for another one of its id."""
+    def _is_repeated(
+        self, sale_id: str, kind: Kind, amount_minor: int | None, request: str | None, *, final: bool = False
+    ) -> bool:
+        """Whether this request is in the journal already. Raises IdempotencyConflict for another one of its id.
+
+        A capture of the whole rest was recorded as final whatever was asked, one in part never when ``final`` was.
+        """
         if request is None:
             return False
         for entry in (sealed.entry for sealed in self._ledger.sale_entries(sale_id)):
             if entry.body.get("request") == request:
-                if (entry.kind, entry.body["amount_minor"]) != (kind, amount_minor or entry.body["amount_minor"]):
+                body = entry.body
+                is_same = (entry.kind, body["amount_minor"]) == (kind, amount_minor or body["amount_minor"])
+                if not is_same or (final and not body["final"]):
                     raise IdempotencyConflict(f"request {request} of sale {sale_id} was another one before")
                 return True
         return False

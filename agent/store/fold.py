@@ -18,7 +18,7 @@ from peewee import EXCLUDED, SQL, Database, Query, fn
 from agent.core import cbor
 from agent.core.authorization import Hold, HoldState, event_of
 from agent.core.journal import Head, Kind, Sealed, advance, check_end, open_entry, walk
-from agent.core.recent import REFUND, SALE
+from agent.core.recent import REFUND, SALE, amount_subject
 from agent.core.settlement import tally
 from agent.core.slip_refund import RefundState, SlipRefund, refund_after
 from agent.store.schema import (
@@ -37,7 +37,6 @@ from agent.store.schema import (
 
 HOUR_S: Final = 3600
 LANE_SUBJECT: Final = b""
-AMOUNT_BYTES: Final = 8
 HOLD_FIELDS: Final = tuple(field for field in Hold.__dataclass_fields__)
 _STATE_AT: Final = HOLD_FIELDS.index("state")
 REFUND_FIELDS: Final = tuple(SlipRefund.__dataclass_fields__)
@@ -173,8 +172,7 @@ def fold_recent(run: Run, sealed: Sealed, hold: Hold) -> None:
     place = (hold.lender, hold.account, entry.recorded_at, entry.epoch, entry.number)
     run(INSERT_RECENT, (*place, SALE if approved else REFUND, minor))
     if approved:
-        subject = minor.to_bytes(AMOUNT_BYTES, "big")
-        run(ADD_STAND_IN, (hold.lender, "amount", subject, entry.recorded_at // HOUR_S, 1, minor))
+        run(ADD_STAND_IN, (hold.lender, "amount", amount_subject(minor), entry.recorded_at // HOUR_S, 1, minor))
 
 
 def _fold_refund(run: Run, sealed: Sealed) -> None:
