@@ -44,6 +44,7 @@ from backend.problems import Problem
 from backend.rails.rail import Rail
 from backend.schema import SnapshotLayer
 from backend.snapshots import Plan
+from backend.standstills import Standstills
 from backend.wallets import Wallets
 from backend.wire import (
     AuthorizationRequest,
@@ -79,6 +80,7 @@ class Backend:
     heard: set[str] = field(default_factory=set)
     """Lanes that have said what they have since this process began. Only these are granted anything: restored books
     would give another layer the sequence of one that they have forgotten."""
+    stopped: Standstills = field(default_factory=Standstills)
 
     @property
     def wallets(self) -> Wallets:
@@ -153,14 +155,14 @@ class Backend:
 
     def post_pending(self, entries_max: int) -> int:
         """Bring up to ``entries_max`` stored entries into effect; how many there were. Called from time to time."""
-        return poster.post_pending(self.database, self._books(), entries_max=entries_max)
+        return poster.post_pending(self.database, self._books(), self.stopped, entries_max=entries_max)
 
     def release_expired(self) -> int:
         """End holds that nobody captured in time; how many there were. Called from time to time."""
         return expiry.release_due(self.database)
 
     def _post(self, lane: str, epoch: int, entries_max: int) -> None:
-        poster.post_journal(self.database, lane, epoch, self._books(), entries_max=entries_max)
+        poster.post_journal(self.database, lane, epoch, self._books(), self.stopped, entries_max=entries_max)
 
     def _books(self) -> Books:
         return Books(self.lenders, self.clock())

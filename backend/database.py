@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Final, TypeVar
 
 import apsw
-from peewee import EXCLUDED, Database, Model, PeeweeException
+from peewee import EXCLUDED, Database, DataError, IntegrityError, Model, PeeweeException
 from playhouse.apsw_ext import APSWDatabase
 from playhouse.postgres_ext import Psycopg3Database
 
@@ -26,6 +26,9 @@ Answer = TypeVar("Answer")
 FAULTS: Final = (PeeweeException, apsw.Error, postgres.DriverError, OSError)
 """What a failing disk, a locked file or a lost server looks like from here."""
 
+UNFIT: Final = (DataError, IntegrityError, apsw.ConstraintError)
+"""What a row looks like that the database will not have, on whatever day: a mistake of this program, no fault of it."""
+
 ATTEMPTS_MAX: Final = 20
 """How often a transaction is begun again. Of several that meet on one account, one always gets through."""
 
@@ -36,6 +39,11 @@ class DatabaseUnavailable(Exception):
 
 class Contended(Exception):
     """Somebody else changed what this transaction has read; begin again."""
+
+
+def is_passing(error: Exception) -> bool:
+    """Whether the same may go well another time: it is the database's trouble, or the others' who are at it."""
+    return isinstance(error, (*FAULTS, Contended)) and not isinstance(error, UNFIT)
 
 
 def open_database(

@@ -19,12 +19,14 @@ from agent.core.classify import WALLETS
 from agent.core.journal import Entry, JournalError, Kind, open_entry
 from backend import accounts, allowances, authorizations, holds, lanes, places, postings, recovery, wallet_postings
 from backend.database import (
+    Contended,
     Statement,
     compiled,
     fetch,
     fetch_all,
     grouped,
     inserting,
+    is_passing,
     load,
     off_page,
     on_page,
@@ -35,6 +37,7 @@ from backend.database import (
 from backend.holds import Attempt
 from backend.postings import Books, Result
 from backend.schema import Dispute, Hold, Horizon, Journal, JournalEntry
+from backend.standstills import Standstills
 
 CHUNK_ENTRIES: Final = 100
 """How many entries are read at once; on SQLite, how many share a commit."""
@@ -94,24 +97,34 @@ class _Pending:
     elsewhere: bool = False
 
 
-def post_pending(database: Database, books: Books, *, entries_max: int) -> int:
-    """Post up to about ``entries_max`` entries of whatever journals have some; how many there were."""
-    left = entries_max
+def post_pending(database: Database, books: Books, stopped: Standstills, *, entries_max: int) -> int:
+    """Post up to about ``entries_max`` entries of whatever journals have some; how many there were. A journal that does
+    not go on leaves the others their turn; raises Contended after it, if that was why."""
+    left, contended = entries_max, None
     for lane, epoch in fetch(_BEHIND, lanes.UNCONFIRMED):
-        if left > 0:
-            left -= post_journal(database, lane, epoch, books, entries_max=left)
+        if left <= 0:
+            break
+        try:
+            left -= post_journal(database, lane, epoch, books, stopped, entries_max=left)
+        except Contended as error:
+            contended = error
+    if contended is not None:
+        raise contended
     return entries_max - left
 
 
-def post_journal(database: Database, lane: str, epoch: int, books: Books, *, entries_max: int) -> int:
+def post_journal(
+    database: Database, lane: str, epoch: int, books: Books, stopped: Standstills, *, entries_max: int
+) -> int:
     """Post the next entries of one journal; how many there were. Ends early where an entry is missing (see ``audit``),
-    or where another process posts the same journal; not at all while the leases may be missing that it spends from."""
-    posted = 0
+    where another process posts the same journal, and before one whose effect fails, which goes to ``stopped``; not at
+    all while the leases may be missing that it spends from."""
+    posted, at_once = 0, CHUNK_ENTRIES
     if recovery.holds_back() or lanes.journal(lane, epoch).state == lanes.UNCONFIRMED:
         return 0
     while posted < entries_max:
         row = lanes.journal(lane, epoch)
-        last = min(row.number, row.posted_number + min(CHUNK_ENTRIES, entries_max - posted))
+        last = min(row.number, row.posted_number + min(at_once, entries_max - posted))
         found = fetch(_PENDING, lane, epoch, row.posted_number + 1, last)
         if [number for number, _ in found] != list(range(row.posted_number + 1, last + 1)) or not found:
             break
@@ -119,6 +132,14 @@ def post_journal(database: Database, lane: str, epoch: int, books: Books, *, ent
             with grouped(database):
                 _post(database, row, found, books)
         except _Overtaken:
+            break
+        except Exception as error:
+            if is_passing(error):
+                raise
+            if last > row.posted_number + 1:
+                at_once = 1  # what is before the one that fails takes effect
+                continue
+            stopped.note(lane, epoch, last, error)
             break
         posted += len(found)
     return posted

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-import traceback
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final
 
 from starlette.exceptions import HTTPException
@@ -18,6 +16,7 @@ from starlette.responses import Response
 
 from backend.database import FAULTS, Contended
 from backend.problems import MEDIA_TYPE, Problem
+from backend.standstills import told
 
 LOG_AGAIN_S: Final = 60
 SPEAKERS_MAX: Final = 10_000
@@ -55,11 +54,8 @@ class Refusals:
         return True
 
     def _mistake(self, error: Exception) -> Problem:
-        """A fault of this program. Its text may quote the request, so the log has its kind and place only."""
         number = secrets.token_hex(4)
-        frames = traceback.extract_tb(error.__traceback__)[-6:]
-        place = " < ".join(f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in reversed(frames))
-        log.error("mistake %s: %s at %s", number, type(error).__name__, place)
+        log.error("mistake %s: %s", number, told(error))
         return Problem("internal", f"the log has more under {number}", incident=number)
 
 

@@ -31,18 +31,20 @@ from backend.schema import (
     LaneReport,
     Resolution,
 )
+from backend.standstills import Standstills
 from backend.strangers import NoStranger
 
 Answered = TypeVar("Answered")
 _SALE: Final = ("lender", "sale_id", "attempt", "state", "amount_minor")
 
 
-def every(_backend: Backend, /, *, lane: str | None = None) -> Answer:
-    """Every journal of every lane, or of one: state, epoch, how far it is here, exceptions that nobody has resolved."""
+def every(backend: Backend, /, *, lane: str | None = None) -> Answer:
+    """Every journal of every lane, or of one: state, epoch, how far it is here and where it stands still, exceptions
+    that nobody has resolved."""
     known = {row.lane: row for row in (Lane.select() if lane is None else [books.find(lane)])}
     journals = Journal.select() if lane is None else Journal.select().where(Journal.lane == lane)
     ordered = journals.order_by(Journal.lane, Journal.epoch.desc())
-    return {"lanes": [_journal_to_json(row, known[row.lane]) for row in ordered]}
+    return {"lanes": [_journal_to_json(row, known[row.lane], backend.stopped) for row in ordered]}
 
 
 def show(_backend: Backend, /, *, lane: str) -> Answer:
@@ -134,7 +136,7 @@ def _code(backend: Backend, lane: NewLane, **how: bool) -> Answer:
     return {"lane": lane.lane, "code": transact(backend.database, work)}
 
 
-def _journal_to_json(row: Journal, lane: Lane) -> dict[str, Any]:
+def _journal_to_json(row: Journal, lane: Lane, stopped: Standstills) -> dict[str, Any]:
     mine = (Installed.lane == row.lane) & (Installed.epoch == row.epoch)
     installed = {told.lender: told.sequence for told in Installed.select().where(mine).order_by(Installed.lender)}
     return {
@@ -145,6 +147,7 @@ def _journal_to_json(row: Journal, lane: Lane) -> dict[str, Any]:
         "state": row.state,
         "received": row.number,
         "posted": row.posted_number,
+        "stopped": stopped.of(row),
         "installed": installed,
         **_last_heard(row),
         "certificate_until": _certificate_until(row),

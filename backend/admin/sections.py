@@ -64,6 +64,9 @@ def lanes(backend: Backend, _lender: str) -> Markup:
         Column("epoch", lambda row: str(row["epoch"]), "number"),
         Column("received", lambda row: str(row["received"]), "number"),
         Column("posted", lambda row: str(row["posted"]), "number"),
+        Column(
+            "stands still", lambda row: tag("span", _or_dash(row["stopped"]), class_="bad" if row["stopped"] else "")
+        ),
         Column("snapshot", lambda row: ", ".join(f"{of} {number}" for of, number in row["installed"].items()) or "–"),
         Column("queue", lambda row: _or_dash(row["queue"]), "number"),
         Column("last heard", lambda row: _or_dash(row["heard_at"]), "time"),

@@ -22,7 +22,7 @@ from backend.database import open_database, transaction
 from backend.demo_data import DEMO_LENDER, Phone, compose_demo
 from backend.identity import Authority, LaneName
 from backend.ingest import Upload
-from backend.schema import Account, SnapshotLayer
+from backend.schema import Account, Journal, SnapshotLayer
 from backend.snapshots import Plan
 from backend.wire import AuthorizationRequest, read
 
@@ -78,7 +78,10 @@ class Shop:
         return audit.account_state(Account.get(Account.token == (token or self.token)))
 
     def findings(self) -> list[str]:
-        return list(audit.findings(self.backend.lenders))
+        """Every broken promise, and every journal that does not go on."""
+        stopped = ((row, self.backend.stopped.of(row)) for row in Journal.select())
+        still = [f"{row.lane} {row.epoch} stands still {where}" for row, where in stopped if where]
+        return [*audit.findings(self.backend.lenders), *still]
 
     def cut(
         self,

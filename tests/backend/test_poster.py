@@ -1,18 +1,21 @@
 """Stored first, posted after: whatever is cut off in between, going on gives the same books."""
 
 import json
+import logging
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from backend import lanes, poster
+from backend.admin import lanes as operators
+from backend.database import Contended
 from backend.ingest import Upload
 from backend.schema import Account, Dispute, Hold, Journal, JournalEntry, LeaseGrant, Posting
 from tests.backend.lanes import LENDER, PaperLane, Shop
 
 
-class PowerCut(Exception):
+class PowerCut(BaseException):
     """Planted."""
 
 
@@ -132,6 +135,72 @@ def test_an_entry_that_cannot_be_read_is_set_aside_and_later_ones_go_on(opened: 
     lane.stand_in(10)
     assert lane.upload() == ["parked:entry_malformed", "accepted"]
     assert opened.account().held_minor == 10
+
+
+def _stumbles(lane: str, error: Exception, at_number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mistake in this program: the effect of one entry of ``lane`` fails, whenever it is tried."""
+    real = vars(poster)["_effect"]
+
+    def stumbling(entry: Any, books: Any) -> Any:
+        result = real(entry, books)
+        if (entry.lane, entry.number) == (lane, at_number):
+            raise error
+        return result
+
+    monkeypatch.setattr(poster, "_effect", stumbling)
+
+
+def _two_lanes(books: str) -> tuple[Shop, PaperLane, PaperLane]:
+    shop = Shop.open(books, 1_000, allowance_minor=200)
+    for name in "AB":
+        shop.cut(name)
+        shop.lanes[name].install()
+        shop.lanes[name].upload()
+    return shop, shop.lanes["A"], shop.lanes["B"]
+
+
+def test_an_entry_whose_effect_fails_stops_its_own_journal_alone_and_takes_effect_once_that_is_mended(
+    books: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    shop, a, b = _two_lanes(books)
+    for lane in (a, b):
+        for minor in (10, 20, 30):
+            lane.stand_in(minor)
+    with monkeypatch.context() as planted, caplog.at_level(logging.ERROR):
+        _stumbles("A", LookupError("what a customer bought"), a.head.number - 1, planted)
+        answer = json.loads(shop.backend.ingest(a.signed_upload()))
+        assert answer["acknowledged_through"] == a.head.number, "the lane's queue empties all the same"
+        assert answer["posted_through"] == a.head.number - 2
+        planted.setattr("backend.compose.AT_ONCE_ENTRIES_MAX", -1)
+        shop.backend.ingest(b.signed_upload())
+        while shop.backend.post_pending(2):
+            pass
+        assert shop.account().held_minor == 10 + 60
+    assert [record.getMessage() for record in caplog.records if "what a customer" in record.getMessage()] == []
+    [told] = [record.getMessage() for record in caplog.records if record.name == "counterfoil.backend"]
+    assert told.startswith(f"the journal A 1 stands still at entry {a.head.number - 1}: LookupError at test_poster.py:")
+    first, second = operators.every(shop.backend)["lanes"]  # type: ignore[index]
+    assert (first["stopped"], second["stopped"]) == (f"at entry {a.head.number - 1}: LookupError", None)
+    assert shop.findings() == [f"A 1 stands still at entry {a.head.number - 1}: LookupError"]
+    assert shop.backend.post_pending(100) == 2
+    assert (shop.account().held_minor, shop.findings()) == (120, [])
+    shop.close()
+
+
+def test_a_journal_that_others_are_at_leaves_the_next_one_its_turn(books: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop, a, b = _two_lanes(books)
+    monkeypatch.setattr("backend.compose.AT_ONCE_ENTRIES_MAX", -1)
+    for lane in (a, b):
+        lane.stand_in(10)
+        shop.backend.ingest(lane.signed_upload())
+    with monkeypatch.context() as planted:
+        _stumbles("A", Contended("an account"), a.head.number, planted)
+        with pytest.raises(Contended):
+            shop.backend.post_pending(100)
+        assert lanes.journal("B", 1).posted_number == b.head.number
+    assert shop.backend.post_pending(100) == 1
+    assert shop.findings() == []
+    shop.close()
 
 
 REFUNDS: list[tuple[tuple[int, ...], list[str], int]] = [
