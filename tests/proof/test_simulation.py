@@ -17,12 +17,7 @@ SCALES = (
     Scale(hours=10.0, limit_change_every_s=900.0),
 )
 RUNS = max(1, round(LANE_HOURS / 22))
-PUT_BACK = SCALES.index(Scale(hours=10.0, backend_put_back_every_s=3600.0))
-NOT_MENDED = pytest.mark.xfail(reason="promise 4: books that were put back promise too much now and then", strict=False)
-SEEDS = [
-    pytest.param(seed, marks=NOT_MENDED) if seed % len(SCALES) == PUT_BACK else seed
-    for seed in range(1000, 1000 + RUNS)
-]
+SEEDS = range(1000, 1000 + RUNS)
 
 pytestmark = pytest.mark.proof
 
