@@ -26,7 +26,7 @@ from agent.lane import Lane, LaneSettings
 from agent.lane_desk import LaneDesk
 from agent.local.api import create_app
 from agent.local.server import make_server
-from agent.local.services import LocalServices
+from agent.local.services import LocalServices, Shop
 from agent.machine import MachineClock, as_owner_of, machine_digest, stop_on_signals
 from agent.overview import clock_facts, lane_status, ledger_facts, lender_facts
 from agent.ports import PrintResult
@@ -234,7 +234,8 @@ async def _served_api(
             open_drawer=open_drawer,
             test_display=test_display,
             claim=backend.claim,
-            rails=tuple(lane.settings.rails),
+            shop=Shop(config.merchant.name, config.merchant.store_name, config.lane.language),
+            wallets=dict(lane.settings.rails),
         )
     )
     server, bound = make_server(app, config.agent_socket)

@@ -9,6 +9,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import asdict
+from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -18,10 +19,13 @@ from agent.local.requests import CloseDay, LeaseReturn, account_of, read
 from agent.local.services import LocalServices
 from agent.services.events import Events
 
+SHOWN_AGAIN_S: Final = 900
+"""A sale older than this is over: a start in the morning does not show the last one of the evening."""
+
 
 async def settle(services: LocalServices, request: Request) -> Response:
     body = await read(request, CloseDay)
-    lender = body.lender if body.lender and body.lender in services.rails else services.lender_of(body.lender)
+    lender = body.lender if body.lender and body.lender in services.wallets else services.lender_of(body.lender)
     report = await services.settlement.close_day(lender, body.batch)
     if report is None:
         return problem(409, "batch_unknown", f"There is no batch {body.batch} of {lender} to close.")
@@ -50,6 +54,16 @@ def _lease(services: LocalServices, lender: str, account: bytes, more: dict[str,
 
 async def status(services: LocalServices, _request: Request) -> Response:
     return JSONResponse(services.status())
+
+
+async def counter(services: LocalServices, _request: Request) -> Response:
+    """All that page and display show: the sale that is at the counter, and how the lane is."""
+    status = services.status()
+    sale_id = services.counter.shown(status["clock"]["now_s"] - SHOWN_AGAIN_S)
+    lane = {name: status[name] for name in ("lane", "store", "conditions", "link", "queue", "print_jobs_waiting")}
+    lenders = {row["lender"]: row["name"] for row in status["lenders"]} | dict(services.wallets)
+    about = {"merchant": asdict(services.shop), "currency": services.currency, "lenders": lenders}
+    return JSONResponse(lane | about | {"sale": services.counter.view(sale_id) if sale_id else None})
 
 
 async def verify(services: LocalServices, _request: Request) -> Response:

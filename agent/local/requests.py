@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Coroutine
+from dataclasses import replace
 from typing import Any, Final, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -17,6 +18,7 @@ from starlette.requests import ClientDisconnect, Request
 from agent.core.money import MINOR_MAX
 from agent.core.pass_claims import ACCOUNT_BYTES
 from agent.services.offers import Wish
+from agent.texts import Language
 
 BODY_BYTES_MAX: Final = 64 * 1024
 SALE_ID: Final = r"^[A-Za-z0-9._-]{8,36}$"
@@ -47,7 +49,19 @@ class _Wish(_Body):
 
 
 class Choice(_Wish):
-    """POST /v1/sales/{sale_id}/choice. Without a plan: no instalments."""
+    """POST /v1/sales/{sale_id}/choice. Without a plan: no instalments. ``language``: in which it was shown."""
+
+    language: Language | None = None
+
+    def wish(self) -> Wish | None:
+        wish = _Wish.wish(self)
+        return wish and replace(wish, language=self.language)
+
+
+class Preview(_Body):
+    """POST /v1/sales/{sale_id}/preview. The plan whose whole statement is looked at; None: all beside each other."""
+
+    plan: str | None = Field(default=None, max_length=20)
 
 
 class AskOffers(_Body):

@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 
 from agent.errors import SaleUnknown
 from agent.local.problems import problem
-from agent.local.requests import AskOffers, Choice, OpenSale, number_of, read, sale_of, while_there
+from agent.local.requests import AskOffers, Choice, OpenSale, Preview, number_of, read, sale_of, while_there
 from agent.local.services import LocalServices
 from agent.services.checkout import Order
 from agent.services.offers import Basket
@@ -48,6 +48,23 @@ async def choose(services: LocalServices, request: Request) -> Response:
     if view is None:
         return problem(409, "sale_not_choosing", f"Sale {sale_id} does not wait for a choice.")
     return JSONResponse(view)
+
+
+async def preview(services: LocalServices, request: Request) -> Response:
+    """One offer's whole statement on page and customer display, before it is chosen."""
+    sale_id, body = sale_of(request), await read(request, Preview)
+    view = services.counter.look_at(sale_id, body.plan)
+    if view is None:
+        return problem(409, "sale_not_choosing", f"Sale {sale_id} does not wait for a choice.")
+    return JSONResponse(view)
+
+
+async def dismiss(services: LocalServices, request: Request) -> Response:
+    """The counter is done with a sale: one that waits for its code is given up, nothing was charged."""
+    sale_id = sale_of(request)
+    if not services.counter.dismiss(sale_id):
+        return problem(409, "sale_asking", f"Sale {sale_id} is being asked for.", "Wait for the answer.")
+    return JSONResponse({"sale_id": sale_id, "shown": None})
 
 
 async def offer(services: LocalServices, request: Request) -> Response:

@@ -5,7 +5,7 @@ The one rule: made once, by whoever puts the lane together; a call asks nothing 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,16 @@ from agent.services.lease_desk import LeaseDesk
 from agent.services.restoration import Restoration
 from agent.services.settlement import Settlement
 from agent.services.slip_refunds import SlipRefunds
+from agent.texts import Language
+
+
+@dataclass(frozen=True, slots=True)
+class Shop:
+    """What page and display say of the shop; ``language`` is what they begin with."""
+
+    name: str
+    store_name: str
+    language: Language
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +57,8 @@ class LocalServices:
     open_drawer: Callable[[], Awaitable[dict[str, Any] | None]]
     test_display: Callable[[], Awaitable[dict[str, Any] | None]]
     claim: Callable[[str], Awaitable[dict[str, Any]]]
-    rails: Sequence[str] = ()
+    shop: Shop
+    wallets: Mapping[str, str]
 
     def amount_of(self, minor: int, currency: str) -> Money:
         """An amount that this lane can sell. Raises MoneyError."""

@@ -33,7 +33,7 @@ PAYING_KINDS: Final = ("credit_pass", "wallet_alipay", "wallet_wechat", "wallet_
 @dataclass(slots=True)
 class _Waiting:
     """A sale that has no outcome yet. ``seen`` is the pass of a customer who chooses from ``menu``; ``refused``: why
-    the last choice could not be taken."""
+    the last choice could not be taken; ``looked_at``: the plan whose whole statement is shown."""
 
     order: Order
     fault: CounterfoilError | None = None
@@ -41,6 +41,7 @@ class _Waiting:
     seen: Sight | None = None
     menu: Menu | None = None
     refused: str | None = None
+    looked_at: str | None = None
 
 
 def _for_pos(code: Code, device: str, symbology: str | None, article: Article | None) -> dict[str, Any]:
@@ -59,6 +60,8 @@ class Counter:
         self._checkout, self._ledger, self._events = checkout, ledger, events
         self.views = Views(ledger, language)
         self._waiting: _Waiting | None = None
+        self._shown: str | None = None  # the sale that page and display show
+        self._is_new = True  # nothing was shown since the start
         self._asked: dict[str, Order] = {}  # by sale id, from the code to the durable outcome
         self._changed = asyncio.Condition()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -75,6 +78,7 @@ class Counter:
                 await self._tell_waiters()
         elif not self._is_open(order) and not self._went_through(order):
             self._waiting = _Waiting(order)
+            self._show(order.sale_id)
             self._events.publish("sale", self.view(order.sale_id))
         return self.view(order.sale_id)
 
@@ -185,6 +189,7 @@ class Counter:
     async def _ask(self, order: Order, code: str, seen: Sight | None = None) -> None:
         """Decide; whoever asks for this sale meanwhile, even before anything is recorded, hears that it is asked."""
         self._asked.setdefault(order.sale_id, order)
+        self._show(order.sale_id)
         waiting = self._waiting_for(order.sale_id)
         if waiting is not None:
             waiting.fault = None
@@ -196,6 +201,38 @@ class Counter:
         finally:
             if self._asked.get(order.sale_id) == order:
                 del self._asked[order.sale_id]
+
+    def look_at(self, sale_id: str, plan: str | None) -> dict[str, Any] | None:
+        """Show the whole statement of one offer, or all beside each other; None if no sale waits for a choice."""
+        waiting = self._waiting_for(sale_id)
+        if waiting is None or waiting.menu is None:
+            return None
+        waiting.looked_at = plan if any(said.plan_id == plan for said in waiting.menu.statements) else None
+        self._events.publish("sale", self.view(sale_id))
+        return self.view(sale_id)
+
+    def dismiss(self, sale_id: str) -> bool:
+        """Show this sale no more; one that waits is given up. False while it is being asked for."""
+        if sale_id in self._asked:
+            return False
+        if self._waiting_for(sale_id) is not None:
+            self._waiting = None
+        if sale_id == self.shown(0):
+            self._show(None)
+        self._events.publish("counter", {"sale": self.shown(0)})
+        return True
+
+    def shown(self, since_s: int) -> str | None:
+        """The sale that page and display show. After a start: the last one, unless it was recorded before
+        ``since_s``: whoever looks must not wonder whether it went through."""
+        if self._is_new and self._shown is None:
+            last = next(iter(self._ledger.recent_sales(1)), None)
+            is_fresh = last and self._ledger.sale_entries(last.sale_id)[-1].entry.recorded_at >= since_s
+            return last.sale_id if last and is_fresh else None
+        return self._shown
+
+    def _show(self, sale_id: str | None) -> None:
+        self._shown, self._is_new = sale_id, False
 
     def _spawn(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)
@@ -246,7 +283,7 @@ class Counter:
             is_pending = self._checkout.wallets.is_waiting(sale_id)
             view |= {"state": "asking"} | self.views.texts("wallet_pending" if is_pending else "asking")
         elif waiting is not None and waiting.menu is not None:
-            view |= self.views.choosing(waiting.menu, waiting.refused)
+            view |= self.views.choosing(waiting.menu, waiting.refused) | {"looked_at": waiting.looked_at}
         elif waiting is not None and waiting.fault is not None:
             view |= {"state": "unknown", "reason": waiting.fault.code} | self.views.texts(waiting.fault.code)
         return view

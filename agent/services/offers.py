@@ -33,11 +33,12 @@ SHOWN_KEPT: Final = 1_000
 @dataclass(frozen=True, slots=True)
 class Wish:
     """What a sale asks for: a plan by its id, the text of a coupon, and the digest of the statement that was shown
-    (None: whatever is offered now)."""
+    (None: whatever is offered now) in ``language`` (None: the lane's)."""
 
     plan: str | None = None
     coupon: str | None = None
     statement: bytes | None = None
+    language: Language | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,8 @@ class Offers:
         if wish.statement not in (None, said.digest):
             raise OfferRefused("plan_changed")
         shown_at = self._shown.get(said.digest)
-        return Chosen(Choice.of(said), said, lender.policy.version, wish.coupon, self._language, shown_at)
+        language = wish.language or self._language
+        return Chosen(Choice.of(said), said, lender.policy.version, wish.coupon, language, shown_at)
 
     def _read(self, lender: Lender) -> ClockReading:
         """Payments are dated: without a clock to trust there is nothing to offer."""

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from agent.core.disclosure import Statement
 from agent.core.money import Money, format_minor
-from agent.texts import Language, statement_label
+from agent.texts import LANGUAGES, Language, statement_label
 
 
 class Row(NamedTuple):
@@ -65,7 +65,8 @@ def _money(said: Statement, minor: int) -> str:
 
 
 def to_json(said: Statement, language: Language) -> dict[str, Any]:
-    """An offer for the local API: figures for programs, ``rows`` as [label, figure] for people."""
+    """An offer for the local API: figures for programs, ``rows`` as [label, figure] for people; ``shown``: the same in
+    every language, each row as [label, figure, whether it is prominent]."""
     return {
         "plan": said.plan_id,
         "name": said.name[language],
@@ -79,4 +80,12 @@ def to_json(said: Statement, language: Language) -> dict[str, Any]:
         "coupon": said.coupon_id.hex() if said.coupon_id else None,
         "waived_minor": said.waived_minor,
         "rows": [[row.label, row.figure] for row in rows(said, language)],
+        "shown": {
+            each: {
+                "name": said.name[each],
+                "lender": said.lender[each],
+                "rows": [list(row) for row in rows(said, each)],
+            }
+            for each in LANGUAGES
+        },
     }

@@ -5,7 +5,7 @@ The one rule: what is shown of an outcome is read from the ledger, never from wh
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from agent.core.authorization import Hold, HoldState
 from agent.core.print_job import PrintJobState
@@ -14,7 +14,7 @@ from agent.core.slip_refund import RefundState, SlipRefund
 from agent.ports import Ledger
 from agent.services import statements
 from agent.services.offers import Menu, disclosed
-from agent.texts import Language, text
+from agent.texts import Field, Language, text
 
 SHOWN_STATES: Final = {
     HoldState.INTENDED: "asking",
@@ -65,6 +65,7 @@ class Views:
             "captured": {"minor": hold.captured_minor, "currency": hold.currency},
             "refunded": {"minor": hold.refunded_minor, "currency": hold.currency},
             "expires_at": hold.expires_at,
+            "recorded_at": self._ledger.sale_entries(hold.sale_id)[-1].entry.recorded_at,
             "print_jobs": [{"job_id": job.job_id, "state": job.state, "rung": job.rung} for job in jobs],
             "printed": any(job.state is PrintJobState.PRINTED for job in jobs),
             "acknowledged": self._is_acknowledged(hold.sale_id),
@@ -91,8 +92,9 @@ class Views:
         return text(self._language, reason, "cashier"), text(self._language, reason, "next")
 
     def texts(self, reason: str) -> dict[str, Any]:
-        """The sentences of a reason, for the cashier and the customer, and what to do next."""
-        return {"texts": {name: text(self._language, reason, name) for name in ("cashier", "customer", "next")}}
+        """The sentences of a reason, for the cashier and the customer, and what to do next; ``said`` is its key, for
+        whoever shows them in another language."""
+        return {"said": reason, "texts": {name: text(self._language, reason, name) for name in get_args(Field)}}
 
 
 def _text_key(hold: Hold) -> str:

@@ -15,7 +15,7 @@ from agent.lane_desk import LaneDesk
 from agent.local.api import create_app
 from agent.local.client import LocalClient, RequestRefused
 from agent.local.server import make_server
-from agent.local.services import LocalServices
+from agent.local.services import LocalServices, Shop
 from agent.overview import lane_status
 from agent.services.explaining import explanation
 from tests.services.lanes import LENDER, Till
@@ -47,7 +47,8 @@ class ServedLane:
                 "category": "5411",
                 "currency": "CNY",
                 "lenders": lambda: [LENDER],
-                "rails": (),
+                "shop": Shop("Corner Shop", "West", "zh-CN"),
+                "wallets": {},
                 "new_sale_id": lambda: "0190-new-sale",
                 "status": lambda: lane_status(lane, LaneDesk(lane)),
                 "explain": lambda sale_id: explanation(self.till.ledger, sale_id),

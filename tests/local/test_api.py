@@ -100,7 +100,7 @@ def test_a_wallets_sale_is_given_up_and_its_day_closed_by_the_rails_name(pos: Se
         (wallet,) = client.get("/v1/status")["wallets"]
         assert (wallet["name"], wallet["batch"]["batch"]) == ("Alipay", 2)
 
-    pos.tell(story, rails=("wallet_alipay",))
+    pos.tell(story, wallets={"wallet_alipay": "Alipay"})
 
 
 def test_a_capture_or_a_reversal_that_did_not_happen_is_never_answered_as_if_it_had(pos: ServedLane) -> None:
