@@ -221,6 +221,7 @@ async def _served_api(
             settlement=lane.settlement,
             leases=lane.leases,
             restoration=lane.restoration,
+            insights=lane.insights,
             events=lane.events,
             category=config.merchant.category,
             currency=config.lane.currency,

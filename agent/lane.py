@@ -29,6 +29,7 @@ from agent.services.events import Events
 from agent.services.forwarding import Forwarding
 from agent.services.health import Condition, LaneFacts, LimitFacts, conditions, ends_stand_in
 from agent.services.hold_desk import HoldDesk
+from agent.services.insights import Insights
 from agent.services.introductions import Introducer
 from agent.services.lease_desk import LeaseDesk
 from agent.services.lenders import EnrolledLender, Lenders
@@ -154,6 +155,10 @@ class Lane:
             checkout=self.checkout, forwarding=self.forwarding, binding=self._binding,
         )  # fmt: skip
         self.counter = Counter(self.checkout, ledger, self.events, settings.language)
+        self.insights = Insights(
+            ledger, lambda: self._lane_clock().now_s, settings.timezone, settings.language,
+            currency=lambda: self.lenders.first.keys.currency,
+        )  # fmt: skip
 
     @property
     def _binding(self) -> dict[str, Any]:

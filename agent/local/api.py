@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from agent.local import device_calls, hold_calls, lane_calls, sale_calls
+from agent.local import day_calls, device_calls, hold_calls, lane_calls, sale_calls
 from agent.local.limits import Paced
 from agent.local.problems import Call, failed, guarded, not_served
 from agent.local.services import LocalServices
@@ -31,7 +31,9 @@ TABLE: Final[tuple[tuple[str, str, Call], ...]] = (
     ("POST", "/v1/sales/{sale_id}/refund", hold_calls.refund),
     ("POST", "/v1/refunds", hold_calls.refund_slip),
     ("POST", "/v1/sales/{sale_id}/abandonment", sale_calls.abandon),
-    ("POST", "/v1/settlements", lane_calls.settle),
+    ("POST", "/v1/settlements", day_calls.settle),
+    ("GET", "/v1/insights", day_calls.insights),
+    ("POST", "/v1/other-tenders", day_calls.other_tenders),
     ("GET", "/v1/leases/{account}", lane_calls.show_lease),
     ("POST", "/v1/leases/{account}/return", lane_calls.return_lease),
     ("GET", "/v1/counter", lane_calls.counter),

@@ -1,4 +1,4 @@
-"""The calls about the lane itself: its day, its leases, its state and its journal, and what happens at it.
+"""The calls about the lane itself: its leases, its state and its journal, and what happens at it.
 
 The one rule: thin. The shape of a request is checked, one service is called.
 """
@@ -15,21 +15,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from agent.local.problems import problem
-from agent.local.requests import CloseDay, LeaseReturn, account_of, read
+from agent.local.requests import LeaseReturn, account_of, read
 from agent.local.services import LocalServices
 from agent.services.events import Events
 
 SHOWN_AGAIN_S: Final = 900
 """A sale older than this is over: a start in the morning does not show the last one of the evening."""
-
-
-async def settle(services: LocalServices, request: Request) -> Response:
-    body = await read(request, CloseDay)
-    lender = body.lender if body.lender and body.lender in services.wallets else services.lender_of(body.lender)
-    report = await services.settlement.close_day(lender, body.batch)
-    if report is None:
-        return problem(409, "batch_unknown", f"There is no batch {body.batch} of {lender} to close.")
-    return JSONResponse(asdict(report))
 
 
 async def show_lease(services: LocalServices, request: Request) -> Response:

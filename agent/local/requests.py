@@ -10,6 +10,7 @@ import asyncio
 import math
 from collections.abc import Coroutine
 from dataclasses import replace
+from datetime import date
 from typing import Any, Final, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -137,6 +138,15 @@ class CloseDay(_Body):
     batch: int | None = Field(default=None, ge=1, le=MINOR_MAX)
 
 
+class OtherTenders(_Body):
+    """POST /v1/other-tenders: what the sales without credit come to, so far on this ``day`` (today if none is given).
+    A later word replaces an earlier one."""
+
+    day: str | None = Field(default=None, max_length=10)
+    count: int = Field(ge=1, le=MINOR_MAX)
+    amount_minor: int = Field(ge=0, le=MINOR_MAX)
+
+
 class LeaseReturn(_Body):
     """POST /v1/leases/{account}/return. Without an amount, all that is left."""
 
@@ -191,6 +201,19 @@ def account_of(request: Request) -> bytes:
     if len(account) != ACCOUNT_BYTES:
         raise BadRequest(422, "account", "An account token is 32 hexadecimal digits.")
     return account
+
+
+def day_of(text: str | None) -> date | None:
+    """A calendar day such as 2026-11-22; None when none was given."""
+    if not text:
+        return None
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        raise BadRequest(422, "day", "A day is written as 2026-11-22.") from None
+    if not 2000 <= day.year < 2200:
+        raise BadRequest(422, "day", "A day lies between 2000 and 2200.")
+    return day
 
 
 def number_of(request: Request, name: str, largest: float) -> float:

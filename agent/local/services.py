@@ -16,6 +16,7 @@ from agent.services.checkout import Checkout
 from agent.services.counter import Counter
 from agent.services.events import Events
 from agent.services.hold_desk import HoldDesk
+from agent.services.insights import Insights
 from agent.services.lease_desk import LeaseDesk
 from agent.services.restoration import Restoration
 from agent.services.settlement import Settlement
@@ -44,6 +45,7 @@ class LocalServices:
     settlement: Settlement
     leases: LeaseDesk
     restoration: Restoration
+    insights: Insights
     events: Events
     category: str
     currency: str

@@ -43,6 +43,7 @@ class ServedLane:
                 "settlement": lane.settlement,
                 "leases": lane.leases,
                 "restoration": lane.restoration,
+                "insights": lane.insights,
                 "events": lane.events,
                 "category": "5411",
                 "currency": "CNY",

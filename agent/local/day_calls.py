@@ -1,0 +1,42 @@
+"""The calls about the shop's day: closed and matched, and what it came to.
+
+The one rule: thin. The shape of a request is checked, one service is called.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from agent.core.insights import to_csv
+from agent.local.problems import problem
+from agent.local.requests import CloseDay, OtherTenders, day_of, read
+from agent.local.services import LocalServices
+
+
+async def settle(services: LocalServices, request: Request) -> Response:
+    body = await read(request, CloseDay)
+    lender = body.lender if body.lender and body.lender in services.wallets else services.lender_of(body.lender)
+    report = await services.settlement.close_day(lender, body.batch)
+    if report is None:
+        return problem(409, "batch_unknown", f"There is no batch {body.batch} of {lender} to close.")
+    return JSONResponse(asdict(report))
+
+
+async def insights(services: LocalServices, request: Request) -> Response:
+    """The figures of a day (``day``, today if none is given); as a table with ``format=csv``."""
+    found = await services.insights.day(day_of(request.query_params.get("day")))
+    if request.query_params.get("format") != "csv":
+        return JSONResponse(found)
+    named = {"Content-Disposition": f'attachment; filename="insights-{found["day"]}.csv"'}
+    return Response(to_csv(found), media_type="text/csv; charset=utf-8", headers=named)
+
+
+async def other_tenders(services: LocalServices, request: Request) -> Response:
+    """What the POS tells of its sales without credit."""
+    body = await read(request, OtherTenders)
+    day = day_of(body.day)
+    services.insights.tell_other_tenders(day, body.count, body.amount_minor)
+    return JSONResponse({"day": (day or services.insights.today()).isoformat()})

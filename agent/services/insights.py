@@ -1,0 +1,102 @@
+"""A day's credit sales for the owner of the shop, computed from the journal whenever somebody asks.
+
+The one rule: nothing is counted beside the journal. Only what the lane cannot know, the sales that others' tenders
+paid, is noted as the POS tells it; where it tells nothing, that is said.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from agent.core.insights import DayInsights, basket
+from agent.core.journal import Entry, JournalError, Position
+from agent.errors import LedgerCorrupt
+from agent.ports import OTHER_TENDERS, Ledger
+from agent.texts import Language, text
+
+STEP_ENTRIES: Final = 50
+"""Entries read between two looks at what else is to do: a few milliseconds."""
+DISORDER_S: Final = 3600
+"""Entries are in the order of their times but for corrections of the clock, which are smaller than this."""
+DAYS_NOTED: Final = 40
+"""So many days of other tenders' totals are kept."""
+
+
+class Insights:
+    """``now_s`` reads the lane's clock, UTC seconds; ``zone`` is the store's. Every call may raise ledger faults."""
+
+    def __init__(
+        self, ledger: Ledger, now_s: Callable[[], int], zone: str, language: Language, currency: Callable[[], str]
+    ) -> None:
+        self._ledger, self._now_s, self._zone = ledger, now_s, ZoneInfo(zone)
+        self._language, self._currency = language, currency
+
+    def today(self) -> date:
+        return datetime.fromtimestamp(self._now_s(), self._zone).date()
+
+    async def day(self, day: date | None = None) -> dict[str, Any]:
+        """The figures of a calendar day of the store, as JSON values; ``basket.other`` None: the POS has not told."""
+        day = day or self.today()
+        found = DayInsights(self._hour_of)
+        async for entry in self._entries_of(self._begins(day), self._begins(day + timedelta(days=1))):
+            found.add(entry)
+        facts = {
+            "day": day.isoformat(), "timezone": self._zone.key, "currency": self._currency(),
+            "is_over": day < self.today(), **found.to_wire(),
+        }  # fmt: skip
+        for row in facts["reasons"]:
+            row["text"] = text(self._language, row["reason"], "cashier")
+        told = self._other_tenders().get(day.isoformat())
+        facts["basket"]["other"] = basket(*told) if told else None
+        return facts
+
+    def tell_other_tenders(self, day: date | None, count: int, minor: int) -> None:
+        """What the day's sales without credit come to so far; a later word replaces an earlier one."""
+        told = self._other_tenders() | {(day or self.today()).isoformat(): (count, minor)}
+        kept = dict(sorted(told.items())[-DAYS_NOTED:])
+        self._ledger.take_note(OTHER_TENDERS, json.dumps(kept))
+
+    def _other_tenders(self) -> dict[str, tuple[int, int]]:
+        told: dict[str, tuple[int, int]] = json.loads(self._ledger.note(OTHER_TENDERS) or "{}")
+        return told
+
+    def _hour_of(self, at_s: int) -> int:
+        return datetime.fromtimestamp(at_s, self._zone).hour
+
+    def _begins(self, day: date) -> int:
+        return int(datetime(day.year, day.month, day.day, tzinfo=self._zone).astimezone(UTC).timestamp())
+
+    async def _entries_of(self, from_s: int, until_s: int) -> AsyncIterator[Entry]:
+        """The entries recorded in a span, newest step first, in steps that no sale notices."""
+        for end in reversed(self._ledger.ends()):
+            last = self._number_at(end, until_s + DISORDER_S)
+            while last > 0:
+                first = max(last - STEP_ENTRIES, 0)
+                step = self._read(end.epoch, first, last - first)
+                for entry in step:
+                    if from_s <= entry.recorded_at < until_s:
+                        yield entry
+                if step and step[-1].recorded_at < from_s - DISORDER_S:
+                    return
+                last = first
+                await asyncio.sleep(0)
+
+    def _number_at(self, end: Position, at_s: int) -> int:
+        """The last number of an epoch that was recorded before ``at_s``, found by halves."""
+        low, high = 0, end.number
+        while low < high:
+            middle = (low + high + 1) // 2
+            found = self._read(end.epoch, middle - 1, 1)
+            low, high = (middle, high) if found and found[0].recorded_at < at_s else (low, middle - 1)
+        return low
+
+    def _read(self, epoch: int, after: int, limit: int) -> list[Entry]:
+        try:
+            return [sealed.entry for sealed in self._ledger.entries_after(epoch, after, limit)]
+        except JournalError as error:
+            raise LedgerCorrupt(str(error)) from error
