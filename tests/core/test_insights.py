@@ -1,4 +1,4 @@
-"""Insights: every figure is an entry of the journal, counted once in each breakdown, and a table that is safe to open."""
+"""Insights: every figure is an entry of the journal, counted once in each breakdown; the table is safe to open."""
 
 import csv
 import io

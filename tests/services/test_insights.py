@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from agent.services import insights
-from tests.services.lanes import HOUR_S, NOW_S, Till, order
+from tests.services.lanes import HOUR_S, Till, order
 from tests.uplink.world import run
 
 TODAY = date(2027, 1, 15)  # NOW_S is 16:00 in Shanghai
@@ -47,16 +47,13 @@ def test_a_sale_after_the_stores_midnight_is_the_next_days(opened: Callable[...,
     assert day(till, TODAY)["is_over"]
 
 
-def test_every_sale_of_a_day_is_found_however_long_the_journal_is(
-    till: Till, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_sale_of_a_day_is_found_however_long_the_journal_is(till: Till, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(insights, "STEP_ENTRIES", 3)
     for number in range(9):
         sell(till, 100, f"sale-000{number}")
         till.clock.pass_time(5 * HOUR_S)
     days = [day(till, date.fromordinal(TODAY.toordinal() + more)) for more in range(-1, 4)]
     assert [found["approved"]["count"] for found in days] == [0, 2, 5, 2, 0]
-    assert NOW_S < till.clock.wall
 
 
 def test_the_basket_without_credit_is_what_the_pos_told_last_and_survives_a_restart(till: Till) -> None:

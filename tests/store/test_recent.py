@@ -1,4 +1,4 @@
-"""What an account has just done is counted alike by the lane, in SQL for its pace, and by the lender (`core.recent`)."""
+"""What an account has just done is counted alike by the lane, in SQL for its pace, and by the lender (`core.recent`)"""
 
 from hypothesis import given
 from hypothesis import strategies as st
