@@ -61,12 +61,16 @@ machine:
 	echo "set-up: $$run"; bash -c "$$run" >/dev/null 2>&1 || echo "set-up: systemd-container cannot be installed" >&2
 
 # What some tests use when it is there, and say that it is missing when it is not: a PostgreSQL for the backend's; for
-# the devices' a kernel's devices that are not there (umockdev), the keyboard tables of X, a till's hardware (emupos).
+# the devices' a kernel's devices that are not there (umockdev), the keyboard tables of X, a till's hardware (emupos),
+# receipt programs that ask and print beside ours (npm, pinned in tests/drivers/peers).
+PEERS := tests/drivers/peers
 SERVICES := postgresql umockdev gir1.2-umockdev-1.0 python3-gi libxkbcommon0 xkb-data
 services:
 	@if [ ! -x .venv/emupos/bin/emupos ]; then for python in python3.13 $(wildcard $(HOME)/.pyenv/versions/3.13*/bin/python3.13); do
 	  $$python -m venv .venv/emupos && .venv/emupos/bin/python -m pip install -qq emupos==0.4.0 && break
 	done >/dev/null 2>&1 || echo "set-up: emupos cannot be installed: it needs Python 3.13" >&2; fi
+	cmp -s $(PEERS)/package-lock.json .venv/peers/package-lock.json || { mkdir -p .venv/peers; cp $(PEERS)/package*.json .venv/peers
+	  (cd .venv/peers && npm ci --silent --ignore-scripts --no-audit --no-fund >/dev/null 2>&1) || { rm -f .venv/peers/package-lock.json; echo "set-up: receiptio and receiptline cannot be installed: they need Node and npm" >&2; }; }
 	dpkg -s $(SERVICES) >/dev/null 2>&1 || [ "$$(id -u)" != 0 ] && exit 0
 	run="apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(SERVICES)"
 	echo "set-up: $$run"; bash -c "$$run" >/dev/null 2>&1 || echo "set-up: $(SERVICES) cannot be installed" >&2

@@ -1,0 +1,116 @@
+"""Our printer and drawer on a till that others made: what was on its paper is read back from the picture it drew."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from drivers.device import ErrorEvent, StatusUpdateEvent
+from drivers.document import Document, Pair, Qr, Rule, Text, to_text
+from drivers.printers.pos_printer import POSPrinter
+from drivers.registry import open_drawer, open_printer
+from drivers.rendering.picture import GLYPH_DOTS, LEADING_DOTS, MARGIN_DOTS, to_png
+from tests.drivers.conftest import Events
+from tests.drivers.peers.till import Till
+
+pytestmark = [pytest.mark.proof, pytest.mark.parametrize("line", ["tcp", "serial"])]
+
+CODE = "HTTPS://EXAMPLE.COM/S/0193A7F2"
+SLIP = Document((Text("Example Market", "center"), *(Pair(f"Item {n}", f"{n}.00") for n in range(9)), Rule(), Qr(CODE)))
+TEXT = [row.strip() for row in to_text(SLIP, 48).splitlines() if row.strip() and CODE not in row]
+PROFILE = "epson-tm-t20ii"
+"""emupos plays a model for Europe: no ideographs."""
+HASTE = {"answer_s": 1.0, "confirm_s": 1.5, "write_s": 3.0, "quiet_s": 0.05}
+
+# The fault at work when the job arrives, and what becomes of the slip.
+FAULTS = {
+    "paper-near-end": ("confirmed", "", ("paper_near_end",)),
+    "paper-out": ("not_started", "paper_out", ("paper_out",)),
+    "cover-open": ("not_started", "cover_open", ("cover_open",)),
+    "offline": ("not_started", "offline", ("offline",)),
+}
+
+
+@pytest.fixture
+def printer(till: Till, line: str, events: Events) -> Iterator[POSPrinter]:
+    opened = open_printer("front", till.printers[line], {"profile": PROFILE, **HASTE}, on_event=events.put)
+    yield opened
+    opened.close()
+
+
+def rows(text: str) -> list[str]:
+    return [row.strip() for row in text.splitlines() if row.strip()]
+
+
+def picture(path: Path) -> Any:
+    """Grey levels, rows by columns."""
+    return pytest.importorskip("cv2", reason="the camera extra is not installed").imread(str(path), 0)
+
+
+def inked(dots: Any) -> Any:
+    """What is left without the empty edges."""
+    down, across = (dots.any(axis=axis).nonzero()[0] for axis in (1, 0))
+    return dots[down[0] : down[-1] + 1, across[0] : across[-1] + 1]
+
+
+def test_what_is_on_the_paper_is_what_the_preview_says_and_its_code_can_be_read(
+    till: Till, line: str, printer: POSPrinter
+) -> None:
+    zxing = pytest.importorskip("zxingcpp", reason="the camera extra is not installed")
+    outcome = printer.print_document("job-1", SLIP, copy=False)
+    assert (outcome.rung, outcome.evidence) == ("confirmed", "barrier"), "emupos echoes no process id"
+    ((text, drawn),) = till.slips(line, 1)
+    assert [row for row in rows(text) if not row.startswith("[")] == TEXT
+    assert [code.text for code in zxing.read_barcodes(picture(drawn))] == [CODE]
+
+
+def test_chinese_on_a_model_without_it_comes_out_dot_for_dot_as_in_our_picture(
+    till: Till, line: str, printer: POSPrinter, tmp_path: Path
+) -> None:
+    words = Document((Text("演示信用付谢谢惠顾", "center", size="double"),))
+    assert printer.print_document("job-1", words, copy=False).rung == "confirmed"
+    (preview := tmp_path / "preview.png").write_bytes(to_png(words, 48))
+    first_line = slice(MARGIN_DOTS, MARGIN_DOTS + 2 * GLYPH_DOTS + LEADING_DOTS)
+    ours = picture(preview)[first_line] < 160
+    paper = picture(till.slips(line, 1)[0][1]) < 128
+    assert inked(ours).any()
+    assert (inked(paper) == inked(ours)).all()
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_outcome_of_each_fault_and_the_slip_after_it(
+    till: Till, line: str, printer: POSPrinter, events: Events, fault: str
+) -> None:
+    rung, reason, conditions = FAULTS[fault]
+    till.set_fault(line, fault)
+    outcome = printer.print_document("job-1", SLIP, copy=False)
+    assert (outcome.rung, outcome.reason) == (rung, reason)
+    told = [event.conditions for event in events.drain() if isinstance(event, StatusUpdateEvent)]
+    assert told[-1] == conditions
+    assert [event.reason for event in events.seen if isinstance(event, ErrorEvent)] == [reason] * bool(reason)
+    till.clear_fault(line, fault)
+    assert printer.print_document("job-1", SLIP, copy=rung == "confirmed").rung == "confirmed"
+    for text, _ in till.slips(line, 1 + (rung == "confirmed")):
+        assert set(TEXT) <= set(rows(text)), "whole, and none that nobody asked for"
+
+
+def test_the_drawer_opens_on_the_pulse_and_its_sensor_is_read(till: Till, line: str, printer: POSPrinter) -> None:
+    drawer = open_drawer("till", printer)
+    assert drawer.drawer_opened() is False
+    assert drawer.open_drawer().opened is True
+    till.close_drawer(line)
+    assert drawer.wait_for_close(3.0, look_s=0.05)
+    till.set_fault(line, "paper-out")
+    assert drawer.open_drawer().reason == "paper_out"
+    till.clear_fault(line, "paper-out")
+    assert drawer.drawer_opened() is False, "it did not open later by itself"
+    drawer.close()
+
+
+def test_when_the_till_is_switched_off_the_next_slip_says_so(till: Till, line: str, printer: POSPrinter) -> None:
+    till.close()
+    outcome = printer.print_document("job-1", SLIP, copy=False)
+    assert (outcome.rung, outcome.reason) == ("not_started", "unreachable")
