@@ -19,6 +19,7 @@ from agent.conformance.line import Line, encode
 from agent.core import cose, journal, leases
 from agent.core.cose import SigningKey
 from agent.core.journal import Draft, Head, Kind, Sealed
+from agent.core.lane_report import Report
 
 POST_WAIT_S: Final = 15.0
 POST_PAUSE_S: Final = 0.1
@@ -136,6 +137,13 @@ class Lane:
     def flush(self) -> None:
         if self.pending():
             self.send()
+
+    def report(self, lender: str) -> Exchange:
+        """Say, in a signed heartbeat, how far the journal is: a backend that has begun anew may wait for it."""
+        said = Report(self.name, os.urandom(16), self.head.epoch, self.head.number, self.sent, {})
+        body = {"lender": lender, "nonce": b64url(said.nonce), "epoch": said.epoch, "number": said.number}
+        body |= {"acknowledged_through": said.acknowledged_number, "installed": {}}
+        return self.line.post("/v1/heartbeat", body | {"signature": b64url(said.signed(self.key))})
 
     # --- sales -------------------------------------------------------------------------------------------------
     def facts(self, phone: Phone, amount_minor: int, /, **other: Any) -> dict[str, Any]:

@@ -116,8 +116,9 @@ class World:
         return self.kit.phones[-1]
 
     def leasing_lane(self) -> Lane:
-        """A lane with a snapshot in force, journaled as installed."""
+        """A lane with a snapshot in force, journaled as installed; it has told how far its journal is."""
         lane = self.lane()
+        lane.report(self.lender)
         if lane.name not in self._installed:
             self._installed[lane.name] = self.install(lane)
         return lane
