@@ -12,6 +12,7 @@ from agent.core.trust import Role
 from backend.admin.accounts import chosen_lender, token_of
 from backend.admin.operation import Answer, Refused
 from backend.compose import Backend
+from backend.lenders import CLOCK_SKEW_S
 
 DAY_S = 24 * 3600
 DAYS_MAX = 3_650
@@ -40,7 +41,7 @@ def issue(
         coupon_id=backend.randomness(ID_BYTES),
         lender=by.lender,
         account=token_of(account),
-        valid_from=now_s,
+        valid_from=now_s - CLOCK_SKEW_S,
         expires_at=now_s + days * DAY_S,
         amount_max_minor=amount_max_minor,
         borne_by=borne_by,

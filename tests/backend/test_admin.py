@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from agent.core.coupons import check_use, read_coupon
 from backend.admin import client, listening
 from backend.admin.api import create_admin_app
 from backend.admin.operation import Answer, Progress, Refused, Steps, perform
@@ -65,6 +66,13 @@ def over_socket(directory: Path, name: str, **params: Any) -> list[Any]:
             return list(client.ask(connection, name, params))
         threading.Event().wait(0.02)
     raise AssertionError("nobody listens")
+
+
+def test_a_coupon_is_good_at_once_at_a_lane_whose_clock_is_behind(shop: Shop) -> None:
+    text = str(ask(shop, "coupon.issue", account=shop.token.hex())["coupon"])
+    behind_s = START - 60
+    coupon = read_coupon(text, shop.backend.lenders[LENDER].key_list, at=behind_s)
+    check_use(coupon, account=opened.token, plan_id="3x", amount_minor=10_000, at=behind_s)
 
 
 # --- the door ------------------------------------------------------------------------------------------------------
