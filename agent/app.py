@@ -25,10 +25,11 @@ from agent.errors import LedgerCorrupt, NotEnrolled
 from agent.lane import Lane, LaneSettings
 from agent.lane_desk import LaneDesk
 from agent.local.api import create_app
+from agent.local.secret import kept_secret, publish_token
 from agent.local.server import make_server
 from agent.local.services import LocalServices, Shop
 from agent.machine import MachineClock, as_owner_of, machine_digest, stop_on_signals
-from agent.overview import clock_facts, lane_status, ledger_facts, lender_facts
+from agent.overview import clock_facts, lane_looks, lane_status, ledger_facts, lender_facts
 from agent.ports import PrintResult
 from agent.services import forwarding
 from agent.services.customer_display import screens
@@ -37,6 +38,7 @@ from agent.services.introductions import Introducer
 from agent.services.lenders import EnrolledLender, Lenders
 from agent.services.timekeeping import LaneClock
 from agent.services.wallets import Patience
+from agent.services.watch import Watch
 from agent.store.ledger import SqliteLedger
 from agent.store.reserve import Reserve
 from agent.store.snapshot_files import SnapshotFiles
@@ -89,6 +91,7 @@ async def _run(config: Config, enrolled: Enrolled) -> int:
         scanners = _open_scanners(config, lane, stack)
         serving = await stack.enter_async_context(_served_api(config, lane, desk, scanners, fixtures))
         loops = [kept_up(lane.spooler.run), kept_up(lambda: _maintained(lane)), kept_up(lane.start), _kept(reserve)]
+        loops.append(kept_up(Watch(lane.events, lane_looks(lane)).run))
         if printer is not None:
             loops.append(kept_up(partial(_looked_after, lane, printer, config.lane.language)))
         if fixtures.display is not None:
@@ -211,6 +214,7 @@ async def _served_api(
 
     backend = lane.backend
     assert isinstance(backend, RemoteBackend)
+    secret = _http_secret(config)
     app = create_app(
         LocalServices(
             counter=lane.counter,
@@ -237,10 +241,11 @@ async def _served_api(
             claim=backend.claim,
             shop=Shop(config.merchant.name, config.merchant.store_name, config.lane.language),
             wallets=dict(lane.settings.rails),
-        )
+        ),
+        secret,
     )
-    server, bound = make_server(app, config.agent_socket)
-    serving = asyncio.create_task(server.serve([bound]))
+    server, bound = make_server(app, config.agent_socket, port=config.local.port)
+    serving = asyncio.create_task(server.serve(bound))
     try:
         while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has no event for it
             await asyncio.sleep(0.005)
@@ -249,6 +254,21 @@ async def _served_api(
         lane.events.close()  # or whoever listens would hold the stop up
         server.stop()
         await serving
+
+
+def _http_secret(config: Config) -> bytes:
+    """Read, or made at the first start; the token that comes of it lies beside the Unix socket. Empty without HTTP."""
+    if not config.local.port:
+        return b""
+    secret = kept_secret(config.lane.http_secret_file)
+    publish_token(config.lane.pos_token_file, secret)
+    return secret
+
+
+def new_http_secret(config: Config) -> None:
+    """Tokens and cookies of before end when the agent is restarted. Raises OSError."""
+    with as_owner_of(config.lane.state_dir):
+        kept_secret(config.lane.http_secret_file, new=True)
 
 
 async def _kept(reserve: Reserve) -> None:

@@ -114,8 +114,18 @@ class Lane(Section):
         return self.state_dir.with_name(f"{self.state_dir.name}-witness") / "head"
 
     @property
+    def http_secret_file(self) -> Path:
+        """From it, tokens and cookies of the local API over HTTP are derived."""
+        return self.state_dir / "http-secret"
+
+    @property
     def snapshots_dir(self) -> Path:
         return self.state_dir / "snapshots"
+
+    @property
+    def pos_token_file(self) -> Path:
+        """The token of POS software over HTTP, for the group to read."""
+        return self.run_dir / "pos-token"
 
     @property
     def uplink_socket(self) -> Path:
@@ -295,6 +305,13 @@ class Local(Section):
     """The local interface for the page, POS software and this command."""
 
     socket_name: str = _text("agent.sock", r"^[A-Za-z0-9._-]{1,64}$", "a file name", "The Unix socket in run_dir.")
+    port: int = _whole(
+        0,
+        0,
+        65_535,
+        "(0: none)",
+        "Port of HTTP on 127.0.0.1, for the page and for POS software that has no Unix socket.",
+    )
 
 
 class Limits(Section):

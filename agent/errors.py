@@ -154,6 +154,13 @@ class AgentNotRunning(CounterfoilError):
     hint = "Start it with `systemctl start counterfoil` (or `counterfoil run`), and look at its log if it stops again."
 
 
+class HttpNotServed(CounterfoilError):
+    """This lane has no token yet: its local API is not served over HTTP."""
+
+    code = "http_not_served"
+    hint = "Set `[local] port` in agent.toml, and restart the agent: it makes the token."
+
+
 class UntrustedDocument(CounterfoilError):
     """A signed document (keys, policy, snapshot, time) does not verify; the one in force stays."""
 

@@ -5,6 +5,7 @@ The one rule: facts only, nothing personal; whoever reads it can tell whether th
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -41,6 +42,19 @@ def lane_status(lane: Lane, desk: LaneDesk) -> dict[str, Any]:
         ],
         "print_jobs_waiting": len(lane.ledger.print_jobs()),
         "recent_sales": [lane.counter.view(hold.sale_id) for hold in lane.ledger.recent_sales(SALES_SHOWN)],
+    }
+
+
+def lane_looks(lane: Lane) -> dict[str, Callable[[], dict[str, Any]]]:
+    """What listeners are told when it changes, by the type of its event (`services.watch`)."""
+    return {
+        "conditions": lambda: {"conditions": [asdict(found) for found in lane.conditions()]},
+        "devices": lambda: {
+            "printer": lane.spooler.condition.reason or "",
+            "display": lane.display_failed(),
+            "scanners": dict(lane.scanners_failed()),
+        },
+        "printing": lambda: {"waiting": len(lane.ledger.print_jobs())},
     }
 
 

@@ -15,6 +15,7 @@ import serial
 
 from agent.bench.measure import NS_PER_US, Figure, Size, percentile
 from agent.bench.props import Till
+from agent.services.events import Listener
 from drivers.device import DataEvent, DeviceEvent
 from drivers.registry import open_scanner
 from drivers.virtual.scanner import VirtualScanner
@@ -78,7 +79,7 @@ async def _decide_us(till: Till) -> float:
     return (time.perf_counter_ns() - began) / NS_PER_US
 
 
-async def _scan_us(till: Till, line: VirtualScanner, events: asyncio.Queue[dict[str, Any] | None]) -> float:
+async def _scan_us(till: Till, line: VirtualScanner, events: Listener) -> float:
     code, order = till.code().encode(), till.order()
     await till.lane.counter.open_sale(order)
     began = time.perf_counter_ns()

@@ -54,6 +54,7 @@ class Stage:
     backend_dir: Path
     config: Path
     socket: Path
+    http_port: int
     accounts: tuple[str, ...]
     client: LocalClient
     backend: Program
@@ -116,7 +117,8 @@ def _set_up(out: Path, run_dir: Path, ends: list[Callable[[], None]], cast: Cast
     backend.start()
     camera = Camera(out / "camera") if cast.camera else None
     scanners = {"counter": f"serial:{scanner.path}"} | ({"lens": camera.address} if camera else {})
-    config = _write_config(out, run_dir, line, printer, scanners)
+    http_port = free_port()
+    config = _write_config(out, run_dir, line, _devices(printer, scanners), http_port)
     agent = Program("agent", command("counterfoil", "run", "--config", str(config)), out)
     uplink = Program("uplink", command("counterfoil", "uplink", "--config", str(config)), out)
     ends += [uplink.stop, agent.stop]
@@ -128,6 +130,7 @@ def _set_up(out: Path, run_dir: Path, ends: list[Callable[[], None]], cast: Cast
         backend_dir=backend_dir,
         config=config,
         socket=socket,
+        http_port=http_port,
         accounts=accounts,
         client=client,
         backend=backend,
@@ -148,6 +151,7 @@ def _set_up(out: Path, run_dir: Path, ends: list[Callable[[], None]], cast: Cast
     stage.say("agent and uplink start: they fetch signed time, policy and snapshot")
     wait_for("the lane is ready", lambda: _is_ready(stage), 40)
     stage.say("ready: line up, clock signed, policy and snapshot installed")
+    stage.say(f"the local API answers at http://127.0.0.1:{http_port}, too")
     return stage
 
 
@@ -185,9 +189,13 @@ def _is_ready(stage: Stage) -> bool:
     return bool(status["link"]["up"] and status["clock"]["trusted"] and documents)
 
 
-def _write_config(out: Path, run_dir: Path, line: Line, printer: VirtualPrinter, scanners: dict[str, str]) -> Path:
+def _devices(printer: VirtualPrinter, scanners: dict[str, str]) -> str:
+    sections = [f'[scanner.{name}]\naddress = "{address}"' for name, address in scanners.items()]
+    return "\n".join([*sections, f'[printer]\naddress = "{printer.address}"'])
+
+
+def _write_config(out: Path, run_dir: Path, line: Line, devices: str, http_port: int) -> Path:
     path = out / "agent.toml"
-    sections = "\n".join(f'[scanner.{name}]\naddress = "{address}"' for name, address in scanners.items())
     path.write_text(
         f"""[lane]
 state_dir = "{(out / "lane").resolve()}"
@@ -198,9 +206,9 @@ name = "示例超市 Example Market"
 store_name = "人民路店 People's Road"
 [backend]
 url = "https://localhost:{line.port}"
-{sections}
-[printer]
-address = "{printer.address}"
+{devices}
+[local]
+port = {http_port}
 [limits]
 free_space_min_mb = 50
 [uplink]

@@ -1,59 +1,102 @@
 """The local API: what POS software, the page and the command line may ask of the running agent, and where.
 
-The one rule: every answer is JSON, and every refusal a problem document; the services decide, nothing here does.
+The one rule: every answer is JSON, and every refusal a problem document; the services decide, nothing here does. One
+table has every call, who may make it, and what it reads.
 """
 
 from __future__ import annotations
 
+from collections.abc import Set
+from dataclasses import dataclass
 from typing import Final
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from agent.local import day_calls, device_calls, hold_calls, lane_calls, sale_calls
-from agent.local.limits import Paced
-from agent.local.problems import Call, failed, guarded, not_served
+from agent.local import day_calls, device_calls, hold_calls, lane_calls, requests, sale_calls
+from agent.local.access import LOCAL_TOOLS, READERS, SELLERS, Caller, cookie_of, refused
+from agent.local.doors import CALLER, Doors
+from agent.local.problems import Call, Endpoint, failed, guarded, not_served
+from agent.local.requests import Body
 from agent.local.services import LocalServices
 
-TABLE: Final[tuple[tuple[str, str, Call], ...]] = (
-    ("POST", "/v1/sales", sale_calls.open_sale),
-    ("GET", "/v1/sales/{sale_id}", sale_calls.show_sale),
-    ("POST", "/v1/sales/{sale_id}/choice", sale_calls.choose),
-    ("POST", "/v1/sales/{sale_id}/preview", sale_calls.preview),
-    ("POST", "/v1/sales/{sale_id}/dismissal", sale_calls.dismiss),
-    ("POST", "/v1/offers", sale_calls.offer),
-    ("GET", "/v1/sales/{sale_id}/explanation", sale_calls.explain),
-    ("POST", "/v1/sales/{sale_id}/capture", hold_calls.capture),
-    ("POST", "/v1/sales/{sale_id}/reversal", hold_calls.reverse),
-    ("POST", "/v1/sales/{sale_id}/void", hold_calls.void),
-    ("POST", "/v1/sales/{sale_id}/refund", hold_calls.refund),
-    ("POST", "/v1/refunds", hold_calls.refund_slip),
-    ("POST", "/v1/sales/{sale_id}/abandonment", sale_calls.abandon),
-    ("POST", "/v1/settlements", day_calls.settle),
-    ("GET", "/v1/insights", day_calls.insights),
-    ("POST", "/v1/other-tenders", day_calls.other_tenders),
-    ("GET", "/v1/leases/{account}", lane_calls.show_lease),
-    ("POST", "/v1/leases/{account}/return", lane_calls.return_lease),
-    ("GET", "/v1/counter", lane_calls.counter),
-    ("GET", "/v1/status", lane_calls.status),
-    ("POST", "/v1/journal/verification", lane_calls.verify),
-    ("GET", "/v1/recovery", lane_calls.show_heads),
-    ("POST", "/v1/recovery", lane_calls.recover),
-    ("GET", "/v1/devices", device_calls.devices),
-    ("POST", "/v1/print-jobs", device_calls.print_test),
-    ("POST", "/v1/drawer-openings", device_calls.open_drawer),
-    ("POST", "/v1/display-tests", device_calls.test_display),
-    ("POST", "/v1/claims", hold_calls.claim),
-    ("GET", "/v1/events", lane_calls.events),
-)
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """One call. ``who`` may make it, ``does`` says what it is for, ``body`` is the shape of its request.
+
+    ``opens``: a page, which begins the session of this caller.
+    """
+
+    method: str
+    path: str
+    call: Call
+    does: str
+    who: Set[Caller] = SELLERS
+    body: type[Body] | None = None
+    opens: Caller | None = None
 
 
-def create_app(services: LocalServices) -> ASGIApp:
-    """The ASGI application, each caller at its pace."""
+TABLE: Final = (
+    Served("POST", "/v1/sales", sale_calls.open_sale, "open a sale", body=requests.OpenSale),
+    Served("GET", "/v1/sales/{sale_id}", sale_calls.show_sale, "where a sale stands", READERS),
+    Served("POST", "/v1/sales/{sale_id}/choice", sale_calls.choose, "take a plan", body=requests.Choice),
+    Served("POST", "/v1/sales/{sale_id}/preview", sale_calls.preview, "show one plan whole", body=requests.Preview),
+    Served("POST", "/v1/sales/{sale_id}/dismissal", sale_calls.dismiss, "show it no more, wait for it no more"),
+    Served("POST", "/v1/offers", sale_calls.offer, "what an amount may have", body=requests.AskOffers),
+    Served("GET", "/v1/sales/{sale_id}/explanation", sale_calls.explain, "why it was decided so"),
+    Served("POST", "/v1/sales/{sale_id}/capture", hold_calls.capture, "debt out of a hold", body=requests.Capture),
+    Served("POST", "/v1/sales/{sale_id}/reversal", hold_calls.reverse, "release a hold", body=requests.Reversal),
+    Served("POST", "/v1/sales/{sale_id}/void", hold_calls.void, "undo a sale on its day", body=requests.Reversal),
+    Served("POST", "/v1/sales/{sale_id}/refund", hold_calls.refund, "give back all or a part", body=requests.Refund),
+    Served("POST", "/v1/refunds", hold_calls.refund_slip, "refund a slip", body=requests.SlipRefund),
+    Served("POST", "/v1/sales/{sale_id}/abandonment", sale_calls.abandon, "wait no longer for a wallet"),
+    Served("POST", "/v1/settlements", day_calls.settle, "close the day", body=requests.CloseDay),
+    Served("GET", "/v1/insights", day_calls.insights, "the figures of a day"),
+    Served(
+        "POST", "/v1/other-tenders", day_calls.other_tenders, "what was sold without credit",
+        body=requests.OtherTenders,
+    ),
+    Served("GET", "/v1/leases/{account}", lane_calls.show_lease, "what is left of a lease", LOCAL_TOOLS),
+    Served(
+        "POST", "/v1/leases/{account}/return", lane_calls.return_lease, "give a lease back", LOCAL_TOOLS,
+        requests.LeaseReturn,
+    ),
+    Served("GET", "/v1/counter", lane_calls.counter, "what page and display show", READERS),
+    Served("GET", "/v1/status", lane_calls.status, "facts and conditions of the lane"),
+    Served("POST", "/v1/journal/verification", lane_calls.verify, "walk the chain", LOCAL_TOOLS),
+    Served("GET", "/v1/recovery", lane_calls.show_heads, "both ends of the journal", LOCAL_TOOLS),
+    Served("POST", "/v1/recovery", lane_calls.recover, "begin a new epoch", LOCAL_TOOLS),
+    Served("GET", "/v1/devices", device_calls.devices, "how each device is"),
+    Served("POST", "/v1/print-jobs", device_calls.print_test, "print a test slip"),
+    Served("POST", "/v1/drawer-openings", device_calls.open_drawer, "open the cash drawer"),
+    Served("POST", "/v1/display-tests", device_calls.test_display, "try the line display"),
+    Served("POST", "/v1/claims", hold_calls.claim, "a slip of a lane that is lost", LOCAL_TOOLS, requests.SlipClaim),
+    Served("GET", "/v1/events", lane_calls.events, "what happens, as it happens", READERS),
+)  # fmt: skip
+
+
+def create_app(services: LocalServices, secret: bytes = b"") -> ASGIApp:
+    """The ASGI application, each caller known and at its pace. ``secret`` is needed for loopback HTTP alone."""
     app = Starlette(
-        routes=[Route(path, guarded(call, services), methods=[method]) for method, path, call in TABLE],
+        routes=[Route(row.path, _endpoint(row, services, secret), methods=[row.method]) for row in TABLE],
         exception_handlers={HTTPException: not_served, Exception: failed},
     )
-    return Paced(app)
+    return Doors(app, secret)
+
+
+def _endpoint(row: Served, services: LocalServices, secret: bytes) -> Endpoint:
+    async def allowed(services: LocalServices, request: Request) -> Response:
+        caller: Caller = request.scope[CALLER]
+        if caller not in row.who:
+            raise refused(caller)
+        answer = await row.call(services, request)
+        if row.opens is not None:
+            answer.headers.append("Set-Cookie", cookie_of(row.opens, secret))
+        return answer
+
+    return guarded(allowed, services)

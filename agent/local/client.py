@@ -55,8 +55,8 @@ class LocalClient:
         return self._ask("POST", path, body or {})
 
     def events(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """What happens at the lane from now on, as (type, data), with a `still_here` in long silences; ends when
-        the agent stops. Raises AgentNotRunning."""
+        """What happens at the lane from now on, as (type, data), with a `still_here` in long silences; the first is a
+        `reset` with the state as it is; ends when the agent stops. Raises AgentNotRunning."""
         connection = _UnixConnection(self._socket_path, self._timeout_s)
         try:
             connection.request("GET", "/v1/events")

@@ -1,7 +1,8 @@
 """What one caller of the local API may take: connections, time, requests. A sale by the POS is answered all the same.
 
 The one rule: whoever is too much pays itself. A caller is a process (SO_PEERCRED, unix(7)): each has its own share of
-connections and its own pace, and only a connection that has sent no whole request is ever closed to make room.
+connections and its own pace, and only a connection that has sent no whole request is ever closed to make room. All of
+loopback HTTP, whose processes the kernel does not name, is one process here.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ HEADER_BYTES_MAX: Final = 16 * 1024
 REQUESTS_PER_S: Final = 100.0
 REQUESTS_BURST: Final = 200.0
 """A till asks a few times a second; a loop that went wrong asks ten thousand times."""
+HTTP: Final = "http"
+"""The peer of every connection that does not come over the Unix socket."""
 _CREDENTIALS: Final = struct.Struct("3i")  # pid, uid, gid
 
 
@@ -38,9 +41,10 @@ class Connection(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self.client = (_peer(transport), 0)
+        self.client = _peer(transport)
         others = self._others()
-        if sum(other.client == self.client for other in others) >= PEER_CONNECTIONS_MAX:
+        mine = [other for other in others if other.client == self.client]
+        if len(mine) >= PEER_CONNECTIONS_MAX and not (self.client[0] == HTTP and _make_room(mine)):
             transport.abort()
             return
         self._begin()
@@ -80,21 +84,24 @@ class Connection(H11Protocol):
             self._late = None
 
 
-def _peer(transport: asyncio.Transport) -> str:
-    """The process at the other end, as the kernel knows it; "" when it does not say."""
+def _peer(transport: asyncio.Transport) -> tuple[str, int]:
+    """The process at the other end and its user, as the kernel knows them; "" when it does not say."""
     line: socket.socket = transport.get_extra_info("socket")
+    if line.family != socket.AF_UNIX:
+        return HTTP, 0
     try:
-        raw = line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+        pid, uid, _ = _CREDENTIALS.unpack(line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
     except OSError:
-        return ""
-    return str(_CREDENTIALS.unpack(raw)[0])
+        return "", -1
+    return str(pid), uid
 
 
-def _make_room(connections: list[Connection]) -> None:
-    """Close the one that has waited longest for its own request."""
+def _make_room(connections: list[Connection]) -> bool:
+    """Close the one that has waited longest for its own request; False when all are being served."""
     waiting = [(other.waits_since, number) for number, other in enumerate(connections) if other.waits_since is not None]
     if waiting:
         connections[min(waiting)[1]].drop()
+    return bool(waiting)
 
 
 class Paced:

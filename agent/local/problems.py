@@ -23,6 +23,7 @@ from agent.errors import (
     UplinkRefused,
     UplinkUnavailable,
 )
+from agent.local.access import Denied
 from agent.local.requests import BadRequest
 from agent.local.services import LocalServices
 from agent.texts import LANGUAGES, text
@@ -37,6 +38,14 @@ def problem(status: int, kind: str, detail: str, hint: str = "", **more: object)
     return JSONResponse(body | more, status, media_type="application/problem+json")
 
 
+def denied(error: Denied) -> Response:
+    """The problem document of who is not let in."""
+    answer = problem(error.status, error.kind, str(error), error.hint)
+    if error.status == 401:
+        answer.headers["WWW-Authenticate"] = "Bearer"
+    return answer
+
+
 def guarded(call: Call, services: LocalServices) -> Endpoint:
     """Faults become problem documents: the caller reads what to do, never a stack trace."""
 
@@ -45,6 +54,8 @@ def guarded(call: Call, services: LocalServices) -> Endpoint:
             return await call(services, request)
         except BadRequest as error:
             return problem(error.status, error.kind, str(error))
+        except Denied as error:
+            return denied(error)
         except ClientDisconnect:
             return problem(400, "caller_gone", "The caller hung up.")  # nobody reads it
         except MoneyError as error:

@@ -25,17 +25,17 @@ BODY_BYTES_MAX: Final = 64 * 1024
 SALE_ID: Final = r"^[A-Za-z0-9._-]{8,36}$"
 
 
-class _Body(BaseModel):
+class Body(BaseModel):
     # A name that is misspelt is refused: what is left out means "all of it, at once", and would be done instead.
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
-class _Amount(_Body):
+class _Amount(Body):
     minor: int
     currency: str
 
 
-class _Wish(_Body):
+class _Wish(Body):
     """A plan by its id, the text of a coupon, and the ``statement`` (hex) that was shown for it."""
 
     plan: str | None = Field(default=None, max_length=20)
@@ -59,13 +59,13 @@ class Choice(_Wish):
         return wish and replace(wish, language=self.language)
 
 
-class Preview(_Body):
+class Preview(Body):
     """POST /v1/sales/{sale_id}/preview. The plan whose whole statement is looked at; None: all beside each other."""
 
     plan: str | None = Field(default=None, max_length=20)
 
 
-class AskOffers(_Body):
+class AskOffers(Body):
     """POST /v1/offers. With ``code`` the offers are those of the pass's lender."""
 
     amount: _Amount
@@ -89,7 +89,7 @@ class OpenSale(_Wish):
 _REQUEST: Final = r"^[A-Za-z0-9._-]{1,36}$"
 
 
-class Capture(_Body):
+class Capture(Body):
     """POST /v1/sales/{sale_id}/capture. Without an amount, all that is held. ``final``: the rest is released; a part
     of several needs a ``request_id``, by which a repeated call is told from another part of the same amount."""
 
@@ -104,13 +104,13 @@ class Capture(_Body):
         return self
 
 
-class Reversal(_Body):
+class Reversal(Body):
     """POST /v1/sales/{sale_id}/reversal and /void."""
 
     reason: str = Field(default="cashier", max_length=64)
 
 
-class Refund(_Body):
+class Refund(Body):
     """POST /v1/sales/{sale_id}/refund. Without an amount, all that is left. One ``request_id`` is one refund, however
     often it is sent."""
 
@@ -119,7 +119,7 @@ class Refund(_Body):
     reason: str = Field(default="cashier", max_length=64)
 
 
-class SlipRefund(_Body):
+class SlipRefund(Body):
     """POST /v1/refunds: a refund by the code of a slip (``slip``), or by what it says: ``lane`` and ``sale_id``."""
 
     request_id: str = Field(pattern=_REQUEST)
@@ -131,14 +131,14 @@ class SlipRefund(_Body):
     reason: str = Field(default="cashier", max_length=64)
 
 
-class CloseDay(_Body):
+class CloseDay(Body):
     """POST /v1/settlements. With the number of its batch, a close can be repeated whatever was sold meanwhile."""
 
     lender: str | None = Field(default=None, max_length=16)
     batch: int | None = Field(default=None, ge=1, le=MINOR_MAX)
 
 
-class OtherTenders(_Body):
+class OtherTenders(Body):
     """POST /v1/other-tenders: what the sales without credit come to, so far on this ``day`` (today if none is given).
     A later word replaces an earlier one."""
 
@@ -147,20 +147,20 @@ class OtherTenders(_Body):
     amount_minor: int = Field(ge=0, le=MINOR_MAX)
 
 
-class LeaseReturn(_Body):
+class LeaseReturn(Body):
     """POST /v1/leases/{account}/return. Without an amount, all that is left."""
 
     lender: str | None = Field(default=None, max_length=16)
     amount_minor: int | None = Field(default=None, ge=1, le=MINOR_MAX)
 
 
-class SlipClaim(_Body):
+class SlipClaim(Body):
     """POST /v1/claims: what the code of a slip says."""
 
     claim: str = Field(min_length=1, max_length=2048)
 
 
-B = TypeVar("B", bound=_Body)
+B = TypeVar("B", bound=Body)
 T = TypeVar("T")
 
 

@@ -11,11 +11,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from agent.errors import SaleUnknown
+from agent.local.access import Caller
+from agent.local.doors import CALLER
 from agent.local.problems import problem
 from agent.local.requests import AskOffers, Choice, OpenSale, Preview, number_of, read, sale_of, while_there
 from agent.local.services import LocalServices
 from agent.services.checkout import Order
 from agent.services.offers import Basket
+from agent.services.views import for_customer
 
 WAIT_MAX_S: Final = 60.0
 ATTEMPTS_MAX: Final = 1000.0
@@ -35,10 +38,12 @@ async def show_sale(services: LocalServices, request: Request) -> Response:
     if not services.counter.knows(sale_id):
         return problem(404, "sale_unknown", f"This lane knows no sale {sale_id}.")
     wait_s, after = number_of(request, "wait_s", WAIT_MAX_S), int(number_of(request, "after_attempt", ATTEMPTS_MAX))
-    if not wait_s:
-        return JSONResponse(services.counter.view(sale_id))
-    decided = services.counter.wait(sale_id, lambda view: _is_decided(view, after), wait_s)
-    return JSONResponse(await while_there(request, decided))
+    if wait_s:
+        decided = services.counter.wait(sale_id, lambda view: _is_decided(view, after), wait_s)
+        view = await while_there(request, decided)
+    else:
+        view = services.counter.view(sale_id)
+    return JSONResponse(for_customer(view) if request.scope[CALLER] is Caller.DISPLAY else view)
 
 
 async def choose(services: LocalServices, request: Request) -> Response:

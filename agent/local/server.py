@@ -1,4 +1,4 @@
-"""The local API on a Unix socket, in the daemon's own loop.
+"""The local API on a Unix socket, and on loopback HTTP where it is asked for, in the daemon's own loop.
 
 The one rule: the socket exists with its final mode from the first moment, and a stop answers what is in flight.
 """
@@ -6,9 +6,11 @@ The one rule: the socket exists with its final mode from the first moment, and a
 from __future__ import annotations
 
 import contextlib
+import logging
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -16,7 +18,8 @@ from starlette.types import ASGIApp
 from agent.local import limits
 from agent.unix_socket import bound
 
-SOCKET_MODE = 0o660
+LOG: Final = logging.getLogger(__name__)
+SOCKET_MODE: Final = 0o660
 """Owner and group: the group is who may sell on this lane."""
 
 
@@ -31,8 +34,9 @@ class LocalServer(uvicorn.Server):
         self.should_exit = True
 
 
-def make_server(app: ASGIApp, path: Path) -> tuple[LocalServer, socket.socket]:
-    """A server and its bound socket; run it with ``await server.serve([bound])``. Raises OSError."""
+def make_server(app: ASGIApp, path: Path, *, port: int = 0) -> tuple[LocalServer, list[socket.socket]]:
+    """A server and its bound sockets, the one of loopback HTTP only with a ``port``; run it with
+    ``await server.serve(bound)``. Raises OSError."""
     config = uvicorn.Config(
         app,
         http=limits.Connection,
@@ -40,9 +44,22 @@ def make_server(app: ASGIApp, path: Path) -> tuple[LocalServer, socket.socket]:
         h11_max_incomplete_event_size=limits.HEADER_BYTES_MAX,
         log_config=None,
         access_log=False,
+        proxy_headers=False,  # nobody is believed who says that he asks for somebody else
+        server_header=False,
         lifespan="off",
         ws="none",
         loop="asyncio",
         timeout_graceful_shutdown=5,
     )
-    return LocalServer(config), bound(path, SOCKET_MODE)
+    return LocalServer(config), [bound(path, SOCKET_MODE), *_loopback(port)]
+
+
+def _loopback(port: int) -> list[socket.socket]:
+    """This computer alone may connect. A port that is taken is told in the log: the lane sells over its Unix socket."""
+    if not port:
+        return []
+    try:
+        return [socket.create_server(("127.0.0.1", port), backlog=limits.BACKLOG)]
+    except OSError as error:
+        LOG.error("no HTTP on this computer: %s", error.strerror, extra={"port": port})
+        return []

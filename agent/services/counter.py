@@ -257,8 +257,8 @@ class Counter:
     def announce(self, hold: Hold) -> None:
         """A durable outcome: tell everybody who shows this sale."""
         self._asked.pop(hold.sale_id, None)
-        if self._events.has_listeners:  # a view costs a tenth of a decision
-            self._events.publish("sale", self.view(hold.sale_id))
+        # A view costs a tenth of a decision: none is made for nobody.
+        self._events.publish_if_heard("sale", lambda: self.view(hold.sale_id))
         self._spawn(self._tell_waiters())
 
     def knows(self, sale_id: str) -> bool:

@@ -29,6 +29,18 @@ SHOWN_STATES: Final = {
     HoldState.REFUNDED: "refunded",
 }
 
+SHOWN_TO_CUSTOMERS: Final = (
+    "sale_id", "attempt", "state", "mode", "amount", "lender", "plan", "offers", "looked_at", "recorded_at", "said",
+    "captured", "refunded", "authorization_code", "waiting_for_code",
+)  # fmt: skip
+"""Of a sale; the customer's display stands where the next in the queue reads it too."""
+
+
+def for_customer(view: dict[str, Any]) -> dict[str, Any]:
+    """A sale's view without account, reason, response code, and what is for the cashier to read."""
+    shown = {name: view[name] for name in SHOWN_TO_CUSTOMERS if name in view}
+    return shown | {"texts": {"customer": view.get("texts", {}).get("customer", "")}}
+
 
 class Views:
     """Values for JSON, with sentences in the lane's language."""

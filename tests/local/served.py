@@ -21,6 +21,7 @@ from agent.services.explaining import explanation
 from tests.services.lanes import LENDER, Till
 from tests.uplink.world import run_real
 
+SECRET = bytes(range(32))
 Story = Callable[[LocalClient], Any]
 
 
@@ -29,7 +30,7 @@ class ServedLane:
 
     def __init__(self, till: Till) -> None:
         self.till, self.path = till, till.directory / "agent.sock"
-        self.client = LocalClient(self.path, timeout_s=5)
+        self.client, self.port = LocalClient(self.path, timeout_s=5), 0
 
     def tell(self, story: Story, **others: Any) -> Any:
         async def served() -> Any:
@@ -58,8 +59,8 @@ class ServedLane:
             }
             # What a lane serves beside these is the devices': no test here asks for it.
             services = LocalServices(**({field.name: None for field in fields(LocalServices)} | given))
-            server, bound = make_server(create_app(services), self.path)
-            serving = asyncio.create_task(server.serve([bound]))
+            server, bound = make_server(create_app(services, SECRET), self.path, port=self.port)
+            serving = asyncio.create_task(server.serve(bound))
             try:
                 while not server.started:  # noqa: ASYNC110
                     await asyncio.sleep(0.005)
