@@ -72,7 +72,7 @@ def test_a_coupon_is_good_at_once_at_a_lane_whose_clock_is_behind(shop: Shop) ->
     text = str(ask(shop, "coupon.issue", account=shop.token.hex())["coupon"])
     behind_s = START - 60
     coupon = read_coupon(text, shop.backend.lenders[LENDER].key_list, at=behind_s)
-    check_use(coupon, account=opened.token, plan_id="3x", amount_minor=10_000, at=behind_s)
+    check_use(coupon, account=shop.token, plan_id="3x", amount_minor=10_000, at=behind_s)
 
 
 # --- the door ------------------------------------------------------------------------------------------------------
