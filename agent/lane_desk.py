@@ -48,6 +48,7 @@ class LaneDesk:
         ]
 
     async def next_upload(self, entries_max: int, bytes_max: int, *, older: bool = False) -> Upload | None:
+        self._lane.leases.ask_for_more()
         upload = self._lane.forwarding.next_upload(entries_max, bytes_max, older=older)
         return Upload(upload.epoch, upload.first, upload.entries, upload.signature) if upload else None
 

@@ -81,6 +81,8 @@ class Backend:
     """Lanes that have said what they have since this process began. Only these are granted anything: restored books
     would give another layer the sequence of one that they have forgotten."""
     stopped: Standstills = field(default_factory=Standstills)
+    asked: set[tuple[str, str]] = field(default_factory=set)
+    """Who asks for more than is leased: lane and lender. A hint, so it may be lost: the next refresh sees to all."""
 
     @property
     def wallets(self) -> Wallets:
@@ -165,7 +167,7 @@ class Backend:
         poster.post_journal(self.database, lane, epoch, self._books(), self.stopped, entries_max=entries_max)
 
     def _books(self) -> Books:
-        return Books(self.lenders, self.clock())
+        return Books(self.lenders, self.clock(), self.asked)
 
     def settle(self, request: SettlementRequest, lane: str) -> bytes:
         rail = self.rails.get(request.lender)
@@ -253,6 +255,15 @@ class Backend:
                 if recovery.started_at() is not None:
                     return  # such a backend grants nothing, also if it learnt of it a step ago
                 yield int(snapshots.refresh(self.database, lane, lender, self.plan, now_s=self.clock()) is not None)
+
+    def granting_more(self) -> Iterator[int]:
+        """A delta at once for each who asked for more of their leases; how much they get is the plan's word."""
+        while self.asked and recovery.started_at() is None:
+            lane, name = self.asked.pop()
+            lender = self.lenders.get(name)
+            may_have_it = lane in self.heard and lane in lanes.in_service()
+            if lender is not None and may_have_it and lender.serves(lanes.find(lane).merchant):
+                yield int(snapshots.top_up(self.database, lane, lender, self.plan, now_s=self.clock()) is not None)
 
     def _planning(self, lender: str) -> Iterator[int]:
         """Today's plan, some accounts in a step, before layers are cut by it; no step cuts one."""

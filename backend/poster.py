@@ -42,7 +42,9 @@ from backend.standstills import Standstills
 CHUNK_ENTRIES: Final = 100
 """How many entries are read at once; on SQLite, how many share a commit."""
 
-_ALONE: Final = frozenset({Kind.EPOCH_START, Kind.LEASE_RETURN, Kind.SNAPSHOT_INSTALLED, Kind.REFUND_OUTCOME})
+_ALONE: Final = frozenset(
+    {Kind.EPOCH_START, Kind.LEASE_RETURN, Kind.LEASE_REQUEST, Kind.SNAPSHOT_INSTALLED, Kind.REFUND_OUTCOME}
+)
 """Rare kinds, whose effects are read and written as they come."""
 
 _BEHIND: Final = compiled(

@@ -7,7 +7,7 @@ for people to look at; it is never dropped and never stops the entries behind it
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from agent.core.authorization import OPEN, HoldEvent, HoldRefused, HoldState, event_of, next_state
@@ -60,10 +60,14 @@ class _Parked(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """What posting needs besides the rows: the lenders, and the time in UTC seconds."""
+    """What posting needs besides the rows: the lenders, and the time in UTC seconds.
+
+    ``asked`` is told which lane (its id, and the lender) asks for more than it is leased.
+    """
 
     lenders: Mapping[str, Lender]
     now_s: int
+    asked: set[tuple[str, str]] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,6 +318,20 @@ def _lease_return(entry: Entry, books: Books) -> Result:
     return Result()
 
 
+def _lease_request(entry: Entry, books: Books) -> Result:
+    """The lane is short of an account's credit. It moves nothing: the account is in its next layer, due at once."""
+    lender = _lender(entry, books)
+    token = account_of(entry)
+    if token is None:
+        raise _Parked("body_malformed")
+    account = accounts.find(lender.lender, token)
+    if account is None:
+        raise _Parked("account_unknown")
+    accounts.touch(account)
+    books.asked.add((entry.lane, lender.lender))
+    return Result()
+
+
 def _epoch_start(entry: Entry, _books: Books) -> Result:
     """The link between two journals of a lane. It moves nothing; people see one that does not hold."""
     return Result() if epochs.follows(entry) else Result("disputed", "epoch_start_mismatch")
@@ -356,6 +374,7 @@ _EFFECTS: Final[Mapping[str, Callable[[Entry, Books], Result]]] = {
     Kind.REFUND: _give_back,
     Kind.REFUND_OUTCOME: _refund_outcome,
     Kind.LEASE_RETURN: _lease_return,
+    Kind.LEASE_REQUEST: _lease_request,
     Kind.SNAPSHOT_INSTALLED: _snapshot_installed,
 }
 

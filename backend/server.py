@@ -152,9 +152,18 @@ async def _post(backend: Backend, hub: Hub, pace: Pace) -> None:
         except (*FAULTS, Contended) as error:
             log.error("entries were not posted: %s", type(error).__name__)
         pace.posted(posted)
-        if posted:
+        if posted + _granted(backend):
             hub.wake()
         await asyncio.sleep(0 if posted else POST_IDLE_S)
+
+
+def _granted(backend: Backend) -> int:
+    """One layer at most for a lane that asked for more; how many were cut. The next turn has the next one."""
+    try:
+        return next(backend.granting_more(), 0)
+    except (*FAULTS, Contended) as error:
+        log.error("nothing was granted to a lane that asked: %s", type(error).__name__)
+        return 0
 
 
 async def _give_back(backend: Backend) -> None:

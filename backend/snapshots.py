@@ -100,16 +100,33 @@ def refresh(database: Database, lane: str, lender: Lender, plan: Plan, *, now_s:
     """Build what the lane needs: a base at first, when the stack is full or old; a delta when accounts changed;
     None when nothing did, or when another process is at it."""
     layers = stack(lane, lender.lender)
-    is_old = not layers or len(layers) > DELTAS_MAX or now_s - layers[0].built_at >= plan.refresh_s
-    if (
-        is_old
-        or _origin_of(layers[0]) != (places.of_lane(lane).place or NOWHERE)
-        or recalls.base_is_due(lane, lender.lender, layers[0].sequence)
-    ):
+    if _base_is_due(layers, plan, now_s):
         return build(database, lane, lender, plan, is_base=True, now_s=now_s)
-    if _changed(lane, lender.lender, plan, layers[0].sequence).exists():
-        return build(database, lane, lender, plan, is_base=False, now_s=now_s)
-    return None
+    return _delta(database, layers, lender, plan, now_s)
+
+
+def top_up(database: Database, lane: str, lender: Lender, plan: Plan, *, now_s: int) -> SnapshotLayer | None:
+    """A delta at once, for a lane that asks for more. None where a base is due: a lane that asks often must not have
+    all of its accounts granted again each time, so that one comes with the next ``refresh``."""
+    layers = stack(lane, lender.lender)
+    return None if _base_is_due(layers, plan, now_s) else _delta(database, layers, lender, plan, now_s)
+
+
+def _base_is_due(layers: list[SnapshotLayer], plan: Plan, now_s: int) -> bool:
+    if not layers or len(layers) > DELTAS_MAX or now_s - layers[0].built_at >= plan.refresh_s:
+        return True
+    base = layers[0]
+    is_moved = _origin_of(base) != (places.of_lane(base.lane).place or NOWHERE)
+    return is_moved or recalls.base_is_due(base.lane, base.lender, base.sequence)
+
+
+def _delta(
+    database: Database, layers: list[SnapshotLayer], lender: Lender, plan: Plan, now_s: int
+) -> SnapshotLayer | None:
+    lane = layers[0].lane
+    if not _changed(lane, lender.lender, plan, layers[0].sequence).exists():
+        return None
+    return build(database, lane, lender, plan, is_base=False, now_s=now_s)
 
 
 def build(

@@ -191,6 +191,10 @@ class Lane:
         body = {"account": phone.account, "lease": self.spent(amount_minor)}
         self.write(Kind.LEASE_RETURN, body, lender=phone.lender)
 
+    def ask_for_more(self, phone: Phone, left_minor: int) -> None:
+        body = {"account": phone.account, "left_minor": left_minor}
+        self.write(Kind.LEASE_REQUEST, body, lender=phone.lender)
+
     def spent(self, delta_minor: int) -> dict[str, int] | None:
         return {"epoch": self.head.epoch, "delta_minor": delta_minor} if delta_minor else None
 

@@ -52,6 +52,7 @@ LIMITS: dict[str, int] = {
     "probe_percent_high": 20,
     "probe_threshold_minor": 5_000,
     "lease_holding_s": _DAY_S,
+    "lease_threshold_percent": 25,
     "proof_fresh_s": 60,
     "proof_tolerance_s": 30,
     "proof_bound_s": 300,

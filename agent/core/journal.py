@@ -44,6 +44,7 @@ class Kind(StrEnum):
     REFUND_INTENT = "refund_intent"
     REFUND_OUTCOME = "refund_outcome"
     LEASE_RETURN = "lease_return"
+    LEASE_REQUEST = "lease_request"
     PRINT = "print"
     SETTLEMENT = "settlement"
     SNAPSHOT_INSTALLED = "snapshot_installed"
@@ -74,6 +75,7 @@ BODIES: Final[Mapping[Kind, tuple[str, ...]]] = {
     Kind.REFUND_INTENT: _SLIP_REFUND,
     Kind.REFUND_OUTCOME: (*_SLIP_REFUND, "attempt", "approved", "response_code", "reason"),
     Kind.LEASE_RETURN: ("account", "lease"),
+    Kind.LEASE_REQUEST: ("account", "left_minor"),
     Kind.PRINT: ("job_id", "rung", "copy"),
     Kind.SETTLEMENT: ("batch", "first_number", "last_number", "totals"),
     Kind.SNAPSHOT_INSTALLED: ("sequence", "digest"),
@@ -98,6 +100,7 @@ BODIES: Final[Mapping[Kind, tuple[str, ...]]] = {
   an amount is always what is reversed, released, captured or given back by this very entry
 - a refund_intent and its outcome are of another lane's sale, which the body names, and of no hold of this lane
 - lease_return: {epoch, delta_minor > 0}, subtracted like a spend (rule 8).
+- lease_request: left_minor: what the lane may still spend of the account's lease; it moves nothing
 - rules: [rule, effect, outcome] each, as the backend answered them or as the lane decided; approved: the backend's word
 - situation: what the lane's own decision looked at (`core.situation`), so that it can be decided again; None: no rule
   was asked

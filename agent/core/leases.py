@@ -22,6 +22,7 @@ The rules, by the numbers that the code uses; a test named after a rule shows th
 |    | a recall frees nothing by itself, the entries of the lane that follows it do    | backend/recalls, lease_desk  |
 |    | what nobody uses is taken back by the next base                                 | backend/planner, snapshots   |
 |    | a lane gives back unasked what nobody used for the holding time of the policy   | lease_desk                   |
+|    | a lane asks for more below the policy's threshold, and only a layer grants it   | lease_desk, backend/compose  |
 |  9 | a reversal restores the lease of a still open epoch, never available credit     | checkout, backend/holds      |
 | 10 | no more is posted than the lease has left; people see the excess                | `post_spend`, backend/holds  |
 | 11 | a ledger that may be an old copy stands in for none until people or backend say | core/witness, restoration    |
@@ -62,6 +63,12 @@ def remaining(granted_minor: int, spent_after_minor: int, open_debits_minor: int
 def is_spendable(valid_until_s: int, *, now_s: int, horizon_s: int) -> bool:
     """Rule 1: a lease at or before the horizon is never spent again, whatever the clock says now."""
     return valid_until_s > max(now_s, horizon_s)
+
+
+def is_low(remaining_minor: int, granted_minor: int, threshold_percent: int) -> bool:
+    """Whether less than the threshold is left of what was granted, so that the lane asks for more. Of nothing granted
+    there is nothing to ask more of: that is the plan's word."""
+    return remaining_minor * 100 < granted_minor * threshold_percent
 
 
 def debit_for_intent(amount_minor: int, remaining_minor: int) -> int:

@@ -92,6 +92,10 @@ class Limits:
         int, _minor("from this amount on the part that is selected rises to the floor limit")
     ]
     lease_holding_s: Annotated[int, _window("how long after an account's last sale its lease stays at a lane")]
+    lease_threshold_percent: Annotated[
+        int,
+        Range(0, 99, "of a lease as granted: with less left after a sale, the lane asks for more; 0: never"),
+    ]
 
     proof_fresh_s: Annotated[int, Range(10, 300, "age of a pass's proof at the scan, at most")]
     proof_tolerance_s: Annotated[int, Range(0, 120, "difference between the phone's clock and the lane's, at most")]

@@ -259,6 +259,11 @@ def printed(job: PrintJob, rung: str, *, is_copy: bool) -> Draft:
     return Draft(Kind.PRINT, body, job.slip.lender, job.slip.sale_id, job.slip.attempt)
 
 
+def lease_request(lender: str, account: bytes, left_minor: int) -> Draft:
+    """So little is left of the account's lease that the lane asks for more of it."""
+    return Draft(Kind.LEASE_REQUEST, {"account": account, "left_minor": left_minor}, lender)
+
+
 def lease_return(lender: str, account: bytes, lease_epoch: int, amount_minor: int) -> Draft:
     """Lease rule 8: a part of the account's lease goes back to the backend."""
     lease = {"epoch": lease_epoch, "delta_minor": amount_minor}

@@ -1,4 +1,4 @@
-"""The leases that this lane holds: what is left of one, and giving it back.
+"""The leases that this lane holds: what is left of one, giving it back, and asking for more.
 
 The one rule (lease rule 8): giving back is a journal entry, subtracted like a spend and durable before it is told. The
 backend frees the credit when it ingests the entry, and not before.
@@ -13,6 +13,7 @@ from typing import Final
 
 from agent.core import leases
 from agent.core.snapshot_layer import SnapshotError
+from agent.errors import CounterfoilError
 from agent.ports import Backend, Ledger
 from agent.services import entries
 from agent.services.lenders import Lender, Lenders
@@ -33,6 +34,8 @@ class LeaseDesk:
         self._ledger, self._lenders, self._clock, self._backend = ledger, lenders, clock, backend
         self._stakes = Stakes(lane, ledger)
         self._used: dict[tuple[str, bytes], int] = {}
+        self._changed: set[tuple[str, bytes]] = set()
+        self._asked: dict[tuple[str, bytes], int] = {}
 
     def lease(self, lender_id: str, account: bytes) -> LeaseView | None:
         """What this lane may still spend of the account's credit; None if its snapshot has no (sound) record."""
@@ -56,6 +59,7 @@ class LeaseDesk:
         A lane knows an account only by the passes that it has seen, and after a restart by none: the leases of all
         others end with their validity.
         """
+        self._changed.add((lender_id, account))
         reading = self._clock.read(lender_id)
         if not reading.trusted:
             return
@@ -63,6 +67,34 @@ class LeaseDesk:
         self._used[lender_id, account] = reading.now_s
         if len(self._used) > USED_MAX:
             del self._used[next(iter(self._used))]
+
+    def ask_for_more(self) -> None:
+        """Ask for more of the leases that sales have brought below the policy's ``lease_threshold_percent``, once for
+        each layer that granted one.
+
+        Called when entries are about to be sent anyway: a sale waits for none of this, and a lane without a line asks
+        nothing. A question that cannot be written is dropped: the entries before it must be sent all the same.
+        """
+        changed, self._changed = self._changed, set()
+        try:
+            for lender_id, account in sorted(changed):
+                self._ask_for_more(lender_id, account)
+        except CounterfoilError as error:
+            LOG.warning("more of a lease was not asked for: %s", error.message, extra={"code": error.code})
+
+    def _ask_for_more(self, lender_id: str, account: bytes) -> None:
+        lender, view = self._lenders.get(lender_id), self.lease(lender_id, account)
+        if lender is None or lender.policy is None or view is None or not self._is_open(lender_id, view):
+            return
+        is_low = leases.is_low(view.remaining_minor, view.granted_minor, lender.policy.limits.lease_threshold_percent)
+        if not is_low or self._asked.get((lender_id, account)) == view.sequence:
+            return
+        draft = entries.lease_request(lender_id, account, view.remaining_minor)
+        self._ledger.record([draft], self._clock.read(lender_id))
+        self._asked.pop((lender_id, account), None)
+        self._asked[lender_id, account] = view.sequence
+        if len(self._asked) > USED_MAX:
+            del self._asked[next(iter(self._asked))]
 
     async def tend(self) -> None:
         """Give back what nobody has used for the holding time: elsewhere it is of use (rule 15)."""
@@ -99,11 +131,11 @@ class LeaseDesk:
     def _free_minor(self, lender_id: str, view: LeaseView | None) -> int:
         """What can be given back. Nothing of a lapsed lease: the backend has it back by this lane's own horizon, and
         would find that more is returned than is outstanding."""
-        if view is None:
-            return 0
+        return view.remaining_minor if view is not None and self._is_open(lender_id, view) else 0
+
+    def _is_open(self, lender_id: str, view: LeaseView) -> bool:
         now_s, horizon_s = self._clock.read(lender_id).now_s, self._ledger.head.horizon_of(lender_id)
-        is_open = leases.is_spendable(view.valid_until_s, now_s=now_s, horizon_s=horizon_s)
-        return view.remaining_minor if is_open else 0
+        return leases.is_spendable(view.valid_until_s, now_s=now_s, horizon_s=horizon_s)
 
     def _view(self, lender: Lender, account: bytes) -> LeaseView | None:
         if lender.stack is None:

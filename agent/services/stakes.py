@@ -20,12 +20,15 @@ class LeaseView:
 
     `remaining_minor` is net of all spends and of the open debits of other sales; `reserved_minor` is the part of it
     that this very sale's online intent has debited (0: no intent), and then all that a stand-in may use (lease rule 5).
+    `granted_minor` is what layer `sequence` grants.
     """
 
     epoch: int
     remaining_minor: int
     valid_until_s: int
     reserved_minor: int = 0
+    granted_minor: int = 0
+    sequence: int = 0
 
 
 class Stakes:
@@ -62,4 +65,6 @@ class Stakes:
         left = leases.remaining(record.allowance_minor, spent, debits)
         if manifest.lease_epoch != self._ledger.head.epoch:
             left = 0  # rules 11 and 12: a lease belongs to the journal of one epoch, and dies with it
-        return LeaseView(manifest.lease_epoch, left, record.valid_until_s, reserved_minor)
+        return LeaseView(
+            manifest.lease_epoch, left, record.valid_until_s, reserved_minor, record.allowance_minor, manifest.sequence
+        )

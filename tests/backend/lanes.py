@@ -206,6 +206,9 @@ class PaperLane:
         body = {"account": token or self.shop.token, "lease": {"epoch": self.head.epoch, "delta_minor": amount_minor}}
         self.write("lease_return", body)
 
+    def ask_for_more(self, left_minor: int, *, token: bytes | None = None) -> None:
+        self.write("lease_request", {"account": token or self.shop.token, "left_minor": left_minor})
+
     def install(self, sequence: int | None = None, *, lender: str = LENDER) -> None:
         """Put the stack up to a sequence (default: the newest) in force, reading the real layer files."""
         keys = self.shop.backend.lenders[lender].key_list

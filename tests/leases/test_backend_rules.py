@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from backend import snapshots
+from agent.core.snapshot_reader import DELTAS_MAX
+from backend import recovery, snapshots
 from backend.database import transaction
 from backend.problems import Problem
 from backend.schema import Dispute, UsedProof
@@ -63,6 +64,63 @@ def test_rule_1_a_lease_lapses_when_the_lane_itself_has_passed_it(opened: Opened
     assert shop.account().outstanding_minor == 0
     assert a.remaining(shop.token) == 0
     assert with_lease(shop, "B").remaining(shop.token) == 100
+
+
+def test_a_lane_that_asks_for_more_is_granted_its_plan_again_at_once(opened: Opened) -> None:
+    shop = opened(1_000)
+    a = with_lease(shop, "A")
+    a.stand_in(80)
+    a.ask_for_more(20)
+    assert a.upload() == ["accepted", "accepted"]
+    assert (shop.account().outstanding_minor, shop.account().held_minor) == (20, 80), "asking moves nothing"
+    assert list(shop.backend.granting_more()) == [1]
+    a.install()
+    assert a.remaining(shop.token) == 100
+    assert list(shop.backend.granting_more()) == [], "one layer for one question"
+
+
+def test_a_lane_that_asks_for_more_gets_no_more_than_the_limit_leaves(opened: Opened) -> None:
+    """used + held + outstanding + what is asked for: 80 held, 20 left at A, nothing else is free."""
+    shop = opened()
+    a = with_lease(shop, "A")
+    a.stand_in(80)
+    a.ask_for_more(20)
+    a.upload()
+    assert list(shop.backend.granting_more()) == [1]
+    a.install()
+    assert a.remaining(shop.token) == 20
+
+
+def test_nothing_is_granted_to_who_asks_while_the_backend_is_recovering(opened: Opened) -> None:
+    shop = opened(1_000)
+    a = with_lease(shop, "A")
+    a.stand_in(80)
+    a.ask_for_more(20)
+    a.upload()
+    with transaction(shop.backend.database):
+        recovery.begin("put back", now_s=shop.clock.now_s)
+    assert list(shop.backend.granting_more()) == []
+
+
+def test_a_question_about_an_account_that_nobody_knows_is_set_aside(opened: Opened) -> None:
+    shop = opened()
+    a = with_lease(shop, "A")
+    a.ask_for_more(20, token=bytes(16))
+    assert a.upload() == ["parked:account_unknown"]
+    assert list(shop.backend.granting_more()) == []
+
+
+def test_a_lane_that_asks_often_is_not_granted_all_of_its_accounts_again_each_time(opened: Opened) -> None:
+    shop = opened(100_000)
+    a = with_lease(shop, "A", allowance_minor=100)
+    cut = []
+    for _ in range(DELTAS_MAX + 2):
+        a.ask_for_more(20)
+        a.upload()
+        cut += list(shop.backend.granting_more())
+        a.install()
+    assert cut == [1] * DELTAS_MAX + [0, 0]
+    assert shop.refresh("A") is not None, "a base is due, and comes with the next look at all lanes"
 
 
 def test_rule_2_the_larger_of_two_snapshots_counts_until_the_lane_says_which_it_uses(opened: Opened) -> None:

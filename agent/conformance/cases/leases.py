@@ -304,6 +304,20 @@ def proof_twice(world: World) -> None:
     _expect(lane.send(), "accepted", "disputed:proof_replayed")
 
 
+@GROUP.case("L-23", "a lane that is short of an account's credit is cut a layer with the account")
+def asked_for_more(world: World) -> None:
+    lane, phone, lease = _leased(world)
+    before = world.installed(lane).sequence
+    lane.stand_in(phone, lease.granted_minor - 100)
+    lane.ask_for_more(phone, 100)
+    _expect(lane.send(), "accepted", "accepted")
+    again = world.install(lane, above=before).lease(phone.account, lane.head.epoch)
+    if again is None:
+        raise Broken("a layer that has the account in it", sent="an entry lease_request", came="one without")
+    lane.stand_in(phone, again.granted_minor)
+    _expect(lane.send(), "accepted")
+
+
 @GROUP.case("L-20", "after a limit cut nothing more is approved", needs=("set_limit",))
 def limit_cut(world: World) -> None:
     lane, phone = world.lane(), world.phone()
