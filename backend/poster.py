@@ -17,7 +17,18 @@ from peewee import Database
 
 from agent.core.classify import WALLETS
 from agent.core.journal import Entry, JournalError, Kind, open_entry
-from backend import accounts, allowances, authorizations, holds, lanes, places, postings, recovery, wallet_postings
+from backend import (
+    accounts,
+    allowances,
+    authorizations,
+    disputes,
+    holds,
+    lanes,
+    places,
+    postings,
+    recovery,
+    wallet_postings,
+)
 from backend.database import (
     Contended,
     Statement,
@@ -36,7 +47,7 @@ from backend.database import (
 )
 from backend.holds import Attempt
 from backend.postings import Books, Result
-from backend.schema import Dispute, Hold, Horizon, Journal, JournalEntry
+from backend.schema import Hold, Horizon, Journal, JournalEntry
 from backend.standstills import Standstills
 
 CHUNK_ENTRIES: Final = 100
@@ -224,7 +235,7 @@ def _post_run(lane: str, epoch: int, run: list[_Pending], books: Books) -> None:
             if result.reason is not None:
                 aside = (result.result, result.reason, lane, epoch, each.number)
                 page.update((_SET_ASIDE, each.number), _SET_ASIDE, partial(tuple, aside))
-                _dispute(lane, epoch, each, result)
+                disputes.record(lane, epoch, each.number, each.entry, result)
         page.update(_POSTED, _POSTED, lambda: (last, lane, epoch, first - 1), exactly=1)
 
 
@@ -284,20 +295,3 @@ def _effect(entry: Entry, books: Books) -> Result:
             return wallet_postings.post(entry, books.now_s)
     with off_page() if entry.kind in _ALONE else nullcontext():
         return postings.post(entry, books)
-
-
-def _dispute(lane: str, epoch: int, each: _Pending, result: Result) -> None:
-    entry: Any = each.entry
-    Dispute.create(
-        lane=lane,
-        epoch=epoch,
-        number=each.number,
-        sequence=Dispute.select().where(Dispute.lane == lane).count() + 1,
-        result=result.result,
-        reason=result.reason,
-        bearer=result.bearer,
-        lender=postings.shown(entry.lender) if entry else None,
-        sale_id=postings.shown(entry.sale_id) if entry else None,
-        account=result.account,
-        amount_minor=result.minor,
-    )

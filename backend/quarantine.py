@@ -15,9 +15,10 @@ from peewee import fn
 from agent.core import journal
 from agent.core.journal import Entry, Head, JournalError, Sealed
 from agent.core.money import MINOR_MAX
-from backend import ingest, lanes, postings
+from backend import disputes, ingest, lanes
 from backend.database import rows
 from backend.ingest import Upload
+from backend.postings import Result
 from backend.problems import Problem
 from backend.schema import Dispute, EpochChange, Journal, JournalEntry, QuarantinedEntry
 
@@ -115,16 +116,10 @@ def _show(entry: Entry, reason: str) -> None:
     if entry.sale_id is None or Dispute.select().where(mine).exists():
         return
     amount, account = entry.body.get("amount_minor"), entry.body.get("account")
-    Dispute.create(
-        lane=entry.lane,
-        epoch=entry.epoch,
-        number=entry.number,
-        sequence=Dispute.select().where(Dispute.lane == entry.lane).count() + 1,
-        result=RESULT,
-        reason=reason,
-        bearer="operator",
-        lender=postings.shown(entry.lender),
-        sale_id=postings.shown(entry.sale_id),
+    found = Result(
+        RESULT,
+        reason,
         account=account if isinstance(account, bytes) and len(account) == 16 else None,
-        amount_minor=amount if type(amount) is int and 0 < amount <= MINOR_MAX else 0,
+        minor=amount if type(amount) is int and 0 < amount <= MINOR_MAX else 0,
     )
+    disputes.record(entry.lane, entry.epoch, entry.number, entry, found)
