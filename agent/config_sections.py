@@ -256,11 +256,23 @@ class Printer(SerialLine):
     profile: ProfileName = _value(
         "generic-80", "one of " + ", ".join(PROFILES), "What this model can do, and how wide its paper is."
     )
+    characters: Literal["model", "gb18030", "big5", "shift_jis", "cp949", "none"] = Field(
+        default="model",
+        description="Ideographs in its memory; model: as its profile says; none: lines that need them are drawn.",
+    )
+    logo: str = _text(
+        "",
+        r"^(|nv:[1-9][0-9]{0,2}|/\S+)$",
+        "the path of a picture, nv:NUMBER or nothing",
+        "Printed on top of each slip; nv: the picture that was stored in the printer under that number.",
+    )
 
     @property
     def options(self) -> dict[str, object]:
         """The options of `drivers.registry.open_printer`."""
-        return {"profile": self.profile} | self._line_options(self.address)
+        own: dict[str, object] = {"profile": self.profile, "logo": self.logo}
+        own |= {} if self.characters == "model" else {"characters": self.characters}
+        return own | self._line_options(self.address)
 
 
 class Drawer(Section):

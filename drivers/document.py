@@ -25,7 +25,11 @@ COLUMNS_MIN = 16
 """Narrowest paper: in double size a line must still hold a few ideographs."""
 QR_BYTES_MAX = 2331
 """Byte capacity of a QR code, version 40, level M (ISO/IEC 18004, table 7)."""
+BARCODE_CHARACTERS_MAX = 32
+"""What stands below a code in one line of 58 mm paper."""
 COPY_BANNER = "COPY / 重印"
+CODE_NAMES = {"qr": "QR", "barcode": "BARCODE"}
+"""Kinds of codes, as a text shows them."""
 _WRAPPED_CLOSERS = "，。、；：！？）】》”’％"
 
 
@@ -73,6 +77,18 @@ class Qr:
 
 
 @dataclass(frozen=True, slots=True)
+class Barcode:
+    """A Code 128 line code with its text below, centred: 1 to 32 printable ASCII characters, or DocumentError."""
+
+    data: str
+    kind: Literal["barcode"] = "barcode"
+
+    def __post_init__(self) -> None:
+        if not (0 < len(self.data) <= BARCODE_CHARACTERS_MAX and self.data.isascii() and self.data.isprintable()):
+            raise DocumentError(f"a line code holds 1 to {BARCODE_CHARACTERS_MAX} printable ASCII characters")
+
+
+@dataclass(frozen=True, slots=True)
 class Feed:
     """Empty lines, 1 to 20."""
 
@@ -99,7 +115,7 @@ class Cut:
     kind: Literal["cut"] = "cut"
 
 
-Block = Annotated[Text | Pair | Rule | Qr | Feed | Banner | Cut, Field(discriminator="kind")]
+Block = Annotated[Text | Pair | Rule | Qr | Barcode | Feed | Banner | Cut, Field(discriminator="kind")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +134,7 @@ class Line:
     indent: int = 0
     bold: bool = False
     double: bool = False
-    kind: Literal["text", "qr", "cut"] = "text"
+    kind: Literal["text", "qr", "barcode", "cut"] = "text"
 
 
 _JSON = TypeAdapter(Document)
@@ -163,9 +179,13 @@ def layout(document: Document, columns: int) -> tuple[Line, ...]:
 def to_text(document: Document, columns: int) -> str:
     """What the slip says, for a page, a log or an archive. Cuts are not shown; double size is not widened."""
     shown = (line for line in layout(document, columns) if line.kind != "cut")
-    return "\n".join(
-        f"[QR: {line.text}]" if line.kind == "qr" else f"{' ' * line.indent}{line.text}".rstrip(" ") for line in shown
-    )
+    return "\n".join(map(_as_text, shown))
+
+
+def _as_text(line: Line) -> str:
+    if line.kind in CODE_NAMES:
+        return f"[{CODE_NAMES[line.kind]}: {line.text}]"
+    return f"{' ' * line.indent}{line.text}".rstrip(" ")
 
 
 def _lines(block: Block, columns: int) -> Iterator[Line]:
@@ -176,8 +196,8 @@ def _lines(block: Block, columns: int) -> Iterator[Line]:
             yield from _pair(block, columns)
         case Rule():
             yield Line("-" * columns)
-        case Qr():
-            yield Line(block.data, kind="qr")
+        case Qr() | Barcode():
+            yield Line(block.data, kind=block.kind)
         case Feed():
             yield from (Line("") for _ in range(block.lines))
         case Banner():

@@ -19,9 +19,11 @@ from drivers.displays.screen import Screen
 from drivers.drawers.cash_drawer import CashDrawer, Kick
 from drivers.errors import AddressError, OptionError
 from drivers.options import Options, none_left, parse_address, settings
+from drivers.printers import raster
+from drivers.printers.characters import CODECS
 from drivers.printers.conversation import Patience
 from drivers.printers.pos_printer import POSPrinter
-from drivers.printers.profiles import COLUMNS, profile_named
+from drivers.printers.profiles import CHARACTERS, COLUMNS, Profile, profile_named
 from drivers.scanners.lines import line_to
 from drivers.scanners.scanner import Scanner
 from drivers.transports.file import FileTransport
@@ -60,21 +62,23 @@ def open_printer(
 ) -> POSPrinter:
     """A printer, opened, claimed and enabled; one that is not there now is `failed` and recovers by itself.
 
-    Options: `profile` (a name of `PROFILES`), `columns` where the paper is not the profile's, the fields of `Patience`,
-    and those of `SerialSettings` for a serial line.
+    Options: `profile` (a name of `PROFILES`); `columns`, `characters`, where they are not the profile's; `logo`, a
+    picture's path or nv:N; the fields of `Patience`, and those of `SerialSettings` for a serial line.
     Raises AddressError, OptionError.
     """
     given = dict(options or {})
-    profile = profile_named(str(given.pop("profile", "generic-80")))
-    profile = replace(profile, columns=_columns(given.pop("columns", profile.columns)))
+    profile = _profile(given)
+    letterhead = _letterhead(str(given.pop("logo", "")), profile)
     patience = settings(Patience, given)
     transport, stand_in = _line(
         "printer",
         address,
         given,
-        {"tcp": _tcp, "serial": _serial, "file": _file, "virtual": partial(_virtual, columns=profile.columns)},
+        {"tcp": _tcp, "serial": _serial, "file": _file, "virtual": partial(_virtual, profile=profile)},
     )
-    printer = POSPrinter(name, transport, profile, patience=patience, on_event=on_event, stand_in=stand_in)
+    printer = POSPrinter(
+        name, transport, profile, patience=patience, letterhead=letterhead, on_event=on_event, stand_in=stand_in
+    )
     started(printer)
     return printer
 
@@ -136,10 +140,24 @@ KINDS: dict[str, OpenDevice] = {
 }
 
 
-def _columns(value: object) -> int:
-    if value not in COLUMNS:
-        raise OptionError(f"columns must be one of {', '.join(map(str, COLUMNS))}, not {value!r}")
-    return int(str(value))
+def _profile(given: dict[str, Any]) -> Profile:
+    """The profile, with what this very printer has otherwise. Raises OptionError."""
+    profile = profile_named(str(given.pop("profile", "generic-80")))
+    columns = given.pop("columns", profile.columns)
+    characters = given.pop("characters", profile.characters)
+    if columns not in COLUMNS:
+        raise OptionError(f"columns must be one of {', '.join(map(str, COLUMNS))}, not {columns!r}")
+    if characters not in CHARACTERS:
+        raise OptionError(f"characters must be one of {', '.join(CHARACTERS)}, not {characters!r}")
+    return replace(profile, columns=columns, characters=characters)
+
+
+def _letterhead(logo: str, profile: Profile) -> bytes:
+    """The logo as commands: FS p n for one that was stored in the printer, else the picture. Raises OptionError."""
+    scheme, _, number = logo.partition(":")
+    if scheme == "nv" and number.isdecimal() and 1 <= int(number) <= 255:
+        return b"\x1cp" + bytes([int(number), 0])
+    return raster.logo(logo, profile.dots) if logo else b""
 
 
 def _line(kind: str, text: str, given: dict[str, Any], lines: Mapping[str, _OpenLine]) -> _Line:
@@ -166,8 +184,8 @@ def _file(target: str, _: dict[str, Any]) -> _Line:
     return FileTransport(target), None
 
 
-def _virtual(target: str, _: dict[str, Any], columns: int) -> _Line:
-    stand_in = VirtualPrinter(Path(target), columns=columns)
+def _virtual(target: str, _: dict[str, Any], profile: Profile) -> _Line:
+    stand_in = VirtualPrinter(Path(target), columns=profile.columns, encoding=CODECS.get(profile.characters, "gb18030"))
     transport, _none = _tcp(stand_in.address.removeprefix("tcp:"), {})
     return transport, stand_in
 

@@ -139,7 +139,7 @@ def slip_bytes() -> Iterator[Figure]:
         text = len(escpos.render(_slip(), profile, "1"))
         yield Figure(f"bytes of a slip, {profile.name}", text, "bytes")
         with suppress(UnprintableError):
-            dots = len(escpos.render(_slip(), replace(profile, kanji=False), "1"))
+            dots = len(escpos.render(_slip(), replace(profile, characters="none"), "1"))
             yield Figure(f"bytes of a slip, {profile.name}, as dots", dots, "bytes", dots / text, "characters")
 
 

@@ -1,23 +1,23 @@
 """A document as ESC/POS bytes. Rule: a pure function, and no character ever becomes a question mark.
 
 python-escpos builds the commands (its Dummy printer); the text is ours, because it sends ideographs without entering
-Kanji mode. Every printer starts here in code-page mode (FS .); runs outside ASCII go out as FS & … FS . in GB18030.
+Kanji mode. Every printer starts here in code-page mode (FS .); what it cannot print itself, it is sent as dots.
 """
 
 from __future__ import annotations
 
-import re
 import zlib
 from bisect import bisect_left
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from drivers.document import Document, Line, layout
+from drivers.document import Document, Line, Text, layout
+from drivers.errors import UnprintableError
+from drivers.printers.characters import encode, started
 from drivers.printers.profiles import Profile
-from drivers.printers.raster import strip
+from drivers.printers.raster import drawn
 
-KANJI_ON = b"\x1c&"
-KANJI_OFF = b"\x1c."
 PAPER_STATUS = b"\x1dr\x01"
 """GS r 1: answered only when everything before it has been processed, never while off line."""
 DOUBLE_ON, DOUBLE_OFF = b"\x1d!\x11", b"\x1d!\x00"
@@ -25,9 +25,11 @@ DOUBLE_ON, DOUBLE_OFF = b"\x1d!\x11", b"\x1d!\x00"
 CHARSET_USA = b"\x1bR\x00"
 """ESC R 0: others, China's among them, replace $ and a few more ASCII signs."""
 
-_RUNS = re.compile(r"[\x00-\x7f]+|[^\x00-\x7f]+")
 _QR_MODULE_DOTS_MAX = 6
 _QR_QUIET_MODULES = 8
+_BAR_DOTS, _BAR_HEIGHT_DOTS = 2, 80
+_BAR_MODULES_BESIDE = 11 + 11 + 13 + 20
+"""Code 128: start, check, stop and quiet zones, beside 11 modules a character (ISO/IEC 15417)."""
 # Bytes that versions 1 to 40 hold at level M (ISO/IEC 18004, table 7).
 _QR_CAPACITY = (
     14, 26, 42, 62, 84, 106, 122, 152, 180, 213, 251, 287, 331, 362, 412, 450, 504, 560, 624, 666, 711, 779, 857, 911,
@@ -35,15 +37,16 @@ _QR_CAPACITY = (
 )  # fmt: skip
 
 
-def render(document: Document, profile: Profile, job_id: str) -> bytes:
-    """The job: reset, lines, cut, and the questions whose answers prove that it was printed.
+def render(document: Document, profile: Profile, job_id: str, letterhead: bytes = b"") -> bytes:
+    """The job: reset, the shop's logo (`letterhead`, commands), lines, cut, and the questions that prove printing.
 
-    Lines outside ASCII are drawn where the profile has no ideographs. Raises UnprintableError where no font is for it.
+    A line whose characters the printer lacks is drawn. Raises UnprintableError where it takes no dots, or no font has
+    them.
     """
     dummy = _printer(profile)
     raw = dummy._raw
     dummy.hw("INIT")
-    raw(KANJI_OFF + CHARSET_USA)
+    raw(started(profile) + CHARSET_USA + letterhead)
     lines = layout(document, profile.columns)
     for before, line in zip((None, *lines), lines, strict=False):
         _put(dummy, profile, before, line)
@@ -66,32 +69,74 @@ def process_id(job_id: str) -> bytes:
     return bytes(digits)
 
 
-def encode(text: str) -> bytes:
-    """Text in code-page mode with its Kanji runs."""
-    if text.isascii():
-        return text.encode("ascii")
-    runs = _RUNS.findall(text)
-    return b"".join(run.encode() if run.isascii() else KANJI_ON + run.encode("gb18030") + KANJI_OFF for run in runs)
-
-
 def _put(dummy: Any, profile: Profile, before: Line | None, line: Line) -> None:
     if line.bold != (before is not None and before.bold):
         dummy.set(bold=line.bold)
-    if line.kind == "cut":
-        dummy.cut()
-        return
-    if line.kind == "qr":
-        dummy.set(align="center")
-        dummy.qr(line.text, ec=1, size=qr_module_dots(len(line.text.encode()), profile.dots), native=True)
-        dummy._raw(b"\n")
-        dummy.set(align="left")
-        return
-    if not (profile.kanji or line.text.isascii()):
-        dummy._raw(strip(line, profile.columns))
-        return
-    text = encode(line.text)
+    match line.kind:
+        case "cut":
+            dummy.cut()
+        case "qr":
+            _put_qr(dummy, profile, line)
+        case "barcode":
+            _put_barcode(dummy, profile, line)
+        case "text":
+            dummy._raw(_text(line, profile))
+
+
+def _text(line: Line, profile: Profile) -> bytes:
+    text = encode(line.text, profile)
+    if text is None:
+        return _drawn(line, profile)
     sized = DOUBLE_ON + text + DOUBLE_OFF if line.double else text
-    dummy._raw(b" " * line.indent + sized + b"\n")
+    return b" " * line.indent + sized + b"\n"
+
+
+def _drawn(line: Line, profile: Profile) -> bytes:
+    if not profile.pictures:
+        raise UnprintableError(f"no characters for {line.text!r}, and no pictures either")
+    return drawn(line, profile.columns)
+
+
+def _put_qr(dummy: Any, profile: Profile, line: Line) -> None:
+    if profile.draws_qr:
+        _centred(dummy, lambda: dummy.qr(line.text, ec=1, size=_qr_dots(line, profile), native=True))
+    elif profile.pictures:
+        dummy._raw(drawn(line, profile.columns))
+    else:  # whoever needs it can type it in
+        _put_all(dummy, profile, Document((Text(line.text),)))
+
+
+def _put_barcode(dummy: Any, profile: Profile, line: Line) -> None:
+    fits = (11 * len(line.text) + _BAR_MODULES_BESIDE) * _BAR_DOTS <= profile.dots
+    if profile.draws_barcodes and fits:
+        _centred(dummy, lambda: dummy._raw(_code_128(line.text)))
+    elif profile.pictures:
+        dummy._raw(drawn(line, profile.columns))
+    else:
+        _put_all(dummy, profile, Document((Text(line.text, "center"),)))
+
+
+def _put_all(dummy: Any, profile: Profile, document: Document) -> None:
+    for line in layout(document, profile.columns):
+        _put(dummy, profile, None, line)
+
+
+def _centred(dummy: Any, put: Callable[[], object]) -> None:
+    dummy.set(align="center")
+    put()
+    dummy._raw(b"\n")
+    dummy.set(align="left")
+
+
+def _code_128(text: str) -> bytes:
+    """GS h, GS w, GS H 2 (text below), GS k 73 in code set B, in which a brace is doubled."""
+    data = b"{B" + text.replace("{", "{{").encode("ascii")
+    height, bar = bytes([_BAR_HEIGHT_DOTS]), bytes([_BAR_DOTS])
+    return b"\x1dh" + height + b"\x1dw" + bar + b"\x1dH\x02" + b"\x1dkI" + bytes([len(data)]) + data
+
+
+def _qr_dots(line: Line, profile: Profile) -> int:
+    return qr_module_dots(len(line.text.encode()), profile.dots)
 
 
 def qr_module_dots(data_bytes: int, paper_dots: int) -> int:

@@ -46,6 +46,7 @@ class POSPrinter(LivingDevice):
         profile: Profile,
         *,
         patience: Patience | None = None,
+        letterhead: bytes = b"",
         on_event: OnEvent | None = None,
         stand_in: Closable | None = None,
     ) -> None:
@@ -53,6 +54,7 @@ class POSPrinter(LivingDevice):
         self.profile = profile
         self._transport = transport
         self._patience = patience or Patience()
+        self._letterhead = letterhead
         self._one_job = threading.Lock()
 
     def enable(self) -> None:
@@ -95,12 +97,13 @@ class POSPrinter(LivingDevice):
     def print_document(self, job_id: str, document: Document, *, copy: bool) -> PrintOutcome:
         """Prints it, marked as a copy if asked. Every fault of the printer is an outcome.
 
-        Raises LifeCycleError when the device is not enabled. Takes at most the sum of `Patience`, some answers more.
+        Raises LifeCycleError when the device is not enabled. Takes at most the sum of `Patience`, some answers more,
+        and what a serial line of its speed needs for the bytes.
         """
         with self._one_job:
             self._require_enabled()
             try:
-                job = render(as_copy(document) if copy else document, self.profile, job_id)
+                job = render(as_copy(document) if copy else document, self.profile, job_id, self._letterhead)
             except UnprintableError:
                 return self._conclude(PrintOutcome("not_started", "unprintable"), b"")
             outcome = self._print(job, process_id(job_id))

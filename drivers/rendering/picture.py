@@ -9,13 +9,13 @@ import io
 from collections.abc import Sequence
 from typing import Final
 
-import segno
 from PIL import Image, ImageDraw
 
 from drivers.document import Document
 from drivers.errors import DocumentError
+from drivers.rendering.codes import BARCODE_HEIGHT_DOTS, module_dots, modules_of
 from drivers.rendering.fonts import font
-from drivers.rendering.rows import BitmapRow, CodeRow, CutRow, Row, TextRow, rows_of
+from drivers.rendering.rows import BitmapRow, CodeRow, CutRow, Row, Run, TextRow, rows_of
 
 COLUMN_DOTS: Final = 12
 GLYPH_DOTS: Final = 24
@@ -27,8 +27,6 @@ HEIGHT_MAX_DOTS: Final = 24_000
 _PAPER, _INK, _PERFORATION = 255, 0, 150
 _INK_BELOW = 160
 """A grey darker than this is a dot: thin strokes of small characters stay whole."""
-_QR_MODULE_DOTS_MAX = 6
-_QR_QUIET_MODULES = 4
 
 
 def to_png(document: Document, columns: int) -> bytes:
@@ -43,19 +41,9 @@ def draw(rows: Sequence[Row], columns: int) -> bytes:
     if sum(heights) > HEIGHT_MAX_DOTS:
         raise DocumentError(f"a picture of {sum(heights)} dots is longer than {HEIGHT_MAX_DOTS}")
     picture = Image.new("L", (width + 2 * MARGIN_DOTS, sum(heights) + 2 * MARGIN_DOTS), _PAPER)
-    pen = ImageDraw.Draw(picture)
     top = MARGIN_DOTS
     for row, height in zip(rows, heights, strict=True):
-        match row:
-            case TextRow():
-                _draw_text(pen, row, top, height)
-            case CodeRow():
-                _draw_code(picture, row.data, width, top)
-            case BitmapRow():
-                size = (row.width_bytes * 8, row.height)
-                picture.paste(_INK, (MARGIN_DOTS, top), Image.frombytes("1", size, row.dots))
-            case CutRow():
-                _draw_cut(pen, picture.width, top + height // 2)
+        _draw_row(picture, row, top, height)
         top += height
     output = io.BytesIO()
     picture.save(output, "PNG", compress_level=6, dpi=(203, 203))
@@ -67,19 +55,10 @@ def bitmap(row: Row, columns: int) -> tuple[int, int, bytes]:
     width = columns * COLUMN_DOTS
     height = _height(row, width)
     picture = Image.new("L", (width + 2 * MARGIN_DOTS, height), _PAPER)
-    if isinstance(row, TextRow):
-        _draw_text(ImageDraw.Draw(picture), row, 0, height)
+    _draw_row(picture, row, 0, height)
     printed = picture.crop((MARGIN_DOTS, 0, MARGIN_DOTS + width, height))
     ink = printed.point(lambda grey: _PAPER if grey < _INK_BELOW else 0).convert("1", dither=Image.Dither.NONE)
     return -(-width // 8), height, ink.tobytes()
-
-
-def symbol_of(data: str) -> segno.QRCode:
-    """The QR code that printers draw: UTF-8 bytes, level M, smallest version. Raises DocumentError for too many."""
-    try:
-        return segno.make_qr(data.encode(), error="m", boost_error=False, encoding="utf-8", mode="byte")
-    except ValueError as error:  # segno.DataOverflowError is one
-        raise DocumentError(f"no QR code holds {len(data)} characters: {error}") from error
 
 
 def _height(row: Row, width: int) -> int:
@@ -87,15 +66,28 @@ def _height(row: Row, width: int) -> int:
         case TextRow():
             return GLYPH_DOTS * (1 + any(run.double for run in row.runs)) + LEADING_DOTS
         case CodeRow():
-            return _code_dots(symbol_of(row.data), width)
+            return _code_height(row, width)
         case BitmapRow():
             return row.height
         case CutRow():
             return GLYPH_DOTS
 
 
-def _draw_text(pen: ImageDraw.ImageDraw, row: TextRow, top: int, height: int) -> None:
-    left = MARGIN_DOTS
+def _draw_row(picture: Image.Image, row: Row, top: int, height: int) -> None:
+    pen = ImageDraw.Draw(picture)
+    match row:
+        case TextRow():
+            _draw_text(pen, row, MARGIN_DOTS, top, height)
+        case CodeRow():
+            _draw_code(picture, row, top, height)
+        case BitmapRow():
+            size = (row.width_bytes * 8, row.height)
+            picture.paste(_INK, (MARGIN_DOTS, top), Image.frombytes("1", size, row.dots))
+        case CutRow():
+            _draw_cut(pen, picture.width, top + height // 2)
+
+
+def _draw_text(pen: ImageDraw.ImageDraw, row: TextRow, left: int, top: int, height: int) -> None:
     for run in row.runs:
         size = GLYPH_DOTS * (1 + run.double)
         base = top + height - LEADING_DOTS - round(size * 0.16)
@@ -109,20 +101,26 @@ def _draw_text(pen: ImageDraw.ImageDraw, row: TextRow, top: int, height: int) ->
             left += cell
 
 
-def _code_dots(symbol: segno.QRCode, width: int) -> int:
-    modules = int(symbol.symbol_size(border=_QR_QUIET_MODULES)[0])
-    return modules * max(1, min(_QR_MODULE_DOTS_MAX, width // modules))
+def _code_height(row: CodeRow, width: int) -> int:
+    if row.symbology == "qr":
+        return len(modules_of(row)) * max(1, module_dots(row, width))
+    return BARCODE_HEIGHT_DOTS * bool(module_dots(row, width)) + GLYPH_DOTS + LEADING_DOTS
 
 
-def _draw_code(picture: Image.Image, data: str, width: int, top: int) -> None:
-    symbol = symbol_of(data)
-    side = _code_dots(symbol, width)
-    rows = list(symbol.matrix_iter(border=_QR_QUIET_MODULES))
-    modules = Image.frombytes(
-        "L", (len(rows), len(rows)), bytes(_INK if dark else _PAPER for row in rows for dark in row)
-    )
-    left = MARGIN_DOTS + (width - side) // 2
-    picture.paste(modules.resize((side, side), Image.Resampling.NEAREST), (left, top))
+def _draw_code(picture: Image.Image, row: CodeRow, top: int, height: int) -> None:
+    """In the middle; a line code that does not fit is its text alone."""
+    width = picture.width - 2 * MARGIN_DOTS
+    dots, modules = module_dots(row, width), modules_of(row)
+    if row.symbology == "barcode":
+        left = MARGIN_DOTS + (width - len(row.data) * COLUMN_DOTS) // 2
+        line = GLYPH_DOTS + LEADING_DOTS
+        _draw_text(ImageDraw.Draw(picture), TextRow((Run(row.data),)), left, top + height - line, line)
+        height -= line
+    if dots:
+        shade = bytes(_INK if dark else _PAPER for line in modules for dark in line)
+        code = Image.frombytes("L", (len(modules[0]), len(modules)), shade)
+        size = (len(modules[0]) * dots, height)
+        picture.paste(code.resize(size, Image.Resampling.NEAREST), (MARGIN_DOTS + (width - size[0]) // 2, top))
 
 
 def _draw_cut(pen: ImageDraw.ImageDraw, width: int, y: int) -> None:

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 from drivers.document import Document, Line, columns_of, layout
+
+Symbology = Literal["qr", "barcode"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +37,10 @@ class TextRow:
 
 @dataclass(frozen=True, slots=True)
 class CodeRow:
-    """A QR code in the middle."""
+    """A code in the middle; the text of a line code stands below it."""
 
     data: str
+    symbology: Symbology = "qr"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +83,8 @@ def row_of(line: Line) -> Row:
     match line.kind:
         case "cut":
             return CutRow()
-        case "qr":
-            return CodeRow(line.text)
+        case "qr" | "barcode":
+            return CodeRow(line.text, line.kind)
     runs = (Run(" " * line.indent), Run(line.text, line.bold, line.double))
     return TextRow(tuple(run for run in runs if run.text))
 

@@ -40,6 +40,11 @@ class SerialSettings:
         if not 300 <= self.baud <= 4_000_000:
             raise OptionError(f"baud must be 300 to 4000000, not {self.baud}")
 
+    def line_s(self, size_bytes: int) -> float:
+        """Seconds that so many bytes take on this line: a start bit, data, parity, stop bits."""
+        bits = 1 + self.data_bits + (self.parity != "none") + self.stop_bits
+        return size_bytes * bits / self.baud
+
 
 class SerialTransport:
     """One port by its path, best one of /dev/serial/by-id."""
@@ -62,8 +67,11 @@ class SerialTransport:
             raise self._open_failure(error) from error
 
     def write(self, data: bytes, timeout_s: float) -> None:
-        """Writes all bytes in small chunks, so that a time-out knows how far it came. Raises TransportError."""
-        port, deadline_s = self._opened(), time.monotonic() + timeout_s
+        """Writes all bytes in small chunks, so that a time-out knows how far it came. Raises TransportError.
+
+        The time-out is the device's; what the line needs at its speed comes on top.
+        """
+        port, deadline_s = self._opened(), time.monotonic() + timeout_s + self._settings.line_s(len(data))
         for start in range(0, len(data), _CHUNK_BYTES):
             chunk = data[start : start + _CHUNK_BYTES]
             try:

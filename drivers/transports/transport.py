@@ -1,4 +1,4 @@
-"""The line to a device. Rule: every call ends within its time-out, and every failure is a TransportError with a reason.
+"""The line to a device. Rule: every call ends in bounded time, and every failure is a TransportError with a reason.
 
 Reasons are ids of `drivers.remedies`: unreachable, lost, stalled, busy, denied. A transport may be opened again after
 `close`; one thread uses it at a time.

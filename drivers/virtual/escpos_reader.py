@@ -15,9 +15,13 @@ from drivers.rendering.rows import BitmapRow, CodeRow, Row, Run, TextRow
 _SKIPPED = {
     b"\x1b!": 1, b"\x1bE": 1, b"\x1ba": 1, b"\x1bR": 1, b"\x1bt": 1, b"\x1b-": 1, b"\x1bM": 1, b"\x1b{": 1, b"\x1b3": 1,
     b"\x1b2": 0, b"\x1d!": 1, b"\x1dB": 1, b"\x1db": 1, b"\x1cC": 1, b"\x1c!": 1, b"\x1cW": 1,
+    b"\x1dh": 1, b"\x1dw": 1, b"\x1dH": 1,
 }  # fmt: skip
 # Length of each two-byte command that does something, with its parameters.
 _ACTIONS = {b"\x1bd": 3, b"\x1dr": 3, b"\x1da": 3, b"\x1bp": 5, b"\x1dV": 3}
+# n of ESC t → the code page that printers most often have there.
+_PAGES = {0: "cp437", 2: "cp850", 16: "cp1252", 19: "cp858"}
+_LINE_CODE = 73
 _CODE_STORE = b"1P0"
 _CODE_PRINT = b"1Q0"
 
@@ -44,11 +48,16 @@ class CutOff:
 
 @dataclass(slots=True)
 class PaperReader:
-    """Feeds on bytes; `text` and `raw` are what has been printed since the last cut."""
+    """Feeds on bytes; `text` and `raw` are what has been printed since the last cut.
+
+    `encoding`: Python's name for the codes of its ideographs.
+    """
 
     text: str = ""
     raw: bytes = b""
+    encoding: str = "gb18030"
     _kanji: bool = True
+    _page: str = "cp437"
     _bold: bool = False
     _double: bool = False
     _waiting: bytes = b""
@@ -85,6 +94,8 @@ class PaperReader:
             return self._take_function(data)
         if head == b"\x1dv":
             return self._take_picture(data)
+        if head == b"\x1dk":
+            return self._take_line_code(data)
         if head in (b"\x1c&", b"\x1c.", b"\x1b@"):
             if head == b"\x1b@":
                 self._reset()
@@ -130,6 +141,19 @@ class PaperReader:
         self._rows.append(BitmapRow(width_bytes, height, data[8:length]))
         return length
 
+    def _take_line_code(self, data: bytes) -> int:
+        """GS k m n d1 … dn of Code 128, in code set B."""
+        if len(data) < 4 or len(data) < 4 + data[3]:
+            return 0
+        length = 4 + data[3]
+        if data[2] != _LINE_CODE:
+            self._print(f"[?{data[:3].hex(' ')}]")
+            return length
+        code = data[4:length].removeprefix(b"{B").replace(b"{{", b"{").decode("ascii", "replace")
+        self.text += f"[BARCODE: {code}]"
+        self._drawn = CodeRow(code, "barcode")
+        return length
+
     def _cut(self, command: bytes) -> None:
         self.raw += command
         self._events.append(self._slip())
@@ -152,14 +176,15 @@ class PaperReader:
 
     def _take_character(self, data: bytes) -> int:
         if not self._kanji or data[0] < 0x80:
-            self._print(data[:1].decode("cp437"))
+            self._print(data[:1].decode(self._page))
             return 1
         if len(data) < 2:
             return 0
-        size = 4 if 0x30 <= data[1] <= 0x39 else 2  # GB18030: a digit in second place makes four bytes
+        four = self.encoding == "gb18030" and 0x30 <= data[1] <= 0x39  # a digit in second place makes four bytes
+        size = 4 if four else 2
         if len(data) < size:
             return 0
-        self._print(data[:size].decode("gb18030", "replace"))
+        self._print(data[:size].decode(self.encoding, "replace"))
         return size
 
     def _print(self, text: str) -> None:
@@ -186,6 +211,8 @@ class PaperReader:
     def _style(self, command: bytes) -> None:
         n = command[-1]
         match command[:2]:
+            case b"\x1bt":
+                self._page = _PAGES.get(n, "cp437")
             case b"\x1bE":
                 self._bold = bool(n & 1)
             case b"\x1d!":
@@ -194,7 +221,7 @@ class PaperReader:
                 self._bold, self._double = bool(n & 0x08), n & 0x30 == 0x30
 
     def _reset(self) -> None:
-        self._kanji, self._bold, self._double = True, False, False
+        self._kanji, self._bold, self._double, self._page = True, False, False, "cp437"
 
     def _slip(self) -> CutOff:
         """What is on the paper; the next slip begins."""

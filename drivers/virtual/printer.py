@@ -50,6 +50,7 @@ class VirtualPrinter:
         port: int = 0,
         *,
         columns: int = 48,
+        encoding: str = "gb18030",
         echoes_process_id: bool = True,
         answers_paper_query: bool = True,
     ) -> None:
@@ -59,11 +60,11 @@ class VirtualPrinter:
         self._first_number = 1 + max(
             (int(p.stem) for p in out_dir.glob("[0-9]*.escpos") if p.stem.isdigit()), default=0
         )
-        self._columns = columns
+        self._columns, self._encoding = columns, encoding
         self._echoes_process_id = echoes_process_id
         self._answers_paper_query = answers_paper_query
         self._condition = PrinterCondition()
-        self._reader = PaperReader()
+        self._reader = PaperReader(encoding=encoding)
         self._held = b""
         self._begun = b""
         self._automatic = False
@@ -235,7 +236,7 @@ class VirtualPrinter:
         self._hang_up(reset=True)
         if self._reader.text:
             self._keep_torn()
-        self._reader = PaperReader()
+        self._reader = PaperReader(encoding=self._encoding)
         if self._listener is not None:
             self._selector.unregister(self._listener)
             self._listener.close()

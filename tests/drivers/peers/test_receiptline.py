@@ -7,7 +7,8 @@ import re
 import pytest
 
 from drivers.document import Document, Text
-from drivers.printers.escpos import KANJI_OFF, KANJI_ON, render
+from drivers.printers.characters import KANJI_OFF, KANJI_ON
+from drivers.printers.escpos import render
 from drivers.printers.profiles import PROFILES
 from tests.drivers.peers import node
 
