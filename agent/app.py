@@ -226,6 +226,7 @@ async def _served_api(
             leases=lane.leases,
             restoration=lane.restoration,
             insights=lane.insights,
+            slips=lane.slips,
             events=lane.events,
             category=config.merchant.category,
             currency=config.lane.currency,

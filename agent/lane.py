@@ -13,16 +13,14 @@ from typing import Any, Final
 
 from agent.core import cose
 from agent.core.authorization import Hold
-from agent.core.journal import Draft, Head, Kind, Position, check_end, walk
+from agent.core.journal import Draft, Head, Kind, check_end, walk
 from agent.core.lane_report import InForce, Report
-from agent.core.money import Money
-from agent.core.receipt import APPROVED, OCCASIONS, Receipt, Seller, masked, receipt_of, slip_code
+from agent.core.receipt import Seller
 from agent.core.slip_refund import SlipRefund
 from agent.core.trusted_time import ClockReading
 from agent.core.witness import LOST
 from agent.errors import LedgerCorrupt
-from agent.ports import Backend, Clock, Ledger, Printer, Randomness, Slip, SnapshotStore, Witness
-from agent.services import slips
+from agent.ports import Backend, Clock, Ledger, Printer, Randomness, SnapshotStore, Witness
 from agent.services.checkout import Checkout, Settings
 from agent.services.counter import Counter
 from agent.services.events import Events
@@ -33,12 +31,14 @@ from agent.services.insights import Insights
 from agent.services.introductions import Introducer
 from agent.services.lease_desk import LeaseDesk
 from agent.services.lenders import EnrolledLender, Lenders
-from agent.services.offers import Offers, disclosed
+from agent.services.offers import Offers
 from agent.services.outcomes import Outcomes
 from agent.services.printing import Spooler
 from agent.services.restoration import Restoration
 from agent.services.settlement import Settlement
+from agent.services.slip_desk import Heading, SlipDesk
 from agent.services.slip_refunds import SlipRefunds
+from agent.services.slips import Claims
 from agent.services.standing import Standing
 from agent.services.timekeeping import LaneClock
 from agent.services.wallets import Patience
@@ -113,7 +113,7 @@ class Lane:
         """The reason why the customer's display shows nothing now, else ""; set by whoever opens it."""
         self.lenders = Lenders(settings.lane, enrolled, ledger, snapshots, self.clock, introducer=introducer)
         self.events = Events()
-        self.spooler = Spooler(ledger, printer, self._lane_clock, slips.Claims(ledger, journal_key).printed)
+        self.spooler = Spooler(ledger, printer, self._lane_clock, Claims(ledger, journal_key).printed)
         self.forwarding = Forwarding(
             ledger, journal_key, self.lenders, self.clock,
             changed=self._queue_changed, doubt=self.witness.doubt, confirmed=self.witness.confirmed,
@@ -121,13 +121,20 @@ class Lane:
         if self.witness.doubt in LOST and self.forwarding.fork is None:
             self.forwarding.forked(ledger.head.epoch, None)
         self.standing = Standing(ledger, changed=self._queue_changed)
+        self.slips = SlipDesk(
+            ledger, self.lenders, self.clock,
+            Heading(
+                settings.seller, settings.language, settings.timezone, settings.print_job_ttl_s, settings.rails
+            ),
+            queue=self.spooler.add,
+        )  # fmt: skip
         self._open_desks(ledger, backend, settings)
 
     def _open_desks(self, ledger: Ledger, backend: Backend, settings: LaneSettings) -> None:
         """What serves the counter, upon what the lane knows and writes."""
         self.settlement = Settlement(ledger, backend, self.clock)
         self.leases = LeaseDesk(settings.lane, ledger, self.lenders, self.clock, backend)
-        outcomes = Outcomes(ledger, self.lenders, backend, self._make_slip, self._announce)
+        outcomes = Outcomes(ledger, self.lenders, backend, self.slips.of_change, self._announce)
         self.checkout = Checkout(
             Settings(
                 settings.lane,
@@ -148,7 +155,7 @@ class Lane:
         self.holds = HoldDesk(ledger, self.lenders, self.clock, outcomes, self.checkout.between_sales)
         self.slip_refunds = SlipRefunds(
             ledger, self.clock, backend, self.checkout.between_sales,
-            make_slip=self._make_refund_slip, announce=self._announce_refund,
+            make_slip=self.slips.of_refund, announce=self._announce_refund,
         )  # fmt: skip
         self.restoration = Restoration(
             ledger, backend, self.clock,
@@ -276,47 +283,6 @@ class Lane:
 
     def _lane_clock(self) -> ClockReading:
         return self.clock.read(self.lenders.first.lender)
-
-    def _make_slip(self, hold: Hold, draft: Draft, reading: ClockReading) -> Slip | None:
-        occasion = OCCASIONS.get(draft.kind)
-        if occasion is None:
-            return None
-        head, lender = self.ledger.head, self.lenders.get(hold.lender)
-        receipt = receipt_of(
-            hold,
-            seller=self.settings.seller,
-            lender=lender.name if lender else self.settings.rails.get(hold.lender, hold.lender),
-            local_time=slips.local_time(reading.now_s, self.settings.timezone),
-            entry=Position(head.epoch, head.number + 1),
-            plan=disclosed(self.ledger, hold) if occasion == APPROVED else None,
-            occasion=occasion,
-            amount_minor=draft.body["amount_minor"],
-        )
-        document = slips.sale_slip(receipt, self.settings.language)
-        # The lane's claim of a sale (rule 17) belongs on the slip of its approval alone, which its attempt tells.
-        attempt = hold.attempt if occasion == APPROVED else None
-        return Slip(document, reading.now_s + self.settings.print_job_ttl_s, hold.lender, hold.sale_id, attempt)
-
-    def _make_refund_slip(self, refund: SlipRefund) -> Slip:
-        head, lender, reading = self.ledger.head, self.lenders.get(refund.lender), self.clock.read(refund.lender)
-        receipt = Receipt(
-            seller=self.settings.seller,
-            lender=lender.name if lender else refund.lender,
-            sale_id=refund.sale_id,
-            amount=Money(refund.amount_minor, refund.currency),
-            local_time=slips.local_time(reading.now_s, self.settings.timezone),
-            account=masked(None),
-            authorization_code="",
-            response_code=refund.response_code or "",
-            is_online=True,
-            is_guaranteed=False,
-            entry=Position(head.epoch, head.number + 1),
-            code=slip_code(refund.lane, refund.sale_id),
-            occasion="refunded",
-            sold_at=refund.lane,
-        )
-        document = slips.sale_slip(receipt, self.settings.language)
-        return Slip(document, reading.now_s + self.settings.print_job_ttl_s, refund.lender)
 
     def _announce_refund(self, refund: SlipRefund) -> None:
         self.spooler.wake()

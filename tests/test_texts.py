@@ -16,7 +16,7 @@ from agent.core.default_policy import default_policy
 from agent.core.explanation import ALWAYS, Said
 from agent.core.money import Money
 from agent.core.policy_rules import Effect
-from agent.core.receipt import OCCASIONS
+from agent.core.receipt import DECLINED, OCCASIONS
 from agent.core.sale_story import Replay
 from agent.core.trusted_time import ClockSource
 from agent.services.health import LIMIT_RULES, RULES
@@ -28,6 +28,8 @@ FIELDS: tuple[texts.Field, ...] = ("cashier", "customer", "next")
 REASONS = texts.catalogue("en")["reasons"]
 CORE = Path(texts.__file__).parents[1] / "core"
 DECLINES = [
+    "slip_waits",
+    "slip_none",
     "floor_limit",
     "account_cumulative",
     "lane_cumulative",
@@ -66,14 +68,14 @@ def placeholders(sentence: str) -> set[str]:
 @pytest.mark.parametrize("language", texts.LANGUAGES)
 def test_every_language_has_the_same_keys_and_placeholders(language: texts.Language) -> None:
     other, reference = texts.catalogue(language), texts.catalogue("en")
-    assert other.keys() == reference.keys() == {"reasons", "slip", "display", "statement", "explain"}
+    assert other.keys() == reference.keys() == {"reasons", "slip", "day", "display", "statement", "explain"}
     assert other["reasons"].keys() == reference["reasons"].keys()
     assert other["slip"].keys() == reference["slip"].keys()
     for key, sentences in other["reasons"].items():
         assert tuple(sentences) == FIELDS, key
         for field in FIELDS:
             assert placeholders(sentences[field]) == placeholders(reference["reasons"][key][field]), key
-    for section in ("slip", "display", "statement", "explain"):
+    for section in ("slip", "day", "display", "statement", "explain"):
         assert other[section].keys() == reference[section].keys()
         for label, sentence in other[section].items():
             assert placeholders(sentence) == placeholders(reference[section][label]), label
@@ -171,6 +173,7 @@ def test_only_what_a_lease_pays_is_called_guaranteed(language: texts.Language) -
     assert promise not in to_text(sale_slip(replace(slip, is_guaranteed=False), language), 48)
 
 
+OTHER = [{"is_signed": True}, {"occasion": DECLINED, "reason": "limit_exceeded"}]
 LATER = [{"occasion": occasion, "sold": Money(5000, "CNY"), "sold_at": "lane-02"} for occasion in OCCASIONS.values()]
 
 
@@ -178,7 +181,14 @@ LATER = [{"occasion": occasion, "sold": Money(5000, "CNY"), "sold_at": "lane-02"
 def test_every_label_stands_on_some_slip(language: texts.Language) -> None:
     printed = "".join(
         to_text(sale_slip(replace(receipt("m", "s", "l"), **mode), language), 48)
-        for mode in ({"is_online": True}, {"is_guaranteed": True}, {"is_guaranteed": False}, {"account": ""}, *LATER)
+        for mode in (
+            {"is_online": True},
+            {"is_guaranteed": True},
+            {"is_guaranteed": False},
+            {"account": ""},
+            *OTHER,
+            *LATER,
+        )
     )
     labels = texts.catalogue(language)["slip"].values()
     assert [label for label in labels if label not in printed] == []

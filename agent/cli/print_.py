@@ -1,4 +1,5 @@
-"""`counterfoil print test|status`: a test slip on paper, and how sure it is that it came out; how the printer is.
+"""`counterfoil print test|status|reprint`: a test slip on paper, and how sure it is that it came out; how the printer
+is; a sale's slip once more.
 
 The rule: through the running agent, whose printer it is; while it is stopped, straight to the configured printer.
 """
@@ -19,7 +20,7 @@ SAID: Final = {
 
 
 def add_parser(subparsers: Any) -> None:
-    parser = subparsers.add_parser("print", help="print a test slip, or ask how the printer is")
+    parser = subparsers.add_parser("print", help="print a test slip or a sale's slip again, or ask how the printer is")
     verbs = parser.add_subparsers(metavar="VERB", required=True)
     verb = verbs.add_parser("test", help="large type, Chinese, a QR code, a cut: what a slip needs, and no sale")
     add_config(verb)
@@ -29,6 +30,11 @@ def add_parser(subparsers: Any) -> None:
     add_config(verb)
     add_json(verb)
     verb.set_defaults(run=status)
+    verb = verbs.add_parser("reprint", help="a sale's newest slip once more, marked as a copy; or its decline")
+    verb.add_argument("sale_id", metavar="SALE_ID")
+    add_config(verb)
+    add_json(verb)
+    verb.set_defaults(run=reprint)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -70,6 +76,18 @@ def status(args: argparse.Namespace) -> int:
         if count:
             print(f"  {name.removesuffix('_count').replace('_', ' ')}: {count}")
     return 4 if row["reason"] else 0
+
+
+def reprint(args: argparse.Namespace) -> int:
+    """Exit code 0: it is on its way to the printer. Raises ConfigError, AgentNotRunning, RequestRefused."""
+    from urllib.parse import quote
+
+    queued = client(args).post(f"/v1/sales/{quote(args.sale_id, safe='')}/reprint")
+    if args.json:
+        show(queued)
+    else:
+        print(f"Print job {queued['print_job']} waits for the printer; `counterfoil print status` says how it is.")
+    return 0
 
 
 def _printed_here(args: argparse.Namespace) -> dict[str, Any]:

@@ -58,6 +58,7 @@ LIMITS: dict[str, int] = {
     "proof_bound_s": 300,
     "captures_max": 1,
     "hold_valid_s": 7 * _DAY_S,
+    "signature_minor": 0,
     "online_budget_ms": 1_500,
 }
 

@@ -102,6 +102,7 @@ class Limits:
     proof_bound_s: Annotated[int, Range(60, 3_600, "how long a fresh proof stays bound to its sale")]
     captures_max: Annotated[int, Range(1, 99, "captures of one sale, at most; the last one releases the rest")]
     hold_valid_s: Annotated[int, Range(3_600, 31 * _DAY_S, "how long an approved sale may wait for its capture")]
+    signature_minor: Annotated[int, _minor("smallest amount that the customer signs for on the slip; 0: none")]
     online_budget_ms: Annotated[int, Range(100, 30_000, "time in which the backend must answer, in all")]
 
 

@@ -18,6 +18,8 @@ SLIP_CODE_PREFIX: Final = "CFS1"
 MASKED_CHARS: Final = 4
 
 APPROVED: Final = "approved"
+DECLINED: Final = "declined"
+"""What no slip is printed for unless somebody asks."""
 OCCASIONS: Final[Mapping[str, str]] = {
     Kind.ONLINE_OUTCOME: APPROVED,
     Kind.AUTHORIZATION: APPROVED,
@@ -41,14 +43,15 @@ class Seller:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """One approved sale, or what became of it: ``occasion`` is one of ``OCCASIONS``, ``amount`` what it was about, and
-    ``sold`` what was approved then (of a void or a refund: what was charged), at lane ``sold_at`` if at another one.
+    """One decided sale, or what became of it: ``occasion`` is one of ``OCCASIONS`` or declined, ``amount`` what it was
+    about, and ``sold`` what was approved then (of a void or a refund: what was charged), at lane ``sold_at`` if at
+    another one.
     ``local_time`` is the store's, with its offset; ``entry`` the place in the lane's journal.
 
     ``account`` is empty for a sale that a wallet paid, and ``lender`` then the wallet.
     ``is_guaranteed``: paid by the lane's lease, so that the backend never declines it afterwards; an approval under the
     pass's own cap is the lender's risk instead, and the slip must not say more. ``plan``: what was disclosed of its
-    instalments.
+    instalments. ``reason`` is why it was declined; ``is_signed``: the merchant keeps a part that the customer signs.
     """
 
     seller: Seller
@@ -67,6 +70,8 @@ class Receipt:
     occasion: str = APPROVED
     sold: Money | None = None
     sold_at: str | None = None
+    reason: str = ""
+    is_signed: bool = False
 
 
 def masked(account: bytes | None) -> str:
@@ -93,18 +98,16 @@ def receipt_of(
     lender: str,
     local_time: str,
     entry: Position,
-    plan: Statement | None = None,
     occasion: str = APPROVED,
-    amount_minor: int | None = None,
 ) -> Receipt:
-    """The receipt of what is about to be recorded of a hold at ``entry``: its approval, or what becomes of it."""
+    """The receipt of what is recorded of a hold at ``entry``: its decision, or what becomes of it, in full."""
     sold = Money(hold.amount_minor, hold.currency)
     charged = Money(hold.captured_minor, hold.currency) if hold.captured_minor else sold
     return Receipt(
         seller=seller,
         lender=lender,
         sale_id=hold.sale_id,
-        amount=sold if amount_minor is None else Money(amount_minor, hold.currency),
+        amount=sold,
         local_time=local_time,
         account=masked(hold.account) if hold.account else "",
         authorization_code=hold.authorization_code or "",
@@ -113,7 +116,6 @@ def receipt_of(
         is_guaranteed=hold.lease_minor > 0,
         entry=entry,
         code=slip_code(seller.lane, hold.sale_id),
-        plan=plan,
         occasion=occasion,
-        sold=None if occasion == APPROVED else charged if occasion in GIVES_BACK else sold,
+        sold=None if occasion in (APPROVED, DECLINED) else charged if occasion in GIVES_BACK else sold,
     )

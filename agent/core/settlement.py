@@ -12,7 +12,8 @@ from typing import Any, Final
 from agent.core.journal import Kind
 from agent.core.plans import PLAN_ID
 
-NAMES: Final = ("approved", "declined", "captured", "reversed", "expired", "voided", "refunded", "stand_in")
+STAND_IN: Final = "stand_in"
+NAMES: Final = ("approved", "declined", "captured", "reversed", "expired", "voided", "refunded", STAND_IN)
 """``stand_in`` are those of ``approved`` that the lane decided alone; ``refunded`` are refunds made at this lane,
 whichever lane sold."""
 
@@ -34,7 +35,7 @@ def tally(kind: str, body: Mapping[str, Any]) -> tuple[str, ...]:
     """Under which names an entry counts, each with the entry's ``amount_minor``; () for entries that move no money."""
     match kind:
         case Kind.AUTHORIZATION:
-            return ("approved", "stand_in", *_by_plan(body))
+            return ("approved", STAND_IN, *_by_plan(body))
         case Kind.ONLINE_OUTCOME:
             return ("approved", *_by_plan(body)) if body["approved"] else ("declined",)
         case Kind.REFUND_OUTCOME:
@@ -71,6 +72,11 @@ class Totals:
     def to_wire(self) -> dict[str, dict[str, int]]:
         """``{"approved": {"count": 3, "minor": 38400}, ...}``"""
         return {name: {"count": total.count, "minor": total.minor} for name, total in self.by_name.items()}
+
+
+def net_minor(totals: Mapping[str, Mapping[str, int]]) -> int:
+    """What the batch is worth to the merchant before fees: captured, less what was voided and given back."""
+    return totals["captured"]["minor"] - totals["voided"]["minor"] - totals["refunded"]["minor"]
 
 
 def differences(ours: Mapping[str, Mapping[str, int]], theirs: Mapping[str, Mapping[str, int]]) -> list[str]:

@@ -53,6 +53,7 @@ TABLE: Final = (
     Served("POST", "/v1/sales/{sale_id}/reversal", hold_calls.reverse, "release a hold", body=requests.Reversal),
     Served("POST", "/v1/sales/{sale_id}/void", hold_calls.void, "undo a sale on its day", body=requests.Reversal),
     Served("POST", "/v1/sales/{sale_id}/refund", hold_calls.refund, "give back all or a part", body=requests.Refund),
+    Served("POST", "/v1/sales/{sale_id}/reprint", hold_calls.reprint, "its newest slip once more"),
     Served("POST", "/v1/refunds", hold_calls.refund_slip, "refund a slip", body=requests.SlipRefund),
     Served("POST", "/v1/sales/{sale_id}/abandonment", sale_calls.abandon, "wait no longer for a wallet"),
     Served("POST", "/v1/settlements", day_calls.settle, "close the day", body=requests.CloseDay),

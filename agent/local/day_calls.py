@@ -22,7 +22,8 @@ async def settle(services: LocalServices, request: Request) -> Response:
     report = await services.settlement.close_day(lender, body.batch)
     if report is None:
         return problem(409, "batch_unknown", f"There is no batch {body.batch} of {lender} to close.")
-    return JSONResponse(asdict(report))
+    prints = body.print == "always" or (body.print == "once" and not report.was_closed)
+    return JSONResponse(asdict(report) | {"print_job": services.slips.print_day(report) if prints else None})
 
 
 async def insights(services: LocalServices, request: Request) -> Response:

@@ -39,6 +39,12 @@ async def refund(services: LocalServices, request: Request) -> Response:
     return await _refunded(services, sale_id, body.amount_minor, body)
 
 
+async def reprint(services: LocalServices, request: Request) -> Response:
+    """The sale's newest slip once more, as a copy; of a declined sale the slip that says so."""
+    job_id = services.slips.print_again(sale_of(request))
+    return _refused(services, job_id) if isinstance(job_id, Refused) else JSONResponse({"print_job": job_id}, 202)
+
+
 async def refund_slip(services: LocalServices, request: Request) -> Response:
     """A refund of whatever lane's sale: this lane's own at once, another's online."""
     body = await read(request, SlipRefund)
@@ -64,10 +70,12 @@ async def _refunded(
 
 
 def _changed(services: LocalServices, sale_id: str, hold: Hold | Refused) -> Response:
-    if isinstance(hold, Refused):
-        why, instead = services.counter.views.refusal(hold.reason)
-        return problem(404 if hold.reason == UNKNOWN else 409, hold.reason, why, instead)
-    return JSONResponse(services.counter.view(sale_id))
+    return _refused(services, hold) if isinstance(hold, Refused) else JSONResponse(services.counter.view(sale_id))
+
+
+def _refused(services: LocalServices, refused: Refused) -> Response:
+    why, instead = services.counter.views.refusal(refused.reason)
+    return problem(404 if refused.reason == UNKNOWN else 409, refused.reason, why, instead)
 
 
 def _slip_of(body: SlipRefund) -> tuple[str, str, str | None]:

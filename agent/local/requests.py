@@ -132,10 +132,12 @@ class SlipRefund(Body):
 
 
 class CloseDay(Body):
-    """POST /v1/settlements. With the number of its batch, a close can be repeated whatever was sold meanwhile."""
+    """POST /v1/settlements. With the number of its batch, a close can be repeated whatever was sold meanwhile.
+    ``print``: its report goes to paper if the batch is closed by this very call (``once``), or in any case."""
 
     lender: str | None = Field(default=None, max_length=16)
     batch: int | None = Field(default=None, ge=1, le=MINOR_MAX)
+    print: Literal["once", "always"] | None = None
 
 
 class OtherTenders(Body):

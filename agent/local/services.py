@@ -20,6 +20,7 @@ from agent.services.insights import Insights
 from agent.services.lease_desk import LeaseDesk
 from agent.services.restoration import Restoration
 from agent.services.settlement import Settlement
+from agent.services.slip_desk import SlipDesk
 from agent.services.slip_refunds import SlipRefunds
 from agent.texts import Language
 
@@ -46,6 +47,7 @@ class LocalServices:
     leases: LeaseDesk
     restoration: Restoration
     insights: Insights
+    slips: SlipDesk
     events: Events
     category: str
     currency: str

@@ -58,6 +58,12 @@ class Spooler:
         self._doubts: Counter[int] = Counter()
         self.condition = PrinterCondition()
 
+    def add(self, slip: Slip) -> int:
+        """Spool a slip that goes with no journal entry; returns its job's number. Raises ledger faults."""
+        job_id = self._ledger.spool(slip, self._read_clock().now_s)
+        self.wake()
+        return job_id
+
     def wake(self) -> None:
         """There is a new job."""
         self._wake.set()

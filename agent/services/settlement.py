@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import asyncio
 from base64 import urlsafe_b64encode
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from agent.core.journal import Draft, Kind
-from agent.core.settlement import differences
+from agent.core.journal import INT_END, Draft, JournalError, Kind
+from agent.core.settlement import Total, differences
 from agent.errors import UplinkRefused, UplinkUnavailable
-from agent.ports import Backend, ClosedBatch, Ledger, OpenBatch
+from agent.ports import Backend, ClosedBatch, Ledger, OpenBatch, QueueException
+from agent.services.forwarding import unsent
 from agent.services.timekeeping import LaneClock
 
 CONFLICT: Final = "settlement_conflict"
@@ -26,10 +27,37 @@ QUEUE_LOOK_S: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
+class OpenItem:
+    """An entry that the backend did not simply accept: what it is instead, why, who bears it (None: not said), and the
+    sale and amount that it is about, 0 for none."""
+
+    epoch: int
+    number: int
+    state: str
+    reason: str
+    bearer: str | None
+    kind: str
+    sale_id: str | None
+    minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """What a close carries on: entries of the lane that are not acknowledged, what is held and not captured yet, and
+    the exceptions of the lender and of the lane."""
+
+    unsent: int
+    held: Total
+    items: tuple[OpenItem, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class BatchReport:
-    """A closed batch. ``state`` is ``matched``, ``different`` or ``pending`` (the backend could not answer yet)."""
+    """A closed batch. ``state`` is ``matched``, ``different`` or ``pending`` (the backend could not answer yet);
+    ``was_closed``: it had been closed before it was asked for."""
 
     lender: str
+    epoch: int
     batch: int
     first_number: int
     last_number: int
@@ -38,6 +66,8 @@ class BatchReport:
     state: str
     differences: tuple[str, ...]
     exceptions: int
+    open: Open
+    was_closed: bool
 
 
 class Settlement:
@@ -55,17 +85,15 @@ class Settlement:
         closed = self._ledger.closed_batch(lender, wanted) if wanted < open_batch.batch else None
         if closed is None and (batch or open_batch.batch) != open_batch.batch:
             return None
-        return await self._sent_and_matched(closed or self._close(lender))
-
-    async def _sent_and_matched(self, batch: ClosedBatch) -> BatchReport:
-        await self._sent_through(batch.epoch, batch.last_number)
-        return await self._match(batch)
+        ending = closed or self._close(lender)
+        await self._sent_through(ending.epoch, ending.last_number)
+        return await self._match(ending, was_closed=closed is not None)
 
     async def match_pending(self) -> list[BatchReport]:
         """Ask again about every closed batch that has no answer yet."""
         if not self._backend.available:
             return []
-        return [await self._match(batch) for batch in self._ledger.unmatched_batches()]
+        return [await self._match(batch, was_closed=True) for batch in self._ledger.unmatched_batches()]
 
     def _close(self, lender: str) -> ClosedBatch:
         batch, head = self._ledger.open_batch(lender), self._ledger.head
@@ -85,7 +113,7 @@ class Settlement:
                 return
             await asyncio.sleep(QUEUE_LOOK_S)
 
-    async def _match(self, batch: ClosedBatch) -> BatchReport:
+    async def _match(self, batch: ClosedBatch, *, was_closed: bool) -> BatchReport:
         chain_head = _base64url(batch.chain_head)
         request = {
             "lender": batch.lender,
@@ -102,6 +130,7 @@ class Settlement:
         state = said or self._ledger.match_of(batch.lender, batch.batch) or "pending"
         return BatchReport(
             lender=batch.lender,
+            epoch=batch.epoch,
             batch=batch.batch,
             first_number=batch.first_number,
             last_number=batch.last_number,
@@ -110,7 +139,28 @@ class Settlement:
             state=state,
             differences=found,
             exceptions=len(self._ledger.queue_exceptions()),
+            open=self._open(batch.lender),
+            was_closed=was_closed,
         )
+
+    def _open(self, lender: str) -> Open:
+        held = Total()
+        for hold in self._ledger.holds_due(lender, INT_END):
+            held = held.plus(hold.held_minor)
+        items = tuple(item for found in self._ledger.queue_exceptions() for item in self._item(found, lender))
+        return Open(sum(count for _, count in unsent(self._ledger)), held, items)
+
+    def _item(self, found: QueueException, lender: str) -> Iterator[OpenItem]:
+        """None for an entry of another lender; one that cannot be read is shown all the same."""
+        (epoch, number), why = found.position, (found.state, found.reason, found.bearer)
+        try:
+            entry = next((sealed.entry for sealed in self._ledger.entries_after(epoch, number - 1, 1)), None)
+        except JournalError:
+            entry = None
+        if entry is None or entry.number != number:
+            yield OpenItem(epoch, number, *why, "", None, 0)
+        elif entry.lender in (None, lender):
+            yield OpenItem(epoch, number, *why, entry.kind, entry.sale_id, entry.body.get("amount_minor", 0))
 
     async def _compared(self, request: Mapping[str, Any]) -> tuple[str | None, tuple[str, ...]]:
         """What the backend made of it, for good, and where the halves differ; None: it could not say yet."""

@@ -16,12 +16,12 @@ from agent.core.receipt import APPROVED, Receipt, masked
 from agent.core.slip_claim import SlipClaim, make_claim
 from agent.ports import Ledger, Slip
 from agent.services import statements
-from agent.texts import Language, slip, statement_label
+from agent.texts import Language, slip, statement_label, text
 from drivers.document import Block, Cut, Document, Feed, Pair, Qr, Rule, Text
 
 
 def sale_slip(receipt: Receipt, language: Language) -> Document:
-    """The customer's slip of an approved sale, or of what became of it later."""
+    """The customer's slip of a sale, or of what became of it later; before it the part that the merchant keeps."""
 
     def label(key: str) -> str:
         return slip(language, key)
@@ -31,12 +31,14 @@ def sale_slip(receipt: Receipt, language: Language) -> Document:
     mode = label("online" if receipt.is_online else offline)
     return Document(
         (
+            *(_signed(receipt, label) if receipt.is_signed else ()),
             Text(seller.merchant, align="center", bold=True),
             Text(seller.store, align="center"),
             Rule(),
             Text(label(receipt.occasion), align="center", bold=True, size="double"),
             Text(str(receipt.amount), align="center", bold=True, size="double"),
             *((Text(mode, align="center"),) if receipt.occasion == APPROVED else ()),
+            *((Text(text(language, receipt.reason, "customer"), align="center"),) if receipt.reason else ()),
             Rule(),
             *((Pair(label("sold"), str(receipt.sold)),) if receipt.sold is not None else ()),
             *((Pair(label("sold_at"), receipt.sold_at),) if receipt.sold_at is not None else ()),
@@ -56,6 +58,22 @@ def sale_slip(receipt: Receipt, language: Language) -> Document:
             Cut(),
         ),
         language,
+    )
+
+
+def _signed(receipt: Receipt, label: Callable[[str], str]) -> tuple[Block, ...]:
+    """What the merchant keeps: enough to find the sale again, and a line to sign on."""
+    return (
+        Text(receipt.seller.merchant, align="center", bold=True),
+        Text(str(receipt.amount), align="center", bold=True, size="double"),
+        Pair(label("time"), receipt.local_time),
+        *_given(label("authorization_code"), receipt.authorization_code),
+        Text(f"{label('sale_id')}: {receipt.sale_id}"),
+        Feed(3),
+        Rule(),
+        Text(label("signature"), align="center"),
+        Feed(1),
+        Cut(),
     )
 
 

@@ -45,6 +45,7 @@ class ServedLane:
                 "leases": lane.leases,
                 "restoration": lane.restoration,
                 "insights": lane.insights,
+                "slips": lane.slips,
                 "events": lane.events,
                 "category": "5411",
                 "currency": "CNY",

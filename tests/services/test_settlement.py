@@ -2,12 +2,15 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from agent.core.journal import Kind
+from agent.core.journal import Kind, Position
+from agent.core.settlement import Total
 from agent.errors import UplinkRefused
+from agent.ports import QueueException
 from agent.uplink.remote import BackendRefused
 from tests.services.lanes import HOUR_S, LENDER, Till, order
 from tests.uplink.world import run
@@ -150,10 +153,11 @@ def test_a_batch_that_was_settled_with_other_figures_differs_for_good(till: Till
 def test_a_close_that_is_asked_for_again_is_the_same_batch(till: Till) -> None:
     sell(till, 3_000, "sale-0001")
     first = close(till)
-    assert close(till) == first, "nothing has happened since"
+    repeated = replace(first, was_closed=True)
+    assert close(till) == repeated, "nothing has happened since"
     sell(till, 1_000, "sale-0002")
     again = run(till.lane.settlement.close_day(LENDER, first.batch))
-    assert again == first, "whatever was sold meanwhile"
+    assert replace(again, open=first.open) == repeated, "whatever was sold meanwhile"
     assert len(till.entries(Kind.SETTLEMENT)) == 1
     second = run(till.lane.settlement.close_day(LENDER, 2))
     assert (second.batch, second.totals["approved"]) == (2, {"count": 1, "minor": 1_000})
@@ -186,3 +190,35 @@ def test_a_batch_that_is_matched_stays_so_when_it_is_asked_for_without_a_line(ti
     till.restart()
     till.backend.available = False
     assert close(till).state == "matched"
+
+
+def disputed(till: Till, reason: str, number: int) -> None:
+    found = QueueException(Position(1, number), "disputed", reason, "merchant")
+    till.ledger.move_cursor(1, till.ledger.cursor(1), [found])
+
+
+def test_what_is_not_settled_with_the_day_is_named_one_by_one(till: Till) -> None:
+    sell(till, 3_000, "sale-0001")
+    sell(till, 2_000, "sale-0002", capture="later")
+    (first, _) = till.entries(Kind.AUTHORIZATION)
+    acknowledge(till)
+    disputed(till, "lease_excess", first.entry.number)
+    found = close(till).open
+    assert (found.unsent, found.held) == (1, Total(1, 2_000)), "the close itself, and what waits for its capture"
+    (item,) = found.items
+    assert (item.state, item.reason, item.bearer) == ("disputed", "lease_excess", "merchant")
+    assert (item.kind, item.sale_id, item.minor) == ("authorization", "sale-0001", 3_000)
+
+
+def test_what_was_carried_over_stays_on_the_next_days_report(till: Till) -> None:
+    sell(till, 3_000, "sale-0001")
+    disputed(till, "lease_excess", till.entries(Kind.AUTHORIZATION)[0].entry.number)
+    close(till)
+    sell(till, 1_000, "sale-0002")
+    assert [item.reason for item in close(till).open.items] == ["lease_excess"]
+
+
+def test_an_exception_without_an_entry_is_shown_all_the_same(till: Till) -> None:
+    disputed(till, "a word of a later version", 999)
+    (item,) = close(till).open.items
+    assert (item.number, item.kind, item.minor) == (999, "", 0)
