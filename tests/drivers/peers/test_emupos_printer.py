@@ -111,6 +111,6 @@ def test_the_drawer_opens_on_the_pulse_and_its_sensor_is_read(till: Till, line: 
 
 
 def test_when_the_till_is_switched_off_the_next_slip_says_so(till: Till, line: str, printer: POSPrinter) -> None:
-    till.close()
+    till.switch_off()
     outcome = printer.print_document("job-1", SLIP, copy=False)
     assert (outcome.rung, outcome.reason) == ("not_started", "unreachable")

@@ -31,7 +31,7 @@ def test_codes_scanned_elsewhere_arrive_and_say_which_article_it_is(till: Till, 
 
 def test_when_the_till_is_switched_off_the_scanner_says_so(till: Till, events: Events) -> None:
     scanner = open_scanner("gun", f"serial:{till.gun_port}", {}, on_event=events.put)
-    till.close()
+    till.switch_off()
     events.until(lambda _: scanner.state.name == "failed", 5)
     assert scanner.state.reason in ("lost", "unreachable")
     scanner.close()

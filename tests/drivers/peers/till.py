@@ -48,17 +48,14 @@ class Till:
                 for line, way in (("tcp", net), ("serial", pty))
             ),
         ]
-        config = folder / "emupos.yaml"
-        config.write_text(json.dumps({"schema": 1, "api": {"host": "127.0.0.1", "port": port}, "devices": devices}))
-        self._process = subprocess.Popen(
-            [EMUPOS, "run", "--config", config], cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        self._folder = folder
+        (folder / "emupos.yaml").write_text(
+            json.dumps({"schema": 1, "api": {"host": "127.0.0.1", "port": port}, "devices": devices})
         )
-        ports = self._when_started()
-        self.gun_port = ports[self._gun]
-        self.printers = {
-            "tcp": f"tcp:{self.host}:{PRINTER_PORT}",
-            "serial": f"serial:{ports[self._printers['serial']]}",
-        }
+        self.switch_on()
+        ports = {one["id"]: str(one["connections"][0]["link_path"]) for one in self._ask("/devices")}
+        self.gun_port, serial_port = ports[self._gun], ports[self._printers["serial"]]
+        self.printers = {"tcp": f"tcp:{self.host}:{PRINTER_PORT}", "serial": f"serial:{serial_port}"}
 
     def scan(self, code: str) -> None:
         """Waits for the scan before, which takes its time as on a real line."""
@@ -90,29 +87,41 @@ class Till:
         while len(found) < count and time.monotonic() < deadline_s:
             found = self._ask(f"/devices/{self._printers[line]}/receipts")
             time.sleep(0.05)
-        assert len(found) == count, found
-        return [(self._text(line, slip["id"]), self._picture(slip["id"])) for slip in reversed(found)]
+        slips = [(self._text(line, slip["id"]), self._picture(slip["id"])) for slip in reversed(found)]
+        assert len(slips) == count, slips
+        return slips
 
-    def close(self) -> None:
+    def switch_on(self) -> None:
+        """Under the same addresses each time (a number of /dev/pts would be another's tomorrow); returns when ready."""
+        self._process = subprocess.Popen(
+            [EMUPOS, "run"], cwd=self._folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        deadline_s = time.monotonic() + _START_S
+        while not self._is_ready():
+            if time.monotonic() > deadline_s or self._process.poll() is not None:
+                self.switch_off()
+                raise AssertionError("emupos did not start")
+            time.sleep(0.1)
+
+    def switch_off(self) -> None:
+        """No printer, no scanner, no port of either."""
         self._process.terminate()
         self._process.wait(10)
+
+    close = switch_off
 
     def _text(self, line: str, slip: str) -> str:
         with urllib.request.urlopen(f"{self._api}/devices/{self._printers[line]}/receipts/{slip}/text") as answer:
             return str(answer.read().decode())
 
     def _picture(self, slip: str) -> Path:
-        return Path(self._process.args[-1]).parent / "receipts" / f"{slip}.png"
+        return self._folder / "receipts" / f"{slip}.png"
 
-    def _when_started(self) -> dict[str, str]:
-        deadline_s = time.monotonic() + _START_S
-        while True:
-            try:
-                return {one["id"]: str(one["connections"][0]["device_path"]) for one in self._ask("/devices")}
-            except (OSError, IndexError, KeyError):
-                assert time.monotonic() < deadline_s, "emupos did not start"
-                assert self._process.poll() is None, "emupos ended"
-                time.sleep(0.1)
+    def _is_ready(self) -> bool:
+        try:
+            return all(Path(one["connections"][0]["link_path"] or "/").exists() for one in self._ask("/devices"))
+        except (OSError, IndexError, KeyError):
+            return False
 
     def _ask(self, path: str, body: dict[str, str] | None = None, method: str | None = None) -> Any:
         data = json.dumps(body).encode() if body else None
