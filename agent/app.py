@@ -30,16 +30,18 @@ from agent.local.server import make_server
 from agent.local.services import LocalServices, Shop
 from agent.machine import MachineClock, as_owner_of, machine_digest, stop_on_signals
 from agent.overview import clock_facts, lane_looks, lane_status, ledger_facts, lender_facts
-from agent.ports import PrintResult
+from agent.ports import OperatorBook, PrintResult
 from agent.services import forwarding
 from agent.services.customer_display import screens
 from agent.services.explaining import explanation
 from agent.services.introductions import Introducer
 from agent.services.lenders import EnrolledLender, Lenders
+from agent.services.operators import OperatorDesk
 from agent.services.timekeeping import LaneClock
 from agent.services.wallets import Patience
 from agent.services.watch import Watch
 from agent.store.ledger import SqliteLedger
+from agent.store.operator_file import OperatorFile
 from agent.store.reserve import Reserve
 from agent.store.snapshot_files import SnapshotFiles
 from agent.store.witness import WitnessFile
@@ -227,6 +229,7 @@ async def _served_api(
             restoration=lane.restoration,
             insights=lane.insights,
             slips=lane.slips,
+            operators=_operator_desk(config, lane),
             events=lane.events,
             category=config.merchant.category,
             currency=config.lane.currency,
@@ -270,6 +273,19 @@ def new_http_secret(config: Config) -> None:
     """Tokens and cookies of before end when the agent is restarted. Raises OSError."""
     with as_owner_of(config.lane.state_dir):
         kept_secret(config.lane.http_secret_file, new=True)
+
+
+@contextlib.contextmanager
+def open_operators(config: Config) -> Iterator[OperatorBook]:
+    """Who may sign in at this lane, for a command; the daemon may run."""
+    with as_owner_of(config.lane.state_dir):
+        yield OperatorFile(config.lane.operators_file)
+
+
+def _operator_desk(config: Config, lane: Lane) -> OperatorDesk:
+    lender = lane.lenders.first.lender
+    book = OperatorFile(config.lane.operators_file)
+    return OperatorDesk(book, lane.ledger, lambda: lane.clock.read(lender), MachineClock(), os.urandom)
 
 
 async def _kept(reserve: Reserve) -> None:

@@ -119,6 +119,10 @@ class Lane(Section):
         return self.state_dir / "http-secret"
 
     @property
+    def operators_file(self) -> Path:
+        return self.state_dir / "operators.json"
+
+    @property
     def snapshots_dir(self) -> Path:
         return self.state_dir / "snapshots"
 

@@ -161,6 +161,32 @@ class HttpNotServed(CounterfoilError):
     hint = "Set `[local] port` in agent.toml, and restart the agent: it makes the token."
 
 
+class OperatorsUnreadable(CounterfoilError):
+    """The lane's file of operators cannot be used; what needs an operator is not done."""
+
+    code = "operators_unreadable"
+    hint = "Restore state_dir/operators.json, or remove it and add the operators again: `counterfoil operator add`."
+
+
+class OperatorUnusable(CounterfoilError):
+    """An operator cannot be added or changed so."""
+
+    code = "operator_unusable"
+    hint = "Choose another name or PIN; `counterfoil operator list` shows who there is."
+
+
+class OperatorRefused(CounterfoilError):
+    """Nobody is signed in who may do this, or a PIN was wrong. ``reason`` is a key of the text catalogue; ``wait_s``:
+    how long until the PIN is looked at again, else 0."""
+
+    code = "operator_refused"
+    hint = "Sign in with an operator's PIN whose role may do this."
+
+    def __init__(self, reason: str = "operator_required", wait_s: int = 0) -> None:
+        super().__init__(f"An operator is needed: {reason}.")
+        self.reason, self.wait_s = reason, wait_s
+
+
 class UntrustedDocument(CounterfoilError):
     """A signed document (keys, policy, snapshot, time) does not verify; the one in force stays."""
 

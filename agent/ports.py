@@ -5,13 +5,14 @@ The one rule: nothing here names a library, a file or a socket.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from agent.core.authorization import Hold
 from agent.core.forwarding import Cursor
 from agent.core.journal import Draft, Head, Position, Sealed
+from agent.core.operators import Operator
 from agent.core.print_job import PrintJobState
 from agent.core.recent import Recent, Windows
 from agent.core.situation import Totals
@@ -38,6 +39,22 @@ class Clock(Protocol):
 
     def monotonic_s(self) -> float:
         """Seconds that count suspended time too."""
+        ...
+
+
+class OperatorBook(Protocol):
+    """The lane's operators, kept through restarts. Every call but the last two may raise OperatorsUnreadable."""
+
+    def all(self) -> Mapping[str, Operator]: ...
+
+    def change(self, name: str, become: Callable[[Operator | None], Operator | None]) -> Operator | None:
+        """What ``become`` makes of the operator of this name (None: there is none), durably; returned too."""
+        ...
+
+    def hashed(self, pin: str) -> str: ...
+
+    def fits(self, pin_hash: str, pin: str) -> bool:
+        """Slow on purpose: to be called outside the event loop."""
         ...
 
 

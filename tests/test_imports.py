@@ -51,7 +51,7 @@ TABLE = (
         "agent.store",
         "an adapter is replaceable, or it is none",
         project=("agent.core", "agent.ports", "agent.errors", "drivers.document"),
-        libraries=("apsw", "peewee", "playhouse"),
+        libraries=("apsw", "argon2", "peewee", "playhouse"),
         not_stdlib=frozenset({"socket", "sqlite3"}),
     ),
     Row(

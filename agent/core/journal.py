@@ -50,6 +50,7 @@ class Kind(StrEnum):
     SNAPSHOT_INSTALLED = "snapshot_installed"
     POLICY_INSTALLED = "policy_installed"
     KEYS_INSTALLED = "keys_installed"
+    OPERATOR = "operator"
 
 
 _MONEY: Final = ("amount_minor", "currency")
@@ -81,6 +82,7 @@ BODIES: Final[Mapping[Kind, tuple[str, ...]]] = {
     Kind.SNAPSHOT_INSTALLED: ("sequence", "digest"),
     Kind.POLICY_INSTALLED: _DOCUMENT,
     Kind.KEYS_INSTALLED: _DOCUMENT,
+    Kind.OPERATOR: ("operator", "role", "action", "subject"),
 }
 """The fields of each body, exactly. What needs saying of them:
 
@@ -105,6 +107,8 @@ BODIES: Final[Mapping[Kind, tuple[str, ...]]] = {
 - situation: what the lane's own decision looked at (`core.situation`), so that it can be decided again; None: no rule
   was asked
 - funding: lease or cap; online_unknown: the backend was asked and may have answered, too
+- an operator's entry comes before what it says is done: operator: a number or short name, or uid:N for the lane's own
+  user; action: ``core.operators.Action``, signed_in or locked_out; subject: a sale id or None
 - totals: {kind of total: {count, minor}} of the batch's entries
 """
 

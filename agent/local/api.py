@@ -17,7 +17,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from agent.local import day_calls, device_calls, hold_calls, lane_calls, requests, sale_calls
+from agent.core.operators import Action
+from agent.local import day_calls, device_calls, hold_calls, lane_calls, operator_calls, requests, sale_calls
 from agent.local.access import LOCAL_TOOLS, READERS, SELLERS, Caller, cookie_of, refused
 from agent.local.doors import CALLER, Doors
 from agent.local.problems import Call, Endpoint, failed, guarded, not_served
@@ -29,7 +30,7 @@ from agent.local.services import LocalServices
 class Served:
     """One call. ``who`` may make it, ``does`` says what it is for, ``body`` is the shape of its request.
 
-    ``opens``: a page, which begins the session of this caller.
+    ``opens``: a page, which begins the session of this caller; ``needs``: an operator who may do this.
     """
 
     method: str
@@ -39,6 +40,7 @@ class Served:
     who: Set[Caller] = SELLERS
     body: type[Body] | None = None
     opens: Caller | None = None
+    needs: Action | None = None
 
 
 TABLE: Final = (
@@ -51,17 +53,32 @@ TABLE: Final = (
     Served("GET", "/v1/sales/{sale_id}/explanation", sale_calls.explain, "why it was decided so"),
     Served("POST", "/v1/sales/{sale_id}/capture", hold_calls.capture, "debt out of a hold", body=requests.Capture),
     Served("POST", "/v1/sales/{sale_id}/reversal", hold_calls.reverse, "release a hold", body=requests.Reversal),
-    Served("POST", "/v1/sales/{sale_id}/void", hold_calls.void, "undo a sale on its day", body=requests.Reversal),
-    Served("POST", "/v1/sales/{sale_id}/refund", hold_calls.refund, "give back all or a part", body=requests.Refund),
     Served("POST", "/v1/sales/{sale_id}/reprint", hold_calls.reprint, "its newest slip once more"),
-    Served("POST", "/v1/refunds", hold_calls.refund_slip, "refund a slip", body=requests.SlipRefund),
+    Served(
+        "POST", "/v1/sales/{sale_id}/void", hold_calls.void, "undo a sale on its day",
+        body=requests.Reversal, needs=Action.VOID,
+    ),
+    Served(
+        "POST", "/v1/sales/{sale_id}/refund", hold_calls.refund, "give back all or a part",
+        body=requests.Refund, needs=Action.REFUND,
+    ),
+    Served(
+        "POST", "/v1/refunds", hold_calls.refund_slip, "refund a slip",
+        body=requests.SlipRefund, needs=Action.REFUND,
+    ),
     Served("POST", "/v1/sales/{sale_id}/abandonment", sale_calls.abandon, "wait no longer for a wallet"),
-    Served("POST", "/v1/settlements", day_calls.settle, "close the day", body=requests.CloseDay),
+    Served(
+        "POST", "/v1/settlements", day_calls.settle, "close the day",
+        body=requests.CloseDay, needs=Action.SETTLE,
+    ),
     Served("GET", "/v1/insights", day_calls.insights, "the figures of a day"),
     Served(
         "POST", "/v1/other-tenders", day_calls.other_tenders, "what was sold without credit",
         body=requests.OtherTenders,
     ),
+    Served("GET", "/v1/operators", operator_calls.operators, "who may sign in, and who has"),
+    Served("POST", "/v1/operator-sessions", operator_calls.sign_in, "sign in with a PIN", body=requests.SignIn),
+    Served("DELETE", "/v1/operator-sessions", operator_calls.sign_out, "sign out"),
     Served("GET", "/v1/leases/{account}", lane_calls.show_lease, "what is left of a lease", LOCAL_TOOLS),
     Served(
         "POST", "/v1/leases/{account}/return", lane_calls.return_lease, "give a lease back", LOCAL_TOOLS,
@@ -74,7 +91,7 @@ TABLE: Final = (
     Served("POST", "/v1/recovery", lane_calls.recover, "begin a new epoch", LOCAL_TOOLS),
     Served("GET", "/v1/devices", device_calls.devices, "how each device is"),
     Served("POST", "/v1/print-jobs", device_calls.print_test, "print a test slip"),
-    Served("POST", "/v1/drawer-openings", device_calls.open_drawer, "open the cash drawer"),
+    Served("POST", "/v1/drawer-openings", device_calls.open_drawer, "open the cash drawer", needs=Action.DRAWER),
     Served("POST", "/v1/display-tests", device_calls.test_display, "try the line display"),
     Served("POST", "/v1/claims", hold_calls.claim, "a slip of a lane that is lost", LOCAL_TOOLS, requests.SlipClaim),
     Served("GET", "/v1/events", lane_calls.events, "what happens, as it happens", READERS),
@@ -95,6 +112,8 @@ def _endpoint(row: Served, services: LocalServices, secret: bytes) -> Endpoint:
         caller: Caller = request.scope[CALLER]
         if caller not in row.who:
             raise refused(caller)
+        if row.needs is not None:
+            operator_calls.permit(services, request, row.needs)
         answer = await row.call(services, request)
         if row.opens is not None:
             answer.headers.append("Set-Cookie", cookie_of(row.opens, secret))

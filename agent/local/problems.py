@@ -20,6 +20,8 @@ from agent.errors import (
     LeftBefore,
     NothingToRecover,
     OfferRefused,
+    OperatorRefused,
+    OperatorsUnreadable,
     UplinkRefused,
     UplinkUnavailable,
 )
@@ -63,7 +65,11 @@ def guarded(call: Call, services: LocalServices) -> Endpoint:
         except (LedgerError, UplinkUnavailable) as error:
             return problem(503, error.code, error.message, error.hint)
         except OfferRefused as error:
-            return _offer_refused(error.reason, services)
+            return _in_words(409, error.reason, services)
+        except OperatorRefused as error:
+            return _in_words(403, error.reason, services, wait_s=error.wait_s)
+        except OperatorsUnreadable as error:
+            return problem(503, error.code, error.message, error.hint)
         except (IdempotencyConflict, LeftBefore, NothingToRecover, UplinkRefused) as error:
             return problem(409, error.code, error.message, error.hint)
         except CounterfoilError as error:
@@ -81,11 +87,11 @@ async def failed(_: Request, error: Exception) -> Response:
     return problem(500, "internal", f"internal fault: {type(error).__name__}", CounterfoilError.hint)
 
 
-def _offer_refused(reason: str, services: LocalServices) -> JSONResponse:
+def _in_words(status: int, reason: str, services: LocalServices, **more: object) -> JSONResponse:
     """In the lane's language, and in every one: whoever shows it to a cashier and to a customer has both sentences."""
     texts = {
         language: {name: text(language, reason, name) for name in ("cashier", "customer", "next")}
         for language in LANGUAGES
     }
     why, instead = services.counter.views.refusal(reason)
-    return problem(409, reason, why, instead, texts=texts)
+    return problem(status, reason, why, instead, texts=texts, **more)

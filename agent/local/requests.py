@@ -156,6 +156,13 @@ class LeaseReturn(Body):
     amount_minor: int | None = Field(default=None, ge=1, le=MINOR_MAX)
 
 
+class SignIn(Body):
+    """POST /v1/operator-sessions."""
+
+    operator: str = Field(max_length=16)
+    pin: str = Field(max_length=12, repr=False)
+
+
 class SlipClaim(Body):
     """POST /v1/claims: what the code of a slip says."""
 

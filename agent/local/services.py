@@ -18,6 +18,7 @@ from agent.services.events import Events
 from agent.services.hold_desk import HoldDesk
 from agent.services.insights import Insights
 from agent.services.lease_desk import LeaseDesk
+from agent.services.operators import OperatorDesk
 from agent.services.restoration import Restoration
 from agent.services.settlement import Settlement
 from agent.services.slip_desk import SlipDesk
@@ -48,6 +49,7 @@ class LocalServices:
     restoration: Restoration
     insights: Insights
     slips: SlipDesk
+    operators: OperatorDesk
     events: Events
     category: str
     currency: str

@@ -2,6 +2,7 @@
 
 import asyncio
 import http.client
+import os
 import socket
 import time
 from collections.abc import Callable
@@ -18,6 +19,8 @@ from agent.local.server import make_server
 from agent.local.services import LocalServices, Shop
 from agent.overview import lane_status
 from agent.services.explaining import explanation
+from agent.services.operators import OperatorDesk
+from agent.store.operator_file import OperatorFile
 from tests.services.lanes import LENDER, Till
 from tests.uplink.world import run_real
 
@@ -31,6 +34,12 @@ class ServedLane:
     def __init__(self, till: Till) -> None:
         self.till, self.path = till, till.directory / "agent.sock"
         self.client, self.port = LocalClient(self.path, timeout_s=5), 0
+        self.book = OperatorFile(till.directory / "operators.json")
+
+    @property
+    def operators(self) -> OperatorDesk:
+        lane, clock = self.till.lane, self.till.clock
+        return OperatorDesk(self.book, lane.ledger, lambda: lane.clock.read(LENDER), clock, os.urandom)
 
     def tell(self, story: Story, **others: Any) -> Any:
         async def served() -> Any:
@@ -47,6 +56,7 @@ class ServedLane:
                 "insights": lane.insights,
                 "slips": lane.slips,
                 "events": lane.events,
+                "operators": self.operators,
                 "category": "5411",
                 "currency": "CNY",
                 "lenders": lambda: [LENDER],
