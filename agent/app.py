@@ -210,6 +210,9 @@ async def _served_api(
         drawer = fixtures.drawer
         return await asyncio.to_thread(devices.open_cash_drawer, config, drawer) if drawer else None
 
+    async def act_virtually(what: str, device: str, code: str) -> str:
+        return await asyncio.to_thread(devices.act_virtually, [*scanners, *fixtures.all], what, device, code)
+
     async def test_display() -> dict[str, Any] | None:
         display = fixtures.display
         return await asyncio.to_thread(devices.show_test, config, display) if display else None
@@ -242,6 +245,7 @@ async def _served_api(
             print_test=print_test,
             open_drawer=open_drawer,
             test_display=test_display,
+            act_virtually=act_virtually,
             claim=backend.claim,
             shop=Shop(config.merchant.name, config.merchant.store_name, config.lane.language),
             wallets=dict(lane.settings.rails),

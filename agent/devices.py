@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal
 
 from agent.config import Config
+from agent.errors import DeviceUnavailable
 from agent.ports import PrintResult
 from agent.services.slips import local_time
 from agent.texts import Language
@@ -21,7 +22,7 @@ from drivers.device import DataEvent, Device, DeviceEvent, OnEvent, Scan
 from drivers.displays.line_display import LineDisplay
 from drivers.document import Cut, Document, Feed, Pair, Qr, Rule, Text
 from drivers.drawers.cash_drawer import CashDrawer
-from drivers.errors import DriverError
+from drivers.errors import AddressError, DriverError
 from drivers.hotplug import Change, Hotplug
 from drivers.printers.outcome import PrintOutcome
 from drivers.printers.pos_printer import POSPrinter
@@ -29,6 +30,7 @@ from drivers.registry import open_display, open_drawer, open_printer, open_scann
 from drivers.remedies import remedy_for
 from drivers.scanners.scanner import Scanner
 from drivers.unusable import UnusableDevice
+from drivers.virtual.acts import act
 
 TEST_JOB: Final = "test"
 Kind = Literal["scanner", "printer", "drawer", "display"]
@@ -185,6 +187,16 @@ def show_test(config: Config, display: LineDisplay) -> dict[str, Any]:
     """Shows a test until the next sale; ``reason`` None: the display took it."""
     reason = display.check_health("interactive").reason
     return {"reason": reason or None, "action": action(reason, config.lane.language) or None}
+
+
+def act_virtually(devices: list[Device], what: str, device: str, code: str) -> str:
+    """Plays with a virtual device; returns its name. Raises DeviceUnavailable."""
+    try:
+        return act(devices, what, device, code)
+    except AddressError as error:
+        raise DeviceUnavailable(f"{str(error)[0].upper()}{str(error)[1:]}.") from error
+    except (OSError, DriverError) as error:  # TimeoutError is one: nobody reads
+        raise DeviceUnavailable(f"That cannot be played now: {error}.") from error
 
 
 def print_test(config: Config, printer: POSPrinter) -> PrintResult:

@@ -133,7 +133,7 @@ TABLE = (
     Row(
         "agent.devices",
         "a device is the same for the agent and for a command",
-        project=("agent.config", "agent.ports", "agent.services.slips", "agent.texts", "drivers"),
+        project=("agent.config", "agent.errors", "agent.ports", "agent.services.slips", "agent.texts", "drivers"),
     ),
     Row(
         "agent.diagnosis",

@@ -93,6 +93,9 @@ TABLE: Final = (
     Served("POST", "/v1/print-jobs", device_calls.print_test, "print a test slip"),
     Served("POST", "/v1/drawer-openings", device_calls.open_drawer, "open the cash drawer", needs=Action.DRAWER),
     Served("POST", "/v1/display-tests", device_calls.test_display, "try the line display"),
+    Served(
+        "POST", "/v1/virtual-acts", device_calls.act, "play with a virtual device", LOCAL_TOOLS, requests.VirtualAct
+    ),
     Served("POST", "/v1/claims", hold_calls.claim, "a slip of a lane that is lost", LOCAL_TOOLS, requests.SlipClaim),
     Served("GET", "/v1/events", lane_calls.events, "what happens, as it happens", READERS),
 )  # fmt: skip

@@ -10,7 +10,9 @@ from dataclasses import asdict
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from agent.errors import DeviceUnavailable
 from agent.local.problems import problem
+from agent.local.requests import VirtualAct, read
 from agent.local.services import LocalServices
 
 
@@ -23,6 +25,15 @@ async def print_test(services: LocalServices, _request: Request) -> Response:
     if result is None:
         return problem(409, "printer_none", "This lane has no printer.", "Set printer.address and restart.")
     return JSONResponse(asdict(result))
+
+
+async def act(services: LocalServices, request: Request) -> Response:
+    wanted = await read(request, VirtualAct)
+    try:
+        device = await services.act_virtually(wanted.act, wanted.device, wanted.code)
+    except DeviceUnavailable as fault:
+        return problem(409, "virtual_none", fault.message, "A device is virtual when its address is virtual:PATH.")
+    return JSONResponse({"device": device, "act": wanted.act})
 
 
 async def open_drawer(services: LocalServices, _request: Request) -> Response:

@@ -49,6 +49,14 @@ class _Wish(Body):
         return Wish(self.plan, self.coupon, bytes.fromhex(self.statement) if self.statement else None)
 
 
+class VirtualAct(Body):
+    """POST /v1/virtual-acts. ``device``: by its name; empty: the only one that can. ``code``: what is scanned."""
+
+    act: str = Field(max_length=20)
+    device: str = Field(default="", max_length=32)
+    code: str = Field(default="", max_length=4096)
+
+
 class Choice(_Wish):
     """POST /v1/sales/{sale_id}/choice. Without a plan: no instalments. ``language``: in which it was shown."""
 

@@ -37,7 +37,10 @@ class Shop:
 
 @dataclass(frozen=True, slots=True)
 class LocalServices:
-    """One lane. ``explain`` and ``claim`` take a sale id and the code of a slip."""
+    """One lane. ``explain`` and ``claim`` take a sale id and the code of a slip.
+
+    ``act_virtually`` takes what is done, to which device, and what is scanned; it raises DeviceUnavailable.
+    """
 
     counter: Counter
     checkout: Checkout
@@ -62,6 +65,7 @@ class LocalServices:
     print_test: Callable[[], Awaitable[PrintResult | None]]
     open_drawer: Callable[[], Awaitable[dict[str, Any] | None]]
     test_display: Callable[[], Awaitable[dict[str, Any] | None]]
+    act_virtually: Callable[[str, str, str], Awaitable[str]]
     claim: Callable[[str], Awaitable[dict[str, Any]]]
     shop: Shop
     wallets: Mapping[str, str]
