@@ -77,8 +77,8 @@ TABLE: Final = (
         body=requests.OtherTenders,
     ),
     Served("GET", "/v1/operators", operator_calls.operators, "who may sign in, and who has"),
-    Served("POST", "/v1/operator-sessions", operator_calls.sign_in, "sign in with a PIN", body=requests.SignIn),
-    Served("DELETE", "/v1/operator-sessions", operator_calls.sign_out, "sign out"),
+    Served("POST", "/v1/operator-session", operator_calls.sign_in, "sign in with a PIN", body=requests.SignIn),
+    Served("DELETE", "/v1/operator-session", operator_calls.sign_out, "sign out"),
     Served("GET", "/v1/leases/{account}", lane_calls.show_lease, "what is left of a lease", LOCAL_TOOLS),
     Served(
         "POST", "/v1/leases/{account}/return", lane_calls.return_lease, "give a lease back", LOCAL_TOOLS,

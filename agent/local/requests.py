@@ -165,7 +165,7 @@ class LeaseReturn(Body):
 
 
 class SignIn(Body):
-    """POST /v1/operator-sessions."""
+    """POST /v1/operator-session."""
 
     operator: str = Field(max_length=16)
     pin: str = Field(max_length=12, repr=False)

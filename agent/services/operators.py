@@ -84,13 +84,13 @@ class OperatorDesk:
 
     def permit(self, action: Action, session: str | None, subject: str | None, *, owner: str | None = None) -> None:
         """Record that somebody who may do this begins to; ``owner`` names the lane's own user, who needs no session.
-        Raises OperatorRefused (``operator_required``, ``operator_role``), OperatorsUnreadable and ledger faults."""
+        Raises OperatorRefused (``operator_required``, ``role_required``), OperatorsUnreadable and ledger faults."""
         if owner is None and self._book.all():
             operator = self.who(session)
             if operator is None:
                 raise OperatorRefused("operator_required")
             if not operator.may(action):
-                raise OperatorRefused("operator_role")
+                raise OperatorRefused("role_required")
             self._journal(operator.name, operator.role, action, subject)
         elif owner is not None and self._book.all():
             self._journal(owner, "owner", action, subject)

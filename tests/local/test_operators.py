@@ -41,13 +41,13 @@ def test_a_page_signs_in_by_a_cookie_that_no_script_reads(pos: ServedLane) -> No
         status, problem = void(page)
         assert (status, problem["title"]) == (403, "operator_required")
         assert problem["texts"]["en"]["next"] and problem["texts"]["zh-CN"]["next"]
-        status, answer, headers = browser.ask("POST", "/v1/operator-sessions", page, {"operator": "1", "pin": PIN})
+        status, answer, headers = browser.ask("POST", "/v1/operator-session", page, {"operator": "1", "pin": PIN})
         assert (status, answer) == (201, {"operator": "1", "role": "supervisor"})
         assert "HttpOnly; SameSite=Strict" in headers["Set-Cookie"]
         signed_in = page | {"cookie": f"{page['cookie']}; {headers['Set-Cookie'].partition(';')[0]}"}
         assert browser.ask("GET", "/v1/operators", signed_in)[1]["signed_in"]["operator"] == "1"
         assert void(signed_in)[1]["state"] == "voided"
-        assert browser.ask("DELETE", "/v1/operator-sessions", signed_in)[0] == 200
+        assert browser.ask("DELETE", "/v1/operator-session", signed_in)[0] == 200
         assert void(signed_in)[1]["title"] == "operator_required"
 
     pos.tell(story)
@@ -62,13 +62,13 @@ def test_pos_software_sends_its_session_as_a_header(pos: ServedLane) -> None:
         return status, answer.get("title") or answer["state"]
 
     def session_of(name: str) -> str:
-        answer = browser.ask("POST", "/v1/operator-sessions", JSON | TOKEN, {"operator": name, "pin": PIN})[1]
+        answer = browser.ask("POST", "/v1/operator-session", JSON | TOKEN, {"operator": name, "pin": PIN})[1]
         return str(answer["session"])
 
     def story(client: LocalClient) -> None:
         sold(pos, client)
         assert refund("") == refund("0" * 64) == (403, "operator_required")
-        assert refund(session_of("12")) == (403, "operator_role")
+        assert refund(session_of("12")) == (403, "role_required")
         assert refund(session_of("1")) == (200, "refunded")
 
     pos.tell(story)
@@ -78,7 +78,7 @@ def test_wrong_pins_are_told_with_how_long_to_wait(pos: ServedLane) -> None:
     def story(_: LocalClient) -> None:
         for _ in range(TRIES_MAX):
             said = Browser(pos.port).ask(
-                "POST", "/v1/operator-sessions", JSON | TOKEN, {"operator": "1", "pin": "0000"}
+                "POST", "/v1/operator-session", JSON | TOKEN, {"operator": "1", "pin": "0000"}
             )
         assert (said[0], said[1]["title"], said[1]["wait_s"]) == (403, "operator_locked", 30)
 
