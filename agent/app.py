@@ -233,6 +233,7 @@ async def _served_api(
             insights=lane.insights,
             slips=lane.slips,
             operators=_operator_desk(config, lane),
+            shifts=lane.shifts,
             events=lane.events,
             category=config.merchant.category,
             currency=config.lane.currency,

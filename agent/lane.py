@@ -36,6 +36,7 @@ from agent.services.outcomes import Outcomes
 from agent.services.printing import Spooler
 from agent.services.restoration import Restoration
 from agent.services.settlement import Settlement
+from agent.services.shifts import Shifts
 from agent.services.slip_desk import Heading, SlipDesk
 from agent.services.slip_refunds import SlipRefunds
 from agent.services.slips import Claims
@@ -162,6 +163,7 @@ class Lane:
             checkout=self.checkout, forwarding=self.forwarding, binding=self._binding,
         )  # fmt: skip
         self.counter = Counter(self.checkout, ledger, self.events, settings.language)
+        self.shifts = Shifts(ledger, backend, self._lane_clock)
         self.insights = Insights(
             ledger, lambda: self._lane_clock().now_s, settings.timezone, settings.language,
             currency=lambda: self.lenders.first.keys.currency,

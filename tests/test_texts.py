@@ -30,6 +30,8 @@ CORE = Path(texts.__file__).parents[1] / "core"
 DECLINES = [
     "slip_waits",
     "slip_none",
+    "shift_open",
+    "shift_none",
     "floor_limit",
     "account_cumulative",
     "lane_cumulative",

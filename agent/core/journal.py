@@ -47,6 +47,8 @@ class Kind(StrEnum):
     LEASE_REQUEST = "lease_request"
     PRINT = "print"
     SETTLEMENT = "settlement"
+    SHIFT_OPEN = "shift_open"
+    SHIFT_CLOSE = "shift_close"
     SNAPSHOT_INSTALLED = "snapshot_installed"
     POLICY_INSTALLED = "policy_installed"
     KEYS_INSTALLED = "keys_installed"
@@ -59,6 +61,7 @@ _ATTEMPT: Final = (*_SOLD, "cti", "code", "plan")
 _DECIDED: Final = (*_ATTEMPT, "response_code", "reason", "rules", "policy_version")
 _ALONE: Final = (*_DECIDED, "snapshot_sequence", "clock_source", "situation", "online_unknown")
 _DOCUMENT: Final = ("version", "digest")
+_SHIFT: Final = ("shift", "operator", "float_minor", "currency")
 _SLIP_REFUND: Final = (*_MONEY, "lane", "sale_id", "request")
 
 BODIES: Final[Mapping[Kind, tuple[str, ...]]] = {
@@ -78,6 +81,8 @@ BODIES: Final[Mapping[Kind, tuple[str, ...]]] = {
     Kind.LEASE_RETURN: ("account", "lease"),
     Kind.LEASE_REQUEST: ("account", "left_minor"),
     Kind.PRINT: ("job_id", "rung", "copy"),
+    Kind.SHIFT_OPEN: _SHIFT,
+    Kind.SHIFT_CLOSE: (*_SHIFT, "opened", "opened_at", "cash_minor", "counted_minor"),
     Kind.SETTLEMENT: ("batch", "first_number", "last_number", "totals"),
     Kind.SNAPSHOT_INSTALLED: ("sequence", "digest"),
     Kind.POLICY_INSTALLED: _DOCUMENT,
@@ -109,6 +114,8 @@ BODIES: Final[Mapping[Kind, tuple[str, ...]]] = {
 - funding: lease or cap; online_unknown: the backend was asked and may have answered, too
 - an operator's entry comes before what it says is done: operator: a number or short name, or uid:N for the lane's own
   user; action: ``core.operators.Action``, signed_in or locked_out; subject: a sale id or None
+- a shift's amounts are the drawer's: its float, the cash that the till took (below 0: gave back), what was counted;
+  opened: [epoch, number] of the shift_open that a shift_close ends
 - totals: {kind of total: {count, minor}} of the batch's entries
 """
 

@@ -71,6 +71,15 @@ TABLE: Final = (
         "POST", "/v1/settlements", day_calls.settle, "close the day",
         body=requests.CloseDay, needs=Action.SETTLE,
     ),
+    Served("GET", "/v1/shift", day_calls.show_shift, "the open shift, or the last"),
+    Served(
+        "POST", "/v1/shift/opening", day_calls.open_shift, "begin a shift",
+        body=requests.ShiftOpening, needs=Action.SHIFT,
+    ),
+    Served(
+        "POST", "/v1/shift/closing", day_calls.close_shift, "count the drawer",
+        body=requests.ShiftClosing, needs=Action.SHIFT,
+    ),
     Served("GET", "/v1/insights", day_calls.insights, "the figures of a day"),
     Served(
         "POST", "/v1/other-tenders", day_calls.other_tenders, "what was sold without credit",

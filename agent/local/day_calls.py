@@ -1,4 +1,4 @@
-"""The calls about the shop's day: closed and matched, and what it came to.
+"""The calls about the shop's day: its shifts, its close, and what it came to.
 
 The one rule: thin. The shape of a request is checked, one service is called.
 """
@@ -11,9 +11,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from agent.core.insights import to_csv
+from agent.core.shift import Shift
 from agent.local.problems import problem
-from agent.local.requests import CloseDay, OtherTenders, day_of, read
+from agent.local.requests import CloseDay, OtherTenders, ShiftClosing, ShiftOpening, day_of, read
 from agent.local.services import LocalServices
+from agent.services.hold_desk import Refused
+from agent.services.shifts import NONE_OPEN
 
 
 async def settle(services: LocalServices, request: Request) -> Response:
@@ -24,6 +27,27 @@ async def settle(services: LocalServices, request: Request) -> Response:
         return problem(409, "batch_unknown", f"There is no batch {body.batch} of {lender} to close.")
     prints = body.print == "always" or (body.print == "once" and not report.was_closed)
     return JSONResponse(asdict(report) | {"print_job": services.slips.print_day(report) if prints else None})
+
+
+async def show_shift(services: LocalServices, _request: Request) -> Response:
+    """The open shift, or the last one."""
+    return await _told(services, services.shifts.newest() or Refused(NONE_OPEN))
+
+
+async def open_shift(services: LocalServices, request: Request) -> Response:
+    body = await read(request, ShiftOpening)
+    return await _told(services, services.shifts.open(body.operator, body.float_minor, services.currency))
+
+
+async def close_shift(services: LocalServices, request: Request) -> Response:
+    body = await read(request, ShiftClosing)
+    return await _told(services, services.shifts.close(body.counted_minor, body.cash_minor))
+
+
+async def _told(services: LocalServices, shift: Shift | Refused) -> Response:
+    if isinstance(shift, Refused):
+        return problem(409, shift.reason, *services.counter.views.refusal(shift.reason))
+    return JSONResponse(await services.shifts.report(shift))
 
 
 async def insights(services: LocalServices, request: Request) -> Response:

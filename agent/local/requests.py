@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from starlette.requests import ClientDisconnect, Request
 
 from agent.core.money import MINOR_MAX
+from agent.core.operators import NAME
 from agent.core.pass_claims import ACCOUNT_BYTES
 from agent.services.offers import Wish
 from agent.texts import Language
@@ -146,6 +147,20 @@ class CloseDay(Body):
     lender: str | None = Field(default=None, max_length=16)
     batch: int | None = Field(default=None, ge=1, le=MINOR_MAX)
     print: Literal["once", "always"] | None = None
+
+
+class ShiftOpening(Body):
+    """POST /v1/shift/opening: who, a number or short name, and what is in the drawer."""
+
+    operator: str = Field(pattern=NAME)
+    float_minor: int = Field(ge=0, le=MINOR_MAX)
+
+
+class ShiftClosing(Body):
+    """POST /v1/shift/closing: what was counted in the drawer, and what the till took in cash, less what it gave."""
+
+    counted_minor: int = Field(ge=0, le=MINOR_MAX)
+    cash_minor: int = Field(default=0, ge=-MINOR_MAX, le=MINOR_MAX)
 
 
 class OtherTenders(Body):

@@ -21,6 +21,7 @@ from agent.services.lease_desk import LeaseDesk
 from agent.services.operators import OperatorDesk
 from agent.services.restoration import Restoration
 from agent.services.settlement import Settlement
+from agent.services.shifts import Shifts
 from agent.services.slip_desk import SlipDesk
 from agent.services.slip_refunds import SlipRefunds
 from agent.texts import Language
@@ -53,6 +54,7 @@ class LocalServices:
     insights: Insights
     slips: SlipDesk
     operators: OperatorDesk
+    shifts: Shifts
     events: Events
     category: str
     currency: str

@@ -6,7 +6,6 @@ paid, is noted as the POS tells it; where it tells nothing, that is said.
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, date, datetime, timedelta
@@ -14,13 +13,11 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from agent.core.insights import DayInsights, basket
-from agent.core.journal import Entry, JournalError, Position
-from agent.errors import LedgerCorrupt
+from agent.core.journal import Entry, Position
 from agent.ports import OTHER_TENDERS, Ledger
+from agent.services.journal_walk import number_at, walked
 from agent.texts import Language, text
 
-STEP_ENTRIES: Final = 50
-"""Entries read between two looks at what else is to do: a few milliseconds."""
 DISORDER_S: Final = 3600
 """Entries are in the order of their times but for corrections of the clock, which are smaller than this."""
 DAYS_NOTED: Final = 40
@@ -72,31 +69,9 @@ class Insights:
         return int(datetime(day.year, day.month, day.day, tzinfo=self._zone).astimezone(UTC).timestamp())
 
     async def _entries_of(self, from_s: int, until_s: int) -> AsyncIterator[Entry]:
-        """The entries recorded in a span, newest step first, in steps that no sale notices."""
-        for end in reversed(self._ledger.ends()):
-            last = self._number_at(end, until_s + DISORDER_S)
-            while last > 0:
-                first = max(last - STEP_ENTRIES, 0)
-                step = self._read(end.epoch, first, last - first)
-                for entry in step:
-                    if from_s <= entry.recorded_at < until_s:
-                        yield entry
-                if step and step[-1].recorded_at < from_s - DISORDER_S:
-                    return
-                last = first
-                await asyncio.sleep(0)
-
-    def _number_at(self, end: Position, at_s: int) -> int:
-        """The last number of an epoch that was recorded before ``at_s``, found by halves."""
-        low, high = 0, end.number
-        while low < high:
-            middle = (low + high + 1) // 2
-            found = self._read(end.epoch, middle - 1, 1)
-            low, high = (middle, high) if found and found[0].recorded_at < at_s else (low, middle - 1)
-        return low
-
-    def _read(self, epoch: int, after: int, limit: int) -> list[Entry]:
-        try:
-            return [sealed.entry for sealed in self._ledger.entries_after(epoch, after, limit)]
-        except JournalError as error:
-            raise LedgerCorrupt(str(error)) from error
+        for end in self._ledger.ends():
+            first = number_at(self._ledger, end, from_s - DISORDER_S)
+            last = number_at(self._ledger, end, until_s + DISORDER_S)
+            async for entry in walked(self._ledger, Position(end.epoch, first), Position(end.epoch, last)):
+                if from_s <= entry.recorded_at < until_s:
+                    yield entry

@@ -29,6 +29,7 @@ from agent.store.batches import Batches
 from agent.store.forwarded import Forwarded
 from agent.store.recent import RecentMoves
 from agent.store.schema import (
+    IS_SHIFT,
     VERSION,
     ChainHead,
     ConsumedProof,
@@ -191,6 +192,12 @@ class SqliteLedger(Batches, Forwarded, RecentMoves, Spool):
     def sale_end(self, sale_id: str) -> Position | None:
         row = self._read(_SELECT_SALE_END, (sale_id, 1)).fetchone()
         return Position(*row) if row else None
+
+    def newest_shift_entry(self) -> Sealed | None:
+        """The last entry that opened or closed a shift; None: there is none."""
+        query = JournalEntry.select(JournalEntry.data).where(IS_SHIFT)
+        rows = self._query(query.order_by(JournalEntry.epoch.desc(), JournalEntry.number.desc()).limit(1))
+        return open_entry(bytes(rows[0][0])) if rows else None
 
     # -- care --------------------------------------------------------------------------------------------------
 

@@ -91,8 +91,16 @@ def _to_7(database: Database) -> None:
     database.execute_sql('DROP TABLE "hold_of_6"')
 
 
+def _to_8(database: Database) -> None:
+    """The newest shift is found without a walk through the journal."""
+    database.execute_sql(
+        'CREATE INDEX "journal_shift" ON "journal_entry" ("epoch", "number")'
+        " WHERE (\"kind\" IN ('shift_open', 'shift_close'))"
+    )
+
+
 STEPS: Final[Mapping[int, Callable[[Database], None]]] = {
-    2: _to_2, 3: _to_3, 4: _to_4, 5: _to_5, 6: _to_6, 7: _to_7,
+    2: _to_2, 3: _to_3, 4: _to_4, 5: _to_5, 6: _to_6, 7: _to_7, 8: _to_8,
 }  # fmt: skip
 """By the version that a step leads to, each from the one before."""
 

@@ -55,6 +55,7 @@ class ServedLane:
                 "restoration": lane.restoration,
                 "insights": lane.insights,
                 "slips": lane.slips,
+                "shifts": lane.shifts,
                 "events": lane.events,
                 "operators": self.operators,
                 "category": "5411",

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from agent.services import insights
+from agent.services import journal_walk
 from tests.services.lanes import HOUR_S, Till, order
 from tests.uplink.world import run
 
@@ -48,7 +48,7 @@ def test_a_sale_after_the_stores_midnight_is_the_next_days(opened: Callable[...,
 
 
 def test_every_sale_of_a_day_is_found_however_long_the_journal_is(till: Till, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(insights, "STEP_ENTRIES", 3)
+    monkeypatch.setattr(journal_walk, "STEP_ENTRIES", 3)
     for number in range(9):
         sell(till, 100, f"sale-000{number}")
         till.clock.pass_time(5 * HOUR_S)
