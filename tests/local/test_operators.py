@@ -77,9 +77,7 @@ def test_pos_software_sends_its_session_as_a_header(pos: ServedLane) -> None:
 def test_wrong_pins_are_told_with_how_long_to_wait(pos: ServedLane) -> None:
     def story(_: LocalClient) -> None:
         for _ in range(TRIES_MAX):
-            said = Browser(pos.port).ask(
-                "POST", "/v1/operator-session", JSON | TOKEN, {"operator": "1", "pin": "0000"}
-            )
+            said = Browser(pos.port).ask("POST", "/v1/operator-session", JSON | TOKEN, {"operator": "1", "pin": "0000"})
         assert (said[0], said[1]["title"], said[1]["wait_s"]) == (403, "operator_locked", 30)
 
     pos.tell(story)
