@@ -1,4 +1,4 @@
-"""Accounts: limit, used, held. Debts and holds of one account, and nothing of another.
+"""Accounts: limit, used, held, fees. Debts and holds of one account, and nothing of another.
 
 The one rule: the figures of an account are the fold of its postings, each from one side to another, and change with
 them by compare and set on its revision, one account at a time.
@@ -6,7 +6,7 @@ them by compare and set on its revision, one account at a time.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import Final, NamedTuple
 
@@ -41,12 +41,20 @@ class Movement(NamedTuple):
 # Compiled once: these two are on the path of every sale and every entry.
 FIND = selecting(Account, Account.token == b"", Account.lender == "")
 _MOVE = compiled(
-    Account.update(used_minor=0, held_minor=0, revision=0, edition=Account.edition + 1).where(
+    Account.update(used_minor=0, held_minor=0, fee_minor=0, revision=0, edition=Account.edition + 1).where(
         Account.token == b"", Account.lender == "", Account.revision == 0
     )
 )
 _GUARD = compiled(Account.update(revision=0).where(Account.token == b"", Account.lender == "", Account.revision == 0))
 _POST: Final = inserting(Posting)
+
+
+class _Figures(NamedTuple):
+    """What an account's row says of its sides."""
+
+    used_minor: int
+    held_minor: int
+    fee_minor: int
 
 
 class AccountContended(Contended):
@@ -81,22 +89,24 @@ def add(
 
 
 def move(account: Account, *, held_minor: int = 0, used_minor: int = 0, cause: str = "") -> None:
-    """Add to held and used (minor units, negative to take away: a repayment). Raises AccountContended."""
+    """Add to held (minor units, negative to take away) and to used. Raises AccountContended."""
     post(
         account,
         Movement(Side.HELD, Side.AVAILABLE, max(0, held_minor)),
         Movement(Side.AVAILABLE, Side.HELD, max(0, -held_minor)),
-        Movement(Side.USED, Side.MERCHANT, max(0, used_minor)),
-        Movement(Side.REPAID, Side.USED, max(0, -used_minor)),
+        Movement(Side.USED, Side.MERCHANT, used_minor),
         cause=cause,
     )
 
 
-def repay(account: Account, minor: int) -> None:
-    """The customer pays debt. Raises AccountContended, and AccountRefused if it is more than there is."""
-    if not 0 < minor <= account.used_minor:
-        raise AccountRefused(f"a repayment is at least 1 and at most the debt of {account.used_minor} minor units")
-    move(account, used_minor=-minor, cause="repayment")
+def repay(account: Account, minor: int, fee_minor: int = 0) -> None:
+    """The customer pays debt, fees of instalments, or both. Raises AccountContended, and AccountRefused if it is more
+    than there is."""
+    if not (0 <= minor <= account.used_minor and 0 <= fee_minor <= account.fee_minor and minor + fee_minor):
+        owed = f"the debt of {account.used_minor} and the fees of {account.fee_minor} minor units"
+        raise AccountRefused(f"a repayment is at least 1 and at most {owed}")
+    parts = Movement(Side.REPAID, Side.USED, minor), Movement(Side.REPAID, Side.FEE, fee_minor)
+    post(account, *parts, cause="repayment")
 
 
 def refund(account: Account, minor: int, cause: str) -> None:
@@ -106,34 +116,50 @@ def refund(account: Account, minor: int, cause: str) -> None:
     post(account, Movement(Side.MERCHANT, Side.USED, less_debt), owed, cause=cause)
 
 
+def charge_fees(account: Account, parts: Mapping[Side, int], cause: str) -> None:
+    """Fees of instalments, by who bears them (FEE, MERCHANT_FEE, COUPON). Raises AccountContended."""
+    post(account, *(Movement(side, Side.FEE_INCOME, minor) for side, minor in parts.items()), cause=cause)
+
+
+def give_fees_back(account: Account, parts: Mapping[Side, int], cause: str) -> None:
+    """Those of them that go back; what the customer has paid of them is owed to the customer. Raises
+    AccountContended."""
+    owed = max(0, parts[Side.FEE] - account.fee_minor)
+    back = {**parts, Side.FEE: parts[Side.FEE] - owed, Side.OWED: owed}
+    post(account, *(Movement(Side.FEE_INCOME, side, minor) for side, minor in back.items()), cause=cause)
+
+
 def post(account: Account, *movements: Movement, cause: str) -> None:
     """Move money between the sides of one account and write down each movement. Raises AccountContended.
 
     A figure below zero would be a bug of this program, so it is an assertion and not a refusal.
     """
-    held = account.held_minor + _change_of(Side.HELD, movements)
-    used = account.used_minor + _change_of(Side.USED, movements)
-    assert held >= 0 and used >= 0, f"account {account.token.hex()} would hold {held} and use {used}"
+    figures = _Figures(
+        account.used_minor + _change_of(Side.USED, movements),
+        account.held_minor + _change_of(Side.HELD, movements),
+        account.fee_minor + _change_of(Side.FEE, movements),
+    )
+    assert min(figures) >= 0, f"account {account.token.hex()} would come to {figures}"
     seen = account.revision
-    _move(account, used, held)
+    _move(account, figures)
     for debit, credit, minor in movements:
         if minor:
             row = {"account": account.token, "lender": account.lender, "revision": seen + 1, "minor": minor}
             put(Posting, _POST, row | {"debit": str(debit), "credit": str(credit), "cause": cause})
 
 
-def _move(account: Account, used_minor: int, held_minor: int) -> None:
+def _move(account: Account, figures: _Figures) -> None:
     """Compare and set; on a page once for all that happens to the account there."""
     page, revision, edition = pages.current(), account.revision, account.edition
     if page is None:
-        if change(_MOVE, used_minor, held_minor, revision + 1, 1, account.token, account.lender, revision) != 1:
+        if change(_MOVE, *figures, revision + 1, 1, account.token, account.lender, revision) != 1:
             raise AccountContended(account.token.hex())
     else:
         page.update((Account, account.lender, account.token), _MOVE, lambda: (
-            account.used_minor, account.held_minor, account.revision, account.edition - edition, account.token,
-            account.lender, revision,
+            account.used_minor, account.held_minor, account.fee_minor, account.revision, account.edition - edition,
+            account.token, account.lender, revision,
         ), exactly=1)  # fmt: skip
-    account.used_minor, account.held_minor = used_minor, held_minor
+    account.used_minor, account.held_minor, account.fee_minor = figures
     account.revision, account.edition = revision + 1, edition + 1
 
 

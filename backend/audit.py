@@ -24,7 +24,8 @@ from backend.schema import Account, CapUse, Dispute, Hold, Journal, Posting
 
 @dataclass(frozen=True, slots=True)
 class AccountState:
-    """The books of one account, minor units. ``cap_minor`` is the lender's risk, outside of the limit."""
+    """The books of one account, minor units. Outside of the limit: ``fee_minor``, what the customer owes for plans,
+    and ``cap_minor``, the lender's risk."""
 
     lender: str
     token: bytes
@@ -32,6 +33,7 @@ class AccountState:
     used_minor: int
     held_minor: int
     outstanding_minor: int
+    fee_minor: int
     cap_minor: int
     limit_cut: bool
 
@@ -51,6 +53,7 @@ def account_state(account: Account) -> AccountState:
         used_minor=account.used_minor,
         held_minor=account.held_minor,
         outstanding_minor=sum(allowances.outstanding_by_lane(account.lender, account.token).values()),
+        fee_minor=account.fee_minor,
         cap_minor=int(cap.scalar() or 0),
         limit_cut=account.limit_cut,
     )
@@ -158,13 +161,13 @@ def _ledger(account: Account, name: str) -> Iterator[str]:
 
 
 def _fees(account: Account) -> dict[Side, int]:
-    """What the account's sales in instalments leave on the sides of fees."""
+    """What the account's sales in instalments leave on the sides of fees, whatever the customer has paid of them."""
     due = {Side.FEE: 0, Side.MERCHANT_FEE: 0, Side.COUPON: 0}
     for sale, _said in instalments.sales_of(account.lender, bytes(account.token)):
         hold = holds.find(Attempt(sale.lane, sale.lender, sale.sale_id, sale.attempt))
         for side, minor in instalments.fees_due(sale, hold.captured_minor, hold.refunded_minor).items():
             due[side] += minor
-    return due | {Side.FEE_INCOME: -sum(due.values())}
+    return due | {Side.FEE: account.fee_minor, Side.FEE_INCOME: -sum(due.values())}
 
 
 def of_journal(lane: Journal) -> Iterator[str]:

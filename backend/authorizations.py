@@ -17,7 +17,7 @@ from agent.core.coupons import REASONS as COUPON_REASONS
 from agent.core.credit_pass import CreditPass, PassRejected
 from agent.core.decision import RESPONSE_CODES
 from agent.core.policy_rules import Rule
-from backend import accounts, holds, instalments, moves, places, rules
+from backend import accounts, coupons, holds, instalments, moves, places, rules
 from backend.answer_codes import Approval
 from backend.database import inserting, load, put, selecting
 from backend.holds import Attempt
@@ -132,7 +132,7 @@ def _decide(request: AuthorizationRequest, key: Attempt, lender: Lender, now_s: 
     if request.plan is not None:
         try:
             instalments.check_online(request, lender, bytes(account.token), key, now_s)
-        except instalments.PlanRefused as refused:
+        except coupons.PlanRefused as refused:
             return _declined(refused.reason)
     lease = request.lease
     debit = lease.debit_minor if lease and lease.epoch == request.epoch else 0

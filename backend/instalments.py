@@ -1,4 +1,4 @@
-"""Instalments in the books: what a lane disclosed, what was sold by it, the fees that it leaves, and used coupons.
+"""Instalments in the books: what a lane disclosed, what was sold by it, and the fees that it leaves.
 
 The one rule: a fee is posted only for a statement that the lane journaled before the sale, that adds up, and that the
 sale's own entry names by digest. Whatever is doubtful of a plan or a coupon, the approved sale stands.
@@ -11,19 +11,19 @@ from dataclasses import asdict, replace
 from datetime import UTC, date, datetime
 from typing import Final, NamedTuple
 
-from agent.core.authorization import HoldEvent
-from agent.core.coupons import Coupon, CouponRefused, check_use, read_coupon
+from agent.core.authorization import UNDECIDED, HoldEvent, HoldState
 from agent.core.disclosure import Choice, Statement, StatementError, digest, read_statement, statement
 from agent.core.instalments import offer
 from agent.core.journal import INT_END, Entry
 from agent.core.plans import PlanError
 from agent.core.policy import Policy
-from backend import accounts, holds
-from backend.accounts import Movement, Side
+from backend import accounts, coupons, holds
+from backend.accounts import Side
+from backend.coupons import PlanRefused
 from backend.database import inserting, load, put, selecting
 from backend.holds import Attempt
 from backend.lenders import Lender, policy_of
-from backend.schema import CouponUse, Hold, PlanSale
+from backend.schema import Account, Hold, PlanSale
 from backend.wire import AuthorizationRequest, from_b64url
 
 DAYS_OFF_MAX: Final = 1
@@ -36,18 +36,8 @@ _FIND: Final = selecting(
     PlanSale, PlanSale.lane == "", PlanSale.lender == "", PlanSale.sale_id == "", PlanSale.attempt == 0
 )
 _SAVE: Final = inserting(PlanSale, "REPLACE")
-_FIND_USE: Final = selecting(CouponUse, CouponUse.account == b"", CouponUse.lender == "", CouponUse.coupon == b"")
-_USE: Final = inserting(CouponUse, "REPLACE")
 
 DISCLOSED, SOLD, CAPTURED, UNDONE = "disclosed", "sold", "captured", "undone"
-
-
-class PlanRefused(Exception):
-    """An online request's plan or coupon that cannot be; ``reason`` is a text key. It never leaves the backend."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
 
 
 class Doubt(NamedTuple):
@@ -56,14 +46,6 @@ class Doubt(NamedTuple):
     reason: str
     minor: int
     bearer: str
-
-
-class _Use(NamedTuple):
-    """What a coupon is to be used for."""
-
-    account: bytes
-    plan_id: str
-    amount_minor: int
 
 
 def check_online(request: AuthorizationRequest, lender: Lender, account: bytes, key: Attempt, now_s: int) -> None:
@@ -79,46 +61,21 @@ def check_online(request: AuthorizationRequest, lender: Lender, account: bytes, 
     sold_on = date.fromisoformat(wish.sold_on)
     if not _is_day(sold_on, now_s):
         raise PlanRefused("plan_changed")
-    use = _Use(account, plan.plan_id, amount.minor)
-    coupon = _good_coupon(wish.coupon, lender, use, now_s) if wish.coupon else None
-    if coupon and not _is_free(coupon, account, key):
+    use = coupons.Use(account, plan.plan_id, amount.minor)
+    coupon = coupons.good(wish.coupon, lender, use, now_s) if wish.coupon else None
+    if coupon and not coupons.is_free(coupon, account, key):
         raise PlanRefused("coupon_used")
     made = offer(plan, amount.minor, sold_on, interest_free=coupon is not None)
     if statement(terms, made, amount.currency, sold_on, coupon).digest != from_b64url(wish.statement):
         raise PlanRefused("plan_changed")
     if coupon:
-        _take(coupon, account, key)
+        coupons.take(coupon, account, key)
 
 
 def _is_day(sold_on: date, at_s: int) -> bool:
     """Whether it can be the store's business day at a time."""
     day = datetime.fromtimestamp(min(at_s, TIME_MAX), UTC).date()
     return abs((sold_on - day).days) <= DAYS_OFF_MAX
-
-
-def _good_coupon(text: str, lender: Lender, use: _Use, at: int) -> Coupon:
-    try:
-        coupon = read_coupon(text, lender.key_list, at=at)
-        check_use(coupon, account=use.account, plan_id=use.plan_id, amount_minor=use.amount_minor, at=at)
-    except CouponRefused as refused:
-        raise PlanRefused(refused.reason) from None
-    return coupon
-
-
-def _is_free(coupon: Coupon, account: bytes, key: Attempt) -> bool:
-    row = load(CouponUse, _FIND_USE, account, coupon.lender, coupon.coupon_id)
-    return row is None or (row.lane, row.sale_id) in (("", ""), (key.lane, key.sale_id))
-
-
-def _take(coupon: Coupon, account: bytes, key: Attempt) -> None:
-    found = load(CouponUse, _FIND_USE, account, coupon.lender, coupon.coupon_id)
-    row = found or CouponUse(account=account, lender=coupon.lender, coupon=coupon.coupon_id)
-    _write_use(row, key.lane, key.sale_id)
-
-
-def _write_use(row: CouponUse, lane: str, sale_id: str) -> None:
-    row.lane, row.sale_id = lane, sale_id
-    put(CouponUse, _USE, row.__data__)
 
 
 def disclose(entry: Entry, key: Attempt, lender: Lender) -> str | None:
@@ -171,20 +128,38 @@ def follow(hold: Hold, event: HoldEvent, entry: Entry, lender: Lender) -> Doubt 
     key = Attempt(hold.lane, hold.lender, hold.sale_id, hold.attempt)
     if event is HoldEvent.APPROVE:
         return _sell(key, entry, lender) if entry.body.get("plan") is not None else None
-    row = _find(key) if event in _ENDS else None
+    row = _find(key) if hold.state in _ENDS else None
     if row is None:
         return None
-    if event is HoldEvent.CAPTURE and row.state == SOLD:
-        _post_fees(hold, row, 0, hold.captured_minor)
+    if hold.state != HoldState.CAPTURED:
+        _undo(row)
+    elif row.state == SOLD:
         row.state = CAPTURED
-    elif not event.startswith(HoldEvent.CAPTURE):
-        _free_coupon(row)
-        row.state = UNDONE
-    _save(row)
+        accounts.charge_fees(_account(row), fees_due(row, hold.captured_minor, 0), f"fees of {key}")
+        _save(row)
     return None
 
 
-_ENDS: Final = frozenset(HoldEvent) - {HoldEvent.INTEND, HoldEvent.APPROVE}
+_ENDS: Final = frozenset({HoldState.CAPTURED, HoldState.DECLINED, HoldState.REVERSED, HoldState.EXPIRED})
+
+
+def undone(hold: Hold) -> None:
+    """The attempt came to nothing before its lane had approved it."""
+    row = _find(Attempt(hold.lane, hold.lender, hold.sale_id, hold.attempt))
+    if row is not None and row.state == DISCLOSED and hold.state in UNDECIDED:
+        _undo(row)
+
+
+def _undo(row: PlanSale) -> None:
+    row.state = UNDONE
+    _save(row)
+    _free_coupon(row)
+
+
+def _free_coupon(row: PlanSale) -> None:
+    said = read_statement(bytes(row.statement))
+    if said.coupon_id is not None:
+        coupons.free(row, said.coupon_id)
 
 
 def refunded(hold: Hold, before_minor: int, *, is_void: bool) -> None:
@@ -192,12 +167,15 @@ def refunded(hold: Hold, before_minor: int, *, is_void: bool) -> None:
     sale had never been: its coupon is good again."""
     row = _find(Attempt(hold.lane, hold.lender, hold.sale_id, hold.attempt))
     if row is not None and row.state == CAPTURED and hold.refunded_minor > before_minor:
-        _post_fees(hold, row, before_minor, hold.refunded_minor, is_back=True)
+        before, left = (fees_due(row, hold.captured_minor, minor) for minor in (before_minor, hold.refunded_minor))
+        back = {side: minor - left[side] for side, minor in before.items()}
+        accounts.give_fees_back(_account(row), back, f"fees back of {holds.cause(hold)}")
         if is_void:
             _free_coupon(row)
 
 
 def _sell(key: Attempt, entry: Entry, lender: Lender) -> Doubt | None:
+    """A plan that is doubtful leaves no fee; the coupon that its customer was shown is used up all the same."""
     row, amount_minor = _find(key), int(entry.body["amount_minor"])
     try:
         choice = Choice.of_body(entry.body["plan"])
@@ -206,11 +184,12 @@ def _sell(key: Attempt, entry: Entry, lender: Lender) -> Doubt | None:
     if row is None or digest(bytes(row.statement)) != choice.statement:
         return Doubt("plan_undisclosed", choice.fee_minor, "operator")
     said = read_statement(bytes(row.statement))
+    of_coupon = _coupon_doubt(key, row, said, entry, lender)
     if (Choice.of(said), said.principal_minor, said.currency) != (choice, amount_minor, entry.body["currency"]):
         return Doubt("plan_differs", choice.fee_minor, "operator")
     row.state = SOLD
     _save(row)
-    return _coupon_doubt(key, row, said, entry, lender)
+    return of_coupon
 
 
 def _coupon_doubt(key: Attempt, row: PlanSale, said: Statement, entry: Entry, lender: Lender) -> Doubt | None:
@@ -219,53 +198,45 @@ def _coupon_doubt(key: Attempt, row: PlanSale, said: Statement, entry: Entry, le
         return None
     account = bytes(row.account)
     try:
-        use = _Use(account, said.plan_id, said.principal_minor)
-        coupon = _good_coupon(row.coupon or "", lender, use, entry.recorded_at)
+        use = coupons.Use(account, said.plan_id, said.principal_minor)
+        coupon = coupons.good(row.coupon or "", lender, use, entry.recorded_at)
     except PlanRefused as refused:
         return Doubt(refused.reason, said.waived_minor if said.borne_by == "lender" else 0, "merchant")
     if coupon.coupon_id != said.coupon_id or coupon.borne_by != said.borne_by:
         return Doubt("plan_differs", said.waived_minor, "operator")
-    if not _is_free(coupon, account, key):
+    if not coupons.is_free(coupon, account, key):
         # What the merchant bears is in its fees already.
         return Doubt("coupon_used", said.waived_minor if coupon.borne_by == "lender" else 0, coupon.borne_by)
-    _take(coupon, account, key)
+    coupons.take(coupon, account, key)
     return None
 
 
-def _post_fees(hold: Hold, row: PlanSale, before_minor: int, now_minor: int, *, is_back: bool = False) -> None:
-    """Double entry of the fees that go with a part of the captured principal: from ``before_minor`` to ``now_minor``.
-    Where no debt is, no fee is."""
-    account, whole = accounts.find(hold.lender, bytes(row.account)), hold.captured_minor
+def _account(row: PlanSale) -> Account:
+    account = accounts.find(row.lender, bytes(row.account))
     assert account is not None, "a hold that moved money has an account, and accounts are never deleted"
-    if not whole:
-        return
-    movements = []
-    for side, minor in fees_of(read_statement(bytes(row.statement))).items():
-        part = minor * now_minor // whole - minor * before_minor // whole
-        movements.append(Movement(*((Side.FEE_INCOME, side) if is_back else (side, Side.FEE_INCOME)), part))
-    cause = f"{'fees back of' if is_back else 'fees of'} {hold.lane}/{hold.sale_id}/{hold.attempt}"
-    accounts.post(account, *movements, cause=cause)
+    return account
 
 
-def fees_of(said: Statement) -> dict[Side, int]:
-    """Who owes the lender what of a plan's fee; what a coupon of the lender waived is the lender's own cost."""
+def _fees_of(said: Statement, debt_minor: int) -> dict[Side, int]:
+    """Who owes the lender what of a plan's fee, in the share of its principal that became debt, rounded down: where no
+    debt is, no fee is. What a coupon of the lender waived is the lender's own cost."""
     own = said.waived_minor if said.borne_by == "lender" else 0
-    return {Side.FEE: said.fee_minor, Side.MERCHANT_FEE: said.merchant_fee_minor, Side.COUPON: own}
+    whole = {Side.FEE: said.fee_minor, Side.MERCHANT_FEE: said.merchant_fee_minor, Side.COUPON: own}
+    return {side: minor * debt_minor // said.principal_minor for side, minor in whole.items()}
 
 
 def fees_due(row: PlanSale, captured_minor: int, refunded_minor: int) -> dict[Side, int]:
     """What is left of a sale's fees after refunds; the audit compares the postings with it."""
-    if row.state != CAPTURED or not captured_minor:
-        return dict.fromkeys(fees_of(read_statement(bytes(row.statement))), 0)
-    parts = fees_of(read_statement(bytes(row.statement)))
-    return {side: minor - minor * refunded_minor // captured_minor for side, minor in parts.items()}
+    debt_minor = captured_minor if row.state == CAPTURED else 0
+    parts = _fees_of(read_statement(bytes(row.statement)), debt_minor)
+    return {side: minor - minor * refunded_minor // max(1, debt_minor) for side, minor in parts.items()}
 
 
 def merchant_fees_minor(lane: str, lender: str, sales: set[tuple[str, int]]) -> int:
     """What the merchant bears of the fees of these captured sales (sale id, attempt) of a lane."""
-    rows = (_find(Attempt(lane, lender, *sale)) for sale in sales)
-    found = [row for row in rows if row is not None and row.state == CAPTURED]
-    return sum(read_statement(bytes(row.statement)).merchant_fee_minor for row in found)
+    keys = [Attempt(lane, lender, *sale) for sale in sales]
+    found = ((row, holds.find(key)) for key in keys if (row := _find(key)) is not None)
+    return sum(fees_due(row, hold.captured_minor, 0)[Side.MERCHANT_FEE] for row, hold in found)
 
 
 def sales_of(lender: str, account: bytes) -> Iterator[tuple[PlanSale, Statement]]:
@@ -273,18 +244,6 @@ def sales_of(lender: str, account: bytes) -> Iterator[tuple[PlanSale, Statement]
     mine = (PlanSale.account == account) & (PlanSale.lender == lender) & (PlanSale.state == CAPTURED)
     for row in PlanSale.select().where(mine).order_by(PlanSale.lane, PlanSale.sale_id, PlanSale.attempt):
         yield row, read_statement(bytes(row.statement))
-
-
-def _free_coupon(row: PlanSale) -> None:
-    """Good again, unless a later attempt of the sale uses it, whose answer came before this attempt's end did."""
-    said = read_statement(bytes(row.statement))
-    if said.coupon_id is None:
-        return
-    use = load(CouponUse, _FIND_USE, bytes(row.account), row.lender, said.coupon_id)
-    if use is None or (use.lane, use.sale_id) != (row.lane, row.sale_id):
-        return
-    if not holds.is_open_otherwise(Attempt(row.lane, row.lender, row.sale_id, row.attempt)):
-        _write_use(use, "", "")
 
 
 def _find(key: Attempt) -> PlanSale | None:

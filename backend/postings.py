@@ -7,7 +7,7 @@ for people to look at; it is never dropped and never stops the entries behind it
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from agent.core.authorization import OPEN, HoldEvent, HoldRefused, HoldState, event_of, next_state
@@ -91,7 +91,8 @@ class _Facts:
 
 
 def post(entry: Entry, books: Books) -> Result:
-    """The effect of one entry, to be called inside a transaction. Parked means that it had none but its tombstone."""
+    """The effect of one entry, to be called inside a transaction. Parked means that it had none but its tombstone, and
+    that what its request had set aside is free."""
     effect = _EFFECTS.get(entry.kind)
     if effect is None:
         known = entry.kind in _STORED
@@ -113,9 +114,12 @@ def _sale(entry: Entry, books: Books) -> Result:
         state = next_state(HoldState(hold.state), facts.event)
     except HoldRefused as refused:
         if facts.event is HoldEvent.APPROVE and is_claimed(key):
+            if hold.state in OPEN:
+                instalments.follow(hold, facts.event, entry, lender)  # a slip does not tell of plans
             return Result("disputed", "claimed_before", facts.account)
         if facts.event in (HoldEvent.REVERSE, HoldEvent.EXPIRE):
             holds.undo_online(hold)
+            instalments.undone(hold)
         raise _Parked(f"hold_{refused.state}") from None
     result = _MOVES[facts.event](hold, facts)
     hold.state = str(state)
@@ -286,19 +290,26 @@ def _refund_outcome(entry: Entry, books: Books) -> Result:
     lender, said = _lender(entry, books), refunds.said_by(entry)
     if said is None:
         raise _Parked("body_malformed")
-    if entry.body.get("currency") != lender.currency:
-        raise _Parked("currency_mismatch")
-    if said.approved and not lanes.same_merchant(said.lane, entry.lane):
-        raise _Parked("sale_unknown")  # a decline gives nothing back, whatever lane its slip names
+    fault = _refund_fault(entry, said, lender)
     try:
-        hold = refunds.settle(entry, said)
+        hold = refunds.settle(entry, replace(said, approved=said.approved and fault is None))
     except refunds.Contradicted as contradicted:
         raise _Parked(contradicted.reason) from None
+    if fault is not None:
+        raise _Parked(fault)
     if hold is None:
         return Result()
     if hold.state not in GIVES_BACK:
         return Result("disputed", f"hold_{hold.state}", hold.account, said.amount_minor, "merchant")
     return given_back(hold, said.amount_minor)
+
+
+def _refund_fault(entry: Entry, said: refunds.Said, lender: Lender) -> str | None:
+    """Why such an outcome books nothing; what its request had set aside is free all the same."""
+    if entry.body.get("currency") != lender.currency:
+        return "currency_mismatch"
+    # A decline gives nothing back, whatever lane its slip names.
+    return "sale_unknown" if said.approved and not lanes.same_merchant(said.lane, entry.lane) else None
 
 
 def _lease_return(entry: Entry, books: Books) -> Result:

@@ -5,11 +5,13 @@ The one rule: what is shown of an account is what the audit counts, never a seco
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict
 from functools import partial
 from typing import Any, Final
 
 from backend import accounts, allowances, audit, caps, demo_data, instalments
+from backend.admin.named import chosen_lender, find, lender_with, lenders_meant, token_of
 from backend.admin.operation import Answer, Progress, Refused, Steps
 from backend.compose import Backend
 from backend.database import transact
@@ -18,7 +20,15 @@ from backend.schema import Account
 
 SHOWN_MAX: Final = 10_000
 CHUNK: Final = 20
-_FIGURES: Final = ("limit_minor", "used_minor", "held_minor", "outstanding_minor", "available_minor", "cap_minor")
+_FIGURES: Final = (
+    "limit_minor",
+    "used_minor",
+    "held_minor",
+    "outstanding_minor",
+    "available_minor",
+    "fee_minor",
+    "cap_minor",
+)
 
 
 def add(
@@ -48,30 +58,33 @@ def add(
 
 
 def show(backend: Backend, *, account: str | None = None, lender: str | None = None, limit: int = SHOWN_MAX) -> Steps:
-    """The books of one account, or of all in the order of their tokens, ``limit`` at most."""
-    by = chosen_lender(backend, lender).lender
+    """The books of one account, or of all (of one lender) in the order of their tokens: ``limit`` at most."""
     if account:
-        row = find(by, account)
+        row = find(lender_with(backend, account, lender).lender, account)
         return {"accounts": [to_json(row)], "total": 1, "instalments": _instalments(row), "caps": _caps(backend, row)}
-    mine = Account.lender == by
-    total: int = Account.select().where(mine).count()
     shown: list[Answer] = []
-    after = b""
-    while len(shown) < limit:
-        page = list(Account.select().where(mine, Account.token > after).order_by(Account.token).limit(CHUNK))
-        if not page:
-            break
+    total: int = Account.select().where(Account.lender << (meant := lenders_meant(backend, lender))).count()
+    for page in _pages(meant):
         shown += [to_json(row) for row in page]
-        after = bytes(page[-1].token)
         yield Progress(len(shown), min(total, limit), "accounts")
+        if len(shown) >= limit:
+            break
     return {"accounts": shown[:limit], "total": total}
+
+
+def _pages(lenders: list[str]) -> Iterator[list[Account]]:
+    for lender in lenders:
+        mine, after = Account.lender == lender, b""
+        while page := list(Account.select().where(mine, Account.token > after).order_by(Account.token).limit(CHUNK)):
+            yield page
+            after = bytes(page[-1].token)
 
 
 def set_limit(backend: Backend, *, account: str, limit_minor: int, lender: str | None = None) -> Answer:
     """A new limit. Below what is promised already it leaves the account above it, and its leases are called back."""
     if not 0 <= limit_minor < 2**53:
         raise Refused("a limit is at least 0 and below 2^53 minor units")
-    by = chosen_lender(backend, lender).lender
+    by = lender_with(backend, account, lender).lender
 
     def work() -> Answer:
         row = find(by, account)
@@ -84,7 +97,7 @@ def set_limit(backend: Backend, *, account: str, limit_minor: int, lender: str |
 
 def block(backend: Backend, *, account: str, lift: bool = False, lender: str | None = None) -> Answer:
     """Decline the account online from now on, and at a lane from its next layer on; or end that."""
-    by = chosen_lender(backend, lender).lender
+    by = lender_with(backend, account, lender).lender
 
     def work() -> Answer:
         row = find(by, account)
@@ -94,13 +107,15 @@ def block(backend: Backend, *, account: str, lift: bool = False, lender: str | N
     return transact(backend.database, work)
 
 
-def repay(backend: Backend, *, account: str, amount_minor: int, lender: str | None = None) -> Answer:
-    """The customer pays debt back: used falls, available rises."""
-    by = chosen_lender(backend, lender).lender
+def repay(
+    backend: Backend, *, account: str, amount_minor: int = 0, fee_minor: int = 0, lender: str | None = None
+) -> Answer:
+    """The customer pays debt back, so used falls and available rises; or fees of instalments, which lie outside."""
+    by = lender_with(backend, account, lender).lender
 
     def work() -> Answer:
         row = find(by, account)
-        accounts.repay(row, amount_minor)
+        accounts.repay(row, amount_minor, fee_minor)
         return to_json(row)
 
     return transact(backend.database, work)
@@ -108,35 +123,8 @@ def repay(backend: Backend, *, account: str, amount_minor: int, lender: str | No
 
 def phone(backend: Backend, *, account: str, lender: str | None = None, cap_minor: int = 0, tier: int = 1) -> Answer:
     """A test phone with a new key and credential, whether or not the lender knows the account."""
-    by = chosen_lender(backend, lender)
+    by = lender_with(backend, account, lender)
     return {"account": account, "phone": _phone(backend, by, token_of(account), cap_minor, tier)}
-
-
-def find(lender: str, account: str) -> Account:
-    """Raises Refused."""
-    row = accounts.find(lender, token_of(account))
-    if row is None:
-        raise Refused(f"the lender {lender} has no account {account}")
-    return row
-
-
-def token_of(text: str) -> bytes:
-    """16 bytes from hex. Raises Refused."""
-    try:
-        token = bytes.fromhex(text)
-    except ValueError:
-        token = b""
-    if len(token) != 16:
-        raise Refused("an account token is 16 bytes: 32 hexadecimal digits")
-    return token
-
-
-def chosen_lender(backend: Backend, lender: str | None) -> Lender:
-    """The lender that was named, or the only one. Raises Refused, Problem("lender_unknown")."""
-    known = backend.lenders
-    if lender is None and len(known) != 1:
-        raise Refused(f"there are {len(known)} lenders here, name one by --lender: {', '.join(known)}")
-    return backend.lender(next(iter(known)) if lender is None else lender)
 
 
 def to_json(row: Account) -> dict[str, Any]:

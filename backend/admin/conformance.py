@@ -6,7 +6,7 @@ The one rule: a kit opens accounts and lanes of its own, and touches no other.
 from __future__ import annotations
 
 from backend import conformance_kit
-from backend.admin.accounts import chosen_lender
+from backend.admin.named import chosen_lender
 from backend.admin.operation import Answer
 from backend.compose import Backend
 

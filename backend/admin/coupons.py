@@ -9,7 +9,7 @@ from __future__ import annotations
 from agent.core.coupons import ID_BYTES, BorneBy, Coupon, issue_coupon
 from agent.core.money import MINOR_MAX
 from agent.core.trust import Role
-from backend.admin.accounts import chosen_lender, token_of
+from backend.admin.named import lender_with, token_of
 from backend.admin.operation import Answer, Refused
 from backend.compose import Backend
 from backend.lenders import CLOCK_SKEW_S
@@ -29,7 +29,7 @@ def issue(
     borne_by: BorneBy = "merchant",
 ) -> Answer:
     """A coupon of ``days`` for the plans that are named, or for all."""
-    by = chosen_lender(backend, lender)
+    by = lender_with(backend, account, lender)
     terms = by.policy.instalments
     known = [plan.plan_id for plan in terms.plans] if terms else []
     if strange := sorted(set(plans or ()) - set(known)):

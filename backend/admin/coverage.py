@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 from typing import Final
 
 from backend import allowances
-from backend.admin.accounts import chosen_lender
+from backend.admin.named import chosen_lender
 from backend.admin.operation import Progress, Refused, Steps
 from backend.compose import Backend
 from backend.database import rows, transact

@@ -11,7 +11,7 @@ from typing import Any
 from agent.core.cose import Kind
 from agent.core.trust import Role
 from backend import rotation
-from backend.admin.accounts import chosen_lender
+from backend.admin.named import chosen_lender
 from backend.admin.operation import Answer, Refused
 from backend.admin.words import moment
 from backend.compose import Backend
@@ -49,7 +49,13 @@ def revoke_key(backend: Backend, *, kid: str, lender: str | None = None) -> Answ
     def work(known: Lender) -> Lender:
         return rotation.revoke_key(known, wanted, now_s=backend.clock(), randomness=backend.randomness)
 
-    return _keys_to_json(_changed(backend, lender, work))
+    return _keys_to_json(_changed(backend, lender or _whose(backend, wanted), work))
+
+
+def _whose(backend: Backend, kid: bytes) -> str | None:
+    """The lender that has this key; None if it is nobody's."""
+    known = ((each.lender, entry.kid) for each in backend.lenders.values() for entry in each.key_list.keys)
+    return next((lender for lender, its in known if its == kid), None)
 
 
 def publish_policy(backend: Backend, *, document: dict[str, Any], lender: str | None = None) -> Answer:

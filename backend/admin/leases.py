@@ -16,7 +16,7 @@ from peewee import fn
 from agent.core import leases
 from agent.core.journal import Position
 from backend import lanes, recalls
-from backend.admin.accounts import chosen_lender, find
+from backend.admin.named import chosen_lender, find, lender_with, lenders_meant
 from backend.admin.operation import Answer, Progress, Steps
 from backend.admin.words import duration, moment
 from backend.compose import Backend
@@ -47,14 +47,17 @@ def outstanding(
     limit: int = SHOWN_MAX,
 ) -> Steps:
     """Each account's lease at each lane that may still be spent, with its reason; ``limit`` rows at most."""
-    by = chosen_lender(backend, lender).lender
-    tokens = [bytes(find(by, account).token)] if account else _accounts_with_grants(by, lane)
+    if account:
+        by = lender_with(backend, account, lender).lender
+        wanted = [(by, bytes(find(by, account).token))]
+    else:
+        wanted = [(by, token) for by in lenders_meant(backend, lender) for token in _accounts_with_grants(by, lane)]
     shown: list[Answer] = []
-    for done, token in enumerate(tokens):
+    for done, (by, token) in enumerate(wanted):
         if len(shown) >= limit:
             return {"leases": shown[:limit], "complete": False}
         if done and done % CHUNK == 0:
-            yield Progress(done, len(tokens), "accounts")
+            yield Progress(done, len(wanted), "accounts")
         shown += [lease for lease in of_account(by, token, now_s=backend.clock()) if lane in (None, lease["lane"])]
     return {"leases": shown[:limit], "complete": len(shown) <= limit}
 
@@ -68,7 +71,7 @@ def of_account(lender: str, token: bytes, *, now_s: int) -> Iterator[dict[str, A
         if end.state not in lanes.GIVEN_UP and left:
             most = max(alive, key=lambda grant: grant.left_minor)
             amounts = {"outstanding_minor": left, "online_minor": use}
-            yield {"account": token.hex()} | amounts | _to_json(end, most, now_s)
+            yield {"lender": lender, "account": token.hex()} | amounts | _to_json(end, most, now_s)
 
 
 def _to_json(end: End, counted: leases.Counted, now_s: int) -> dict[str, Any]:
@@ -154,7 +157,7 @@ def recall(
 ) -> Answer:
     """Ask for leases back before they lapse: of an account or all, at a lane or everywhere. It asks and frees nothing;
     the lanes' own journals do."""
-    by = chosen_lender(backend, lender).lender
+    by = (lender_with(backend, account, lender) if account else chosen_lender(backend, lender)).lender
     token = bytes(find(by, account).token) if account else None
     if lane is not None:
         lanes.find(lane)

@@ -33,9 +33,10 @@ def add_parser(verbs: Any) -> None:
     blocking = add_verb(into, "block", block, "block an account")
     add_account(blocking)
     blocking.add_argument("--lift", action="store_true", help="unblock it")
-    repaying = add_verb(into, "repay", repay, "the customer pays debt back")
+    repaying = add_verb(into, "repay", repay, "the customer pays debt or fees back")
     add_account(repaying)
-    repaying.add_argument("--amount-minor", type=int, required=True)
+    repaying.add_argument("--amount-minor", type=int, default=0, help="of the debt: it is available again (default: 0)")
+    repaying.add_argument("--fee-minor", type=int, default=0, help="of what instalments cost (default: 0)")
     for parser in (adding, showing, limiting, blocking, repaying):
         add_lender(parser)
 
@@ -74,5 +75,6 @@ def block(args: argparse.Namespace) -> int:
 
 
 def repay(args: argparse.Namespace) -> int:
-    show(args, ask(args, "account.repay", account=args.account, amount_minor=args.amount_minor, lender=args.lender))
+    paid = {"amount_minor": args.amount_minor, "fee_minor": args.fee_minor}
+    show(args, ask(args, "account.repay", account=args.account, lender=args.lender, **paid))
     return 0

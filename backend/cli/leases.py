@@ -30,8 +30,8 @@ def run(args: argparse.Namespace) -> int:
         return 0
     for lease in answer["leases"]:
         print(
-            f"{lease['account']} at {lease['lane']}, epoch {lease['epoch']}: {lease['outstanding_minor']} minor "
-            f"of {lease['granted_minor']}, until {lease['valid_until']}"
+            f"{lease['lender']} {lease['account']} at {lease['lane']}, epoch {lease['epoch']}: "
+            f"{lease['outstanding_minor']} minor of {lease['granted_minor']}, until {lease['valid_until']}"
         )
         print(f"  because {lease['why']}")
         print(f"  released by {lease['released_by']}")

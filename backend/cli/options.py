@@ -31,7 +31,7 @@ def add_group(into: Any, name: str, about: str) -> Any:
 
 
 def add_lender(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--lender", help="lender id (default: the only one)")
+    parser.add_argument("--lender", help="lender id (default: the only one that can be meant)")
 
 
 def add_account(parser: argparse.ArgumentParser, **how: Any) -> None:

@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime
 from typing import Any, Final
 
 from backend import places
-from backend.admin.accounts import chosen_lender
+from backend.admin.named import chosen_lender
 from backend.admin.operation import Progress, Refused, Steps
 from backend.compose import Backend
 from backend.database import inserting, put_many, rows, transact

@@ -70,7 +70,7 @@ __all__ = [
     "WalletPayment",
 ]
 
-VERSION = 13
+VERSION = 14
 """The version of this schema, kept in the database."""
 
 TABLES: tuple[Any, ...] = (

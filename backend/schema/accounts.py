@@ -12,6 +12,7 @@ class Account(Row):
 
     ``edition`` counts the changes that lanes should hear of: a lane's record of an older one is out of date.
     ``limit_cut``: the limit was set below what was already promised; the account may then stand above its limit.
+    ``fee_minor``: what the customer owes for instalments, outside of the limit.
     ``purpose_bound``: the policy excludes categories for this credit.
     """
 
@@ -20,6 +21,7 @@ class Account(Row):
     limit_minor = BigIntegerField()
     used_minor = BigIntegerField(default=0)
     held_minor = BigIntegerField(default=0)
+    fee_minor = BigIntegerField(default=0)
     blocked = BooleanField(default=False)
     step_up = BooleanField(default=False)
     purpose_bound = BooleanField(default=False)

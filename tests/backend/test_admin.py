@@ -25,7 +25,7 @@ from tests.backend.lanes import LENDER, START, Shop
 Ask = Callable[..., Answer]
 
 
-def ask(shop: Shop, name: str, **params: Any) -> Answer:
+def ask(shop: Shop, name: str, /, **params: Any) -> Answer:
     """The answer of an operation, without a server."""
     *_, last = perform(OPERATIONS, shop.backend, name, params)
     return dict(last["answer"])
@@ -188,6 +188,22 @@ def test_a_repayment_frees_credit_and_is_never_more_than_the_debt(shop: Shop) ->
     assert ask(shop, "account.repay", account=account, amount_minor=200)["used_minor"] == 100
     assert shop.account().available_minor == before.available_minor + 200
     assert "at most the debt of 100" in refusal(shop, "account.repay", account=account, amount_minor=101)
+
+
+def test_a_lender_is_named_only_where_several_can_be_meant(shop: Shop) -> None:
+    ask(shop, "lender.add", lender="second", name="Second", currency="CNY")
+    shop.clock.now_s += 1
+    shared, account = shop.token.hex(), "5a" * 16
+    for token in (shared, account):
+        ask(shop, "account.add", lender="second", account=token, limit_minor=500)
+    assert ask(shop, "account.block", account=account)["lender"] == "second"
+    assert {row["lender"] for row in ask(shop, "account.show")["accounts"]} == {LENDER, "second"}
+    kid = ask(shop, "keys.show", lender="second")["keys"][0]["kid"]
+    assert ask(shop, "keys.revoke", kid=kid)["lender"] == "second"
+    assert f"2 lenders have this account, name one by --lender: {LENDER}, second" in refusal(
+        shop, "account.block", account=shared
+    )
+    assert f"2 lenders here, name one by --lender: {LENDER}, second" in refusal(shop, "account.add", limit_minor=1)
 
 
 def test_of_many_accounts_each_is_shown_once_in_the_order_of_tokens(shop: Shop) -> None:

@@ -13,9 +13,11 @@ from agent.core.coupons import Coupon, issue_coupon
 from agent.core.disclosure import Choice, Statement, statement
 from agent.core.instalments import Payment, annual_rate, offer
 from agent.core.journal import Head
+from agent.core.slip_claim import SlipClaim, make_claim
 from agent.core.trust import Role
 from backend import instalments
-from backend.accounts import Side
+from backend.accounts import AccountRefused, Side
+from backend.admin import accounts as operators
 from backend.schema import CouponUse, Dispute, Lender, Posting
 from backend.settlement import fee_minor
 from backend.wire import SettlementRequest, b64url, read
@@ -98,6 +100,11 @@ def balance(side: Side) -> int:
     return sum(row.minor * ((row.debit == side) - (row.credit == side)) for row in Posting.select())
 
 
+def used_by() -> tuple[str, str]:
+    use = CouponUse.get()
+    return use.lane, use.sale_id
+
+
 def fees() -> tuple[int, int, int, int]:
     """Of customer, merchant, lender; and the income."""
     return (balance(Side.FEE), balance(Side.MERCHANT_FEE), balance(Side.COUPON), -balance(Side.FEE_INCOME))
@@ -132,6 +139,53 @@ def test_a_refund_gives_the_fee_back_in_the_same_share_and_in_the_end_all_of_it(
     lane.write("refund", {"amount_minor": 10_000, "currency": "CNY"}, sale_id)
     lane.upload()
     assert fees() == (0, 0, 0, 0)
+
+
+def test_a_fee_is_due_in_the_share_that_became_debt_for_customer_and_merchant_alike(shop: Shop) -> None:
+    lane, made, sale_id = shop.lanes["A"], deal(shop, "6x"), "sale-A-9001"
+    disclose(lane, made, sale_id)
+    lane.stand_in(PRICE, sale_id, plan=Choice.of(made.said).to_body())
+    lane.capture(PRICE // 3, sale_id)
+    assert lane.upload() == ["accepted"] * 3
+    assert fees() == (270, 180, 0, 450)
+    of_third = fee_minor(PRICE // 3, Lender.get(Lender.lender == LENDER).fee_basis_points)
+    assert fee_of(settled(lane, 1, 1, lane.head)) - of_third == 180
+    lane.write("refund", {"amount_minor": PRICE // 3, "currency": "CNY"}, sale_id)
+    lane.upload()
+    assert fees() == (0, 0, 0, 0)
+
+
+def test_what_no_lease_covers_is_no_debt_and_leaves_no_fee(shop: Shop) -> None:
+    lane, made = shop.lanes["A"], deal(shop)
+    for _ in range(3):
+        sell(lane, made)
+    assert lane.upload()[-3:] == ["accepted", "disputed:lease_excess", "accepted"]
+    assert shop.account().used_minor == 80_000
+    assert fees()[0] == 690 + 690 + 690 * 20_000 // PRICE
+
+
+def test_a_plan_of_a_sale_that_a_slip_told_of_first_is_posted_with_its_journal(shop: Shop) -> None:
+    lane, made, sale_id = shop.lanes["A"], deal(shop), "sale-A-9001"
+    disclose(lane, made, sale_id)
+    sealed = lane.stand_in(PRICE, sale_id, plan=Choice.of(made.said).to_body())
+    claim = SlipClaim("A", 1, LENDER, sealed, 1, shop.token, PRICE, "CNY", START, 1, PRICE)
+    shop.backend.claim(make_claim(claim, lane.key))
+    lane.capture(PRICE, sale_id)
+    assert lane.upload() == ["accepted", "disputed:claimed_before", "accepted"]
+    assert fees() == (690, 0, 0, 690)
+
+
+def test_a_customer_pays_fees_beside_the_debt_and_gets_back_what_a_refund_takes_away(shop: Shop) -> None:
+    lane = shop.lanes["A"]
+    sale_id = sell(lane, deal(shop))
+    lane.upload()
+    books = operators.repay(shop.backend, account=shop.token.hex(), amount_minor=10_000, fee_minor=230)
+    assert (books["used_minor"], books["fee_minor"]) == (20_000, 460)
+    with pytest.raises(AccountRefused, match="debt of 20000 and the fees of 460"):
+        operators.repay(shop.backend, account=shop.token.hex(), fee_minor=461)
+    lane.write("refund", {"amount_minor": PRICE, "currency": "CNY"}, sale_id)
+    lane.upload()
+    assert (shop.account().used_minor, shop.account().fee_minor, -balance(Side.OWED)) == (0, 0, 10_230)
 
 
 def test_a_batch_takes_the_merchants_share_once_and_none_of_a_sale_that_it_voids(shop: Shop) -> None:
@@ -170,6 +224,49 @@ def test_the_second_use_of_a_coupon_is_an_exception_and_the_sale_stands(shop: Sh
     (dispute,) = Dispute.select()
     assert (dispute.bearer, dispute.amount_minor) == (borne_by, minor)
     assert shop.account().used_minor == 2 * PRICE
+
+
+def test_a_coupon_is_not_good_again_while_another_sale_that_used_it_stands_disputed(shop: Shop) -> None:
+    made = deal(shop, "3x", coupon(shop))
+    one, other = shop.lanes["A"], shop.lanes["B"]
+    disclose(one, made, "sale-A-9001")
+    one.stand_in(PRICE, "sale-A-9001", plan=Choice.of(made.said).to_body())
+    one.upload()
+    second = sell(other, made)
+    assert other.upload() == ["accepted", "disputed:coupon_used", "accepted"]
+    one.reverse(PRICE, "sale-A-9001")
+    one.upload()
+    assert used_by() == ("B", second)
+    other.write("void", {"amount_minor": PRICE, "currency": "CNY", "reason": "cashier"}, second)
+    other.upload()
+    assert used_by() == ("", ""), "nothing stands any more that was made with it"
+
+
+@pytest.mark.parametrize("end", ["reversal", "expiry"])
+def test_what_was_captured_before_the_rest_ended_keeps_its_coupon_and_owes_its_fee(shop: Shop, end: str) -> None:
+    lane, made, sale_id = shop.lanes["A"], deal(shop, "3x", coupon(shop)), "sale-A-9001"
+    disclose(lane, made, sale_id)
+    lane.stand_in(PRICE, sale_id, plan=Choice.of(made.said).to_body())
+    lane.write("capture", {"amount_minor": PRICE // 3, "currency": "CNY", "final": False}, sale_id)
+    lane.write(end, {"amount_minor": PRICE * 2 // 3, "currency": "CNY", "reason": "x"}, sale_id)
+    assert lane.upload() == ["accepted"] * 4
+    assert fees() == (0, 230, 0, 230)
+    assert ask(shop.lanes["B"], made)[1]["reason"] == "coupon_used"
+
+
+def test_a_coupon_of_a_plan_that_people_must_look_at_is_used_up(shop: Shop) -> None:
+    lane, made = shop.lanes["A"], deal(shop, "3x", coupon(shop))
+    sell(lane, made, plan=Choice.of(made.said).to_body() | {"merchant_fee_minor": 1})
+    assert lane.upload() == ["accepted", "disputed:plan_differs", "accepted"]
+    assert ask(shop.lanes["B"], made)[1]["reason"] == "coupon_used"
+
+
+def test_a_coupon_that_an_answer_used_is_good_again_when_the_lane_never_had_the_sale(shop: Shop) -> None:
+    lane, made = shop.lanes["A"], deal(shop, "3x", coupon(shop))
+    sale_id, answer = ask(lane, made)
+    lane.reverse(PRICE, sale_id)
+    assert answer["approved"] and lane.upload()[-1] == "parked:hold_intended"
+    assert ask(shop.lanes["B"], made)[1]["approved"]
 
 
 def test_a_coupon_of_a_reversed_sale_is_good_again(shop: Shop) -> None:

@@ -181,6 +181,21 @@ def test_an_outcome_that_names_another_sale_ends_what_its_request_had_set_aside_
     assert (hold_of(sale).reserved_minor, hold_of(other).reserved_minor) == (0, 10)
 
 
+@pytest.mark.parametrize(
+    ("fields", "reason"), [({"lane": "elsewhere"}, "sale_unknown"), ({"currency": "EUR"}, "currency_mismatch")]
+)
+def test_an_outcome_that_books_nothing_leaves_nothing_set_aside(
+    shop: Shop, fields: dict[str, str], reason: str
+) -> None:
+    sale = sold(shop.lanes["A"])
+    ask(shop.lanes["B"], sale, 60)
+    body = {"amount_minor": 60, "currency": "CNY", "lane": "A", "sale_id": sale, "request": "r-1", "attempt": 1}
+    shop.lanes["B"].write("refund_outcome", body | {"approved": True} | fields)
+    assert shop.lanes["B"].upload() == [f"parked:{reason}"]
+    assert (hold_of(sale).reserved_minor, shop.account().used_minor) == (0, 100)
+    assert not ask(shop.lanes["B"], sale, 60)["approved"], "its journal has ended this request"
+
+
 def test_a_request_is_booked_once(shop: Shop) -> None:
     sale = sold(shop.lanes["A"])
     ask(shop.lanes["B"], sale, 40)

@@ -42,7 +42,11 @@ def _plan_for(terms: Instalments, amount_minor: int) -> Plan:
 
 
 def _offered(terms: Instalments, lane: Lane, amount_minor: int, coupon: Coupon | None = None) -> Statement:
-    made = offer(_plan_for(terms, amount_minor), amount_minor, _today(), interest_free=coupon is not None)
+    return _stated(terms, _plan_for(terms, amount_minor), lane, amount_minor, coupon)
+
+
+def _stated(terms: Instalments, plan: Plan, lane: Lane, amount_minor: int, coupon: Coupon | None = None) -> Statement:
+    made = offer(plan, amount_minor, _today(), interest_free=coupon is not None)
     return statement(terms, made, lane.currency, _today(), coupon)
 
 
@@ -97,10 +101,8 @@ def _coupon(world: World, lane: Lane) -> tuple[Phone, str, Coupon]:
     return phone, text, read_coupon(text, snapshot.key_list(lane, world.lender), at=int(time.time()))
 
 
-@GROUP.case("I-01", "a plan that adds up is approved, and its entries are accepted")
-def in_instalments(world: World) -> None:
-    lane, phone = world.lane(), world.phone()
-    said = _offered(_terms(world, lane), lane, AMOUNT_MINOR)
+def _sold(lane: Lane, phone: Phone, said: Statement, captured_minor: int) -> None:
+    """A sale by a plan, asked for online and captured once."""
     sale_id = lane.new_sale()
     _disclose(lane, phone, said, sale_id)
     _, answer = lane.buy(phone, AMOUNT_MINOR, sale_id=sale_id, plan=_wish(said))
@@ -108,7 +110,13 @@ def in_instalments(world: World) -> None:
         raise Broken("an approval", came=str(answer))
     used, plan = answer["lease_used_minor"], Choice.of(said).to_body()
     lane.outcome(phone, AMOUNT_MINOR, sale_id, used_minor=used, plan=plan)
-    lane.capture(phone, AMOUNT_MINOR, sale_id)
+    lane.capture(phone, captured_minor, sale_id)
+
+
+@GROUP.case("I-01", "a plan that adds up is approved, and its entries are accepted")
+def in_instalments(world: World) -> None:
+    lane, phone = world.lane(), world.phone()
+    _sold(lane, phone, _offered(_terms(world, lane), lane, AMOUNT_MINOR), AMOUNT_MINOR)
     _expect(lane.send(), "accepted", "accepted", "accepted", "accepted")
 
 
@@ -201,3 +209,33 @@ def not_offered(world: World) -> None:
     said = _offered(_terms(world, lane), lane, AMOUNT_MINOR)
     _disclose(lane, phone, replace(said, fee_rate="0.99"), lane.new_sale())
     _expect(lane.send(), "parked:plan_differs")
+
+
+@GROUP.case("I-11", "the merchant's share of a fee is that of what was captured")
+def captured_in_part(world: World) -> None:
+    lane = world.lane()
+    terms = _terms(world, lane)
+    plan = next((plan for plan in terms.plans if plan.merchant_percent and plan.is_for(AMOUNT_MINOR, CATEGORY)), None)
+    if plan is None:
+        raise Skipped(f"the policy has no plan for {AMOUNT_MINOR} minor units of whose fee merchants bear a part")
+    said, shares = _stated(terms, plan, lane, AMOUNT_MINOR), []
+    for captured_minor in (AMOUNT_MINOR, AMOUNT_MINOR // 5):
+        first_number = lane.head.number + 1
+        _sold(lane, world.phone(), said, captured_minor)
+        by_plan = _merchant_fee_minor(world, lane, first_number)
+        first_number, phone = lane.head.number + 1, world.phone()
+        sale_id, _ = lane.buy(phone, captured_minor)
+        lane.outcome(phone, captured_minor, sale_id)
+        lane.capture(phone, captured_minor, sale_id)
+        shares.append(by_plan - _merchant_fee_minor(world, lane, first_number))
+    if shares != [said.merchant_fee_minor, said.merchant_fee_minor // 5]:
+        raise Broken(f"a merchant's share of {said.merchant_fee_minor}, and of a fifth of it", came=str(shares))
+
+
+def _merchant_fee_minor(world: World, lane: Lane, first_number: int) -> int:
+    """What a batch from there to the head costs the merchant; its totals need not agree."""
+    lane.send()
+    body = {"lender": world.lender, "epoch": lane.head.epoch, "batch": first_number, "first_number": first_number}
+    body |= {"last_number": lane.head.number, "chain_head": b64url(lane.head.hash), "totals": {}}
+    fee = lane.line.post("/v1/settlements", body).ok().get("merchant_fee")
+    return int(fee["minor"]) if fee else 0
