@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from agent import devices
 from agent.config import Config
+from agent.config_sections import Beeper as BeeperSettings
 from agent.core import cbor, cose
 from agent.core.journal import Head, JournalError
 from agent.core.receipt import Seller
@@ -32,6 +33,7 @@ from agent.machine import MachineClock, as_owner_of, machine_digest, stop_on_sig
 from agent.overview import clock_facts, lane_looks, lane_status, ledger_facts, lender_facts
 from agent.ports import OperatorBook, PrintResult
 from agent.services import forwarding
+from agent.services.beeps import Beeps
 from agent.services.customer_display import screens
 from agent.services.explaining import explanation
 from agent.services.introductions import Introducer
@@ -57,6 +59,7 @@ from agent.uplink.identity import (
 )
 from agent.uplink.remote import RemoteBackend
 from agent.uplink.unix_channel import serve_unix
+from drivers.beepers.beeper import Beeper
 from drivers.device import Device, Scan
 from drivers.displays.line_display import LineDisplay
 from drivers.printers.pos_printer import POSPrinter
@@ -99,6 +102,8 @@ async def _run(config: Config, enrolled: Enrolled) -> int:
         if fixtures.display is not None:
             lane.display_failed = partial(_reason_of, fixtures.display)
             loops.append(kept_up(partial(_displayed, lane, fixtures.display, config.lane.language)))
+        if fixtures.beeper is not None:
+            loops.append(kept_up(partial(_beeped, lane, fixtures.beeper, config.beeper)))
         tasks = await stack.enter_async_context(running(*loops))
         LOG.info("ready", extra={"lane": lane.settings.lane})
         return await until_stopped(stop, [serving, *tasks], broken=lambda: ledger.failed)
@@ -331,6 +336,19 @@ async def _displayed(lane: Lane, display: LineDisplay, language: Language) -> No
                 return
             if event["type"] == "sale":
                 await asyncio.to_thread(display.show, *screens(event["data"], language))
+    finally:
+        lane.events.unsubscribe(sales)
+
+
+async def _beeped(lane: Lane, beeper: Beeper, wanted: BeeperSettings) -> None:
+    """Follows the sales. A sound that cannot be made now is not made later."""
+    beeps = Beeps(on_decline=wanted.on_decline, on_attention=wanted.on_attention)
+    sales = lane.events.subscribe()
+    try:
+        while (event := await sales.get()) is not None:
+            signal = beeps.heard(event["data"]) if event["type"] == "sale" else None
+            if signal is not None:
+                await asyncio.to_thread(beeper.sound, signal)
     finally:
         lane.events.unsubscribe(sales)
 

@@ -17,6 +17,7 @@ from pydantic import BaseModel, Field, ValidationError
 from agent.config_problems import allowed, problems, section_at
 from agent.config_sections import (
     Backend,
+    Beeper,
     DeviceName,
     Display,
     Drawer,
@@ -43,6 +44,7 @@ class Config(Section):
     scanner: dict[DeviceName, Scanner] = Field(default={}, max_length=8)
     printer: Printer = Printer()
     drawer: Drawer = Drawer()
+    beeper: Beeper = Beeper()
     display: Display = Display()
     local: Local = Local()
     limits: Limits = Limits()

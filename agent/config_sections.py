@@ -295,6 +295,24 @@ class Drawer(Section):
         return {"pin": self.pin, "pulse_ms": self.pulse_ms // 2 * 2, "open_level": self.open_level}
 
 
+class Beeper(Section):
+    """The beeper in or on the slip printer."""
+
+    attached: bool = _value(False, "true or false", "Whether there is one.")
+    command: Literal["model", "esc_paren_a", "esc_b", "bel"] = Field(
+        default="model", description="What makes it sound; model: as the printer's profile says."
+    )
+    on_decline: bool = _value(True, "true or false", "Three sounds when a sale is declined.")
+    on_attention: bool = _value(
+        True, "true or false", "One when the customer has to choose, or to confirm on the phone, before it goes on."
+    )
+
+    @property
+    def options(self) -> dict[str, object]:
+        """The options of `drivers.registry.open_beeper`."""
+        return {"command": self.command}
+
+
 class Display(SerialLine):
     """The customer's line display. It shows the amount and where the sale stands, and nothing of the account."""
 

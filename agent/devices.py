@@ -18,6 +18,7 @@ from agent.errors import DeviceUnavailable
 from agent.ports import PrintResult
 from agent.services.slips import local_time
 from agent.texts import Language
+from drivers.beepers.beeper import Beeper
 from drivers.device import DataEvent, Device, DeviceEvent, OnEvent, Scan
 from drivers.displays.line_display import LineDisplay
 from drivers.document import Cut, Document, Feed, Pair, Qr, Rule, Text
@@ -26,16 +27,17 @@ from drivers.errors import AddressError, DriverError
 from drivers.hotplug import Change, Hotplug
 from drivers.printers.outcome import PrintOutcome
 from drivers.printers.pos_printer import POSPrinter
-from drivers.registry import open_display, open_drawer, open_printer, open_scanner
+from drivers.registry import open_beeper, open_display, open_drawer, open_printer, open_scanner
 from drivers.remedies import remedy_for
 from drivers.scanners.scanner import Scanner
 from drivers.unusable import UnusableDevice
 from drivers.virtual.acts import act
 
 TEST_JOB: Final = "test"
-Kind = Literal["scanner", "printer", "drawer", "display"]
+Kind = Literal["scanner", "printer", "drawer", "beeper", "display"]
 PRINTER: Final = "printer"
 DRAWER: Final = "drawer"
+BEEPER: Final = "beeper"
 DISPLAY: Final = "display"
 
 
@@ -70,6 +72,11 @@ def configured_drawer(config: Config, printer: POSPrinter | None) -> CashDrawer 
     return open_drawer(DRAWER, printer, config.drawer.options) if config.drawer.attached and printer else None
 
 
+def configured_beeper(config: Config, printer: POSPrinter | None) -> Beeper | None:
+    """The beeper of that printer, enabled; None if there is no beeper or no printer. Raises DriverError."""
+    return open_beeper(BEEPER, printer, config.beeper.options) if config.beeper.attached and printer else None
+
+
 def configured_display(config: Config) -> LineDisplay | None:
     """The customer's display, enabled; None if none is configured. Raises DriverError."""
     settings = config.display
@@ -82,21 +89,23 @@ class Fixtures:
 
     printer: POSPrinter | None
     drawer: CashDrawer | None
+    beeper: Beeper | None
     display: LineDisplay | None
 
     @classmethod
     def opened(cls, config: Config) -> Fixtures:
         """All of them, enabled. Raises DriverError."""
         printer = configured_printer(config)
-        return cls(printer, configured_drawer(config, printer), configured_display(config))
+        drawer, beeper = configured_drawer(config, printer), configured_beeper(config, printer)
+        return cls(printer, drawer, beeper, configured_display(config))
 
     @property
     def all(self) -> list[Device]:
         """Those that there are."""
-        return [device for device in (self.printer, self.drawer, self.display) if device is not None]
+        return [device for device in (self.printer, self.drawer, self.beeper, self.display) if device is not None]
 
     def close(self) -> None:
-        """Ends them; the drawer before its printer."""
+        """Ends them; drawer and beeper before their printer."""
         for device in reversed(self.all):
             device.close()
 
@@ -168,6 +177,8 @@ def _place(config: Config, device: Device) -> tuple[Kind, str]:
             return "printer", config.printer.address
         case CashDrawer():
             return "drawer", f"{config.printer.address}, pin {config.drawer.pin}"
+        case Beeper():
+            return "beeper", config.printer.address
         case LineDisplay():
             return "display", config.display.address
     return "scanner", config.scanner[device.name].address

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
+from drivers.beepers.beeper import Beeper, Sound
 from drivers.device import Closable, Device, OnEvent
 from drivers.displays.line_display import LineDisplay
 from drivers.displays.screen import Screen
@@ -114,6 +115,20 @@ def open_drawer(
     none_left("drawer", printer.name, given)
     started(drawer)
     return drawer
+
+
+def open_beeper(
+    name: str, printer: POSPrinter, options: Options | None = None, *, on_event: OnEvent | None = None
+) -> Beeper:
+    """The beeper of that printer, opened, claimed and enabled. Options: the fields of `Sound`.
+
+    Like a drawer it has no address and no row in `KINDS`. Raises OptionError.
+    """
+    given = dict(options or {})
+    beeper = Beeper(name, printer, settings(Sound, given), on_event)
+    none_left("beeper", printer.name, given)
+    started(beeper)
+    return beeper
 
 
 def open_display(

@@ -236,6 +236,7 @@ OWNERS = {
     "scanner": ("self", "settings"),
     "printer": ("printer", "self", "settings"),
     "drawer": ("drawer", "self"),
+    "beeper": ("beeper", "wanted", "self"),
     "display": ("display", "self", "settings"),
     "lane": ("lane", "self"),
 }

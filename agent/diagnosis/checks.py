@@ -39,5 +39,6 @@ CHECKS: Final = (
     Check("scanners", "scanners", equipment.scanners, ("config",)),
     Check("printer", "printer", equipment.printer, ("config",)),
     Check("drawer", "cash drawer", equipment.drawer, ("config",)),
+    Check("beeper", "beeper", equipment.beeper, ("config",)),
     Check("display", "display", equipment.display, ("config",)),
 )

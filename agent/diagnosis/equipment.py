@@ -1,4 +1,4 @@
-"""Scanners, printer, drawer and display, each really tried: by the agent that holds them, or here while it is stopped.
+"""Scanners and what else stands at the counter, each really tried: by the agent that holds them, or here without it.
 
 The one rule: a device that is not configured is no fault; one that is, and cannot work, says what to do about it.
 """
@@ -28,11 +28,19 @@ def printer(case: Case) -> Iterator[Finding]:
 
 
 def drawer(case: Case) -> Iterator[Finding]:
-    if not case.config.drawer.attached:
+    yield from _on_printer(case, "drawer", "A drawer opens through the printer.", attached=case.config.drawer.attached)
+
+
+def beeper(case: Case) -> Iterator[Finding]:
+    yield from _on_printer(case, "beeper", "The printer makes it sound.", attached=case.config.beeper.attached)
+
+
+def _on_printer(case: Case, kind: str, because: str, *, attached: bool) -> Iterator[Finding]:
+    if not attached:
         yield ok("none configured")
     elif not case.config.printer.address:
-        yield failed("attached, but there is no printer", "A drawer opens through the printer.", "Set printer.address.")
-    yield from (_finding(row) for row in case.devices if row["kind"] == "drawer")
+        yield failed("attached, but there is no printer", because, "Set printer.address.")
+    yield from (_finding(row) for row in case.devices if row["kind"] == kind)
 
 
 def display(case: Case) -> Iterator[Finding]:

@@ -18,7 +18,7 @@ _SKIPPED = {
     b"\x1dh": 1, b"\x1dw": 1, b"\x1dH": 1,
 }  # fmt: skip
 # Length of each two-byte command that does something, with its parameters.
-_ACTIONS = {b"\x1bd": 3, b"\x1dr": 3, b"\x1da": 3, b"\x1bp": 5, b"\x1dV": 3}
+_ACTIONS = {b"\x1bd": 3, b"\x1dr": 3, b"\x1da": 3, b"\x1bp": 5, b"\x1bB": 4, b"\x1dV": 3}
 # n of ESC t → the code page that printers most often have there.
 _PAGES = {0: "cp437", 2: "cp850", 16: "cp1252", 19: "cp858"}
 _LINE_CODE = 73
@@ -30,10 +30,10 @@ _CODE_PRINT = b"1Q0"
 class Asked:
     """What the printer answers or does when it comes to it.
 
-    `argument` is the process id, the n of GS a, or the m of ESC p.
+    `argument` is the process id, the n of GS a, the m of ESC p, or how often it beeps.
     """
 
-    kind: Literal["paper", "process_id", "automatic", "drawer"]
+    kind: Literal["paper", "process_id", "automatic", "drawer", "beep"]
     argument: bytes = b""
 
 
@@ -90,7 +90,7 @@ class PaperReader:
         head = data[:2]
         if len(head) < 2:
             return 0
-        if head == b"\x1d(":
+        if head in (b"\x1d(", b"\x1b("):
             return self._take_function(data)
         if head == b"\x1dv":
             return self._take_picture(data)
@@ -121,6 +121,8 @@ class PaperReader:
                 self._events.append(Asked("automatic", data[2:3]))
             case b"\x1bp":
                 self._events.append(Asked("drawer", data[2:3]))
+            case b"\x1bB":
+                self._events.append(Asked("beep", data[2:3]))
             case b"\x1dV":
                 self._cut(data[:length])
             case _:
@@ -170,8 +172,10 @@ class PaperReader:
             self._drawn = CodeRow(self._code)
         elif kind == b"H" and body[:2] == b"00":
             self._events.append(Asked("process_id", body[2:6]))
+        elif kind == b"A" and body[:1] == b"a":
+            self._events.append(Asked("beep", body[2:3]))
         elif kind not in (b"k", b"H"):
-            self._print(f"[?1d 28 {kind.hex()}]")
+            self._print(f"[?{data[:3].hex(' ')}]")
         return length
 
     def _take_character(self, data: bytes) -> int:

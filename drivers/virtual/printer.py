@@ -41,6 +41,7 @@ class VirtualPrinter:
     """Listens at once on host:port (0: any free one); its paper has that many `columns`.
 
     Slips are in `slips` and in out_dir as NNN.escpos and NNN.txt, and as NNN.png where a font is installed.
+    `beeps`: how often it sounded, each time.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class VirtualPrinter:
         answers_paper_query: bool = True,
     ) -> None:
         self.slips: list[Slip] = []
+        self.beeps: list[int] = []
         self._out_dir = out_dir
         self._out_dir.mkdir(parents=True, exist_ok=True)
         self._first_number = 1 + max(
@@ -299,6 +301,8 @@ class VirtualPrinter:
                 self._answer(b"\x37\x22" + asked.argument + b"\x00")
             case "drawer":
                 self._condition.drawer_open = not self._condition.drawer_stuck
+            case "beep":
+                self.beeps.append(asked.argument[0])
             case "automatic":
                 self._automatic = asked.argument != b"\x00"
                 self._answer(self._condition.automatic_status)

@@ -1,0 +1,1 @@
+"""Beepers: a sound for whoever does not look at a screen."""
