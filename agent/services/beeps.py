@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import Any, Final, Literal
 
 Signal = Literal["attention", "refused"]
-STEP_UP: Final = "step_up"
-"""The reason of an attempt that goes on at the customer's phone: no refusal."""
+STEP_UP: Final = "1A"
+"""ISO 8583 field 39, additional authentication required: it goes on at the customer's phone and is no refusal."""
 
 
 class Beeps:
@@ -22,7 +22,7 @@ class Beeps:
 
     def heard(self, view: Mapping[str, Any]) -> Signal | None:
         """The sound for what has become of a sale; None: nothing new, or nothing to hear."""
-        now = (view["sale_id"], view.get("attempt"), view["state"], view.get("reason"))
+        now = (view["sale_id"], view.get("attempt"), view["state"], view.get("response_code"))
         if now == self._last:
             return None
         self._last = now
@@ -35,5 +35,5 @@ def _signal(view: Mapping[str, Any]) -> Signal | None:
         case "choosing":
             return "attention"
         case "declined":
-            return "attention" if view.get("reason") == STEP_UP else "refused"
+            return "attention" if view.get("response_code") == STEP_UP else "refused"
     return None

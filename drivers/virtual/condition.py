@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
+
+StopCause = Literal["paper_out", "cover", "cutter"]
 
 
 @dataclass(slots=True)
 class PrinterCondition:
-    """Faults, all absent at first; `*_after` are bytes of print data until the fault begins."""
+    """Faults, all absent at first; `*_after` are bytes of print data until one begins, `stop_cause` which."""
 
     cover: bool = False
     paper_out: bool = False
@@ -19,7 +22,17 @@ class PrinterCondition:
     drawer_open: bool = False
     drawer_stuck: bool = False
     vanish_after: int | None = None
-    paper_out_after: int | None = None
+    stop_after: int | None = None
+    stop_cause: StopCause = "paper_out"
+
+    def fed(self, size_bytes: int) -> None:
+        """So much has been printed: the fault that waits for it comes nearer, or begins."""
+        if self.stop_after is None:
+            return
+        self.stop_after -= size_bytes
+        if self.stop_after <= 0:
+            self.stop_after = None
+            setattr(self, self.stop_cause, True)
 
     @property
     def blocked(self) -> bool:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from drivers.errors import DriverError
 from drivers.rendering.rows import Row, trimmed, wrapped
-from drivers.virtual.condition import PrinterCondition
+from drivers.virtual.condition import PrinterCondition, StopCause
 from drivers.virtual.escpos_reader import Asked, CutOff, PaperReader
 
 _REAL_TIME = re.compile(rb"\x10\x04([\x01-\x04])")
@@ -92,21 +92,21 @@ class VirtualPrinter:
         """Accepts connections and keeps everything: cover open, printing nothing."""
         self._change(cover=True)
 
-    def cover_open(self) -> None:
-        """The cover is open."""
-        self._change(cover=True)
+    def cover_open(self, after_bytes: int | None = None) -> None:
+        """The cover is open: now, or when that many bytes have been printed."""
+        self._fault("cover", after_bytes)
 
     def paper_out(self, after_bytes: int | None = None) -> None:
         """The roll is at its end: now, or when that many bytes have been printed."""
-        self._change(paper_out=after_bytes is None, paper_out_after=after_bytes)
+        self._fault("paper_out", after_bytes)
 
     def paper_near_end(self) -> None:
         """Prints, and warns."""
         self._change(near_end=True)
 
-    def cutter_error(self) -> None:
-        """The cutter is stuck."""
-        self._change(cutter=True)
+    def cutter_error(self, after_bytes: int | None = None) -> None:
+        """The cutter is stuck: now, or when that many bytes have been printed."""
+        self._fault("cutter", after_bytes)
 
     def close_drawer(self) -> None:
         """Somebody closes the cash drawer."""
@@ -152,7 +152,13 @@ class VirtualPrinter:
             for closing in (self._selector, self._waker, self._woken):
                 closing.close()
 
-    def _change(self, **what: bool | int | None) -> None:
+    def _fault(self, cause: StopCause, after_bytes: int | None) -> None:
+        if after_bytes is None:
+            self._change(**{cause: True})
+        else:
+            self._change(stop_after=after_bytes, stop_cause=cause)
+
+    def _change(self, **what: bool | int | str | None) -> None:
         with self._changed:
             for name, value in what.items():
                 setattr(self._condition, name, value)
@@ -257,11 +263,9 @@ class VirtualPrinter:
         condition = self._condition
         if condition.blocked or not self._held:
             return
-        limit = len(self._held) if condition.paper_out_after is None else condition.paper_out_after
+        limit = len(self._held) if condition.stop_after is None else condition.stop_after
         data, self._held = self._held[:limit], self._held[limit:]
-        if condition.paper_out_after is not None:
-            condition.paper_out_after = limit - len(data)
-            condition.paper_out = condition.paper_out_after == 0
+        condition.fed(len(data))
         pictures = []
         for event in self._reader.feed(data):
             if isinstance(event, CutOff):

@@ -47,6 +47,11 @@ TABLE: dict[str, tuple[Fault, str, tuple[str, str], int]] = {
     "vanishes in mid-slip": (lambda p: p.vanish_after(200), "generic-80", ("doubtful", "lost"), 1),
     "vanishes in mid-slip, mute": (lambda p: p.vanish_after(200), "generic-80-mute", ("doubtful", "lost"), 1),
     "paper ends in mid-slip": (lambda p: p.paper_out(after_bytes=200), "generic-80", ("doubtful", "paper_out"), 0),
+    "cutter jams in mid-slip": (lambda p: p.cutter_error(after_bytes=200), "generic-80",
+                                ("doubtful", "cutter_error"), 0),
+    "cutter jams in mid-slip, clone": (lambda p: p.cutter_error(after_bytes=200), "clone-80",
+                                       ("doubtful", "cutter_error"), 0),
+    "cover opened in mid-slip": (lambda p: p.cover_open(after_bytes=200), "generic-80", ("doubtful", "cover_open"), 0),
     "paper ends in mid-slip, clone": (lambda p: p.paper_out(after_bytes=200), "clone-80",
                                       ("doubtful", "paper_out"), 0),
 }  # fmt: skip
