@@ -78,8 +78,11 @@ services:
 conformance: $(READY) services ## every rule of the lane protocol, tried on the reference backend (ARGS=--database=postgresql: on both databases)
 	@$(BIN)/python -m tests.conformance.reference $(ARGS)
 
+# A folder of photographs of codes beside the project (expected.json in it: file -> text) is read too.
+PHOTOGRAPHS := $(dir $(firstword $(wildcard ../barcode_images/expected.json ../*/barcode_images/expected.json)))
 bench: $(READY) ## figures, each beside its limit or rival measured in the same run
 	@$(BIN)/counterfoil bench $(ARGS)
+	[ -z "$(PHOTOGRAPHS)" ] || $(BIN)/counterfoil bench --photographs $(PHOTOGRAPHS) $(ARGS)
 
 bench-drain: $(READY) machine services ## 100,000 entries of four lanes, brought to a backend on SQLite and on PostgreSQL
 	@for where in sqlite postgresql; do $(BIN)/counterfoil bench --drain 100000 --database $$where $(ARGS) || exit 1; done

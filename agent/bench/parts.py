@@ -1,4 +1,4 @@
-"""The parts of a decision that are only thinking: the pass, the lookup, the rules, the slip.
+"""The parts of a decision that are only thinking: the pass, the lookup, the rules.
 
 The one rule: each part is the product's own function upon real input, beside the least work of its kind.
 """
@@ -8,8 +8,6 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Callable, Iterator
-from contextlib import suppress
-from dataclasses import replace
 from itertools import cycle
 from pathlib import Path
 from typing import Final
@@ -18,26 +16,17 @@ from agent.bench.bare import IntegerKeys
 from agent.bench.measure import Figure, Size, compare
 from agent.bench.props import LENDER, RULES_COUNT, Lender, private_key
 from agent.core import credit_pass, sm2
-from agent.core.authorization import Hold, HoldState
 from agent.core.cel_rules import evaluate_all
 from agent.core.cose import Kind
-from agent.core.journal import Position
 from agent.core.policy import verify_policy
 from agent.core.policy_vocabulary import RULE_VARIABLES
-from agent.core.receipt import Seller, receipt_of
 from agent.core.snapshot_reader import Stack, trusting
-from agent.services.slips import sale_slip
 from agent.store.snapshot_files import SnapshotFiles
-from drivers.document import Document, layout
-from drivers.errors import UnprintableError
-from drivers.printers import escpos
-from drivers.printers.profiles import PROFILES
 
 KEY_BYTES: Final = 8
 MESSAGE: Final = bytes(220)
 """As long as what the signature of a credential covers."""
 RULES_MAX_US: Final = 150
-SLIP_MAX_US: Final = 1_000
 KINDS: Final[tuple[Kind, ...]] = ("ed25519", "p256", *(("sm2",) if sm2.is_installed() else ()))
 
 
@@ -111,41 +100,3 @@ def rules(size: Size, now_s: int) -> Iterator[Figure]:
     yield Figure(
         f"{RULES_COUNT} rules", every.median_us, "us", every.ratio, "one rule", f"<= {RULES_MAX_US} us", "CEL, compiled"
     )
-
-
-def slips(size: Size) -> Iterator[Figure]:
-    """From an approved hold to the bytes for the printer, beside encoding its text by hand."""
-    profile = PROFILES["generic-80"]
-    texts = [line.text for line in layout(_slip(), profile.columns)]
-    _, ours = compare(
-        size,
-        lambda: b"\n".join(text.encode("gb18030") for text in texts),
-        lambda: escpos.render(_slip(), profile, "1"),
-    )
-    yield Figure(
-        "slip built",
-        ours.median_us,
-        "us",
-        ours.ratio,
-        "GB18030 by hand",
-        f"<= {SLIP_MAX_US} us",
-        "python-escpos's commands",
-    )
-
-
-def slip_bytes() -> Iterator[Figure]:
-    """What a slip sends to its printer, in characters and, for a model without Chinese, as dots (these need a font)."""
-    for profile in (PROFILES["generic-80"], PROFILES["generic-58"]):
-        text = len(escpos.render(_slip(), profile, "1"))
-        yield Figure(f"bytes of a slip, {profile.name}", text, "bytes")
-        with suppress(UnprintableError):
-            dots = len(escpos.render(_slip(), replace(profile, characters="none"), "1"))
-            yield Figure(f"bytes of a slip, {profile.name}, as dots", dots, "bytes", dots / text, "characters")
-
-
-def _slip() -> Document:
-    hold = Hold(LENDER, "sale-00000001", 1, HoldState.CAPTURED, bytes(16), 12_800, "CNY", "stand_in", "00")
-    seller = Seller("示例超市 Example Market", "人民路店", "lane-01")
-    local_time = "2026-11-22 18:05:09 +08:00"
-    receipt = receipt_of(hold, seller=seller, lender="花呗", local_time=local_time, entry=Position(1, 1))
-    return sale_slip(receipt, "zh-CN")

@@ -26,6 +26,7 @@ from agent.core.snapshot_layer import Record
 from agent.core.snapshot_manifest import SNAPSHOT_TYPE, Manifest
 from agent.errors import UplinkUnavailable
 from agent.lane import Lane, LaneSettings
+from agent.ports import Printer
 from agent.services.checkout import Order
 from agent.services.lenders import EnrolledLender
 from agent.services.timekeeping import TIME_TYP
@@ -172,7 +173,9 @@ class BenchClock:
 class Till:
     """A lane with its ledger and one installed layer below ``directory``, ready to stand in."""
 
-    def __init__(self, directory: Path, *, accounts: int = 1_000, vfs: str | None = None) -> None:
+    def __init__(
+        self, directory: Path, *, accounts: int = 1_000, vfs: str | None = None, printer: Printer | None = None
+    ) -> None:
         self.clock = BenchClock()
         self.lender = Lender(self.clock.wall_s())
         self.accounts = sorted(os.urandom(16) for _ in range(accounts))
@@ -186,7 +189,7 @@ class Till:
             ledger=self.ledger,
             snapshots=SnapshotFiles(directory / "snapshots"),
             backend=NoBackend(),
-            printer=None,
+            printer=printer,
             clock=self.clock,
             random_bytes=os.urandom,
             free_bytes=lambda: 10**12,

@@ -1,4 +1,4 @@
-"""From the last byte of a scan to the durable outcome, through a real serial line (a pseudo-terminal).
+"""From a scan to its event, and to the durable outcome, through a real serial line (a pseudo-terminal).
 
 The one rule: driver, thread, event loop and services are those of the daemon; only the backend is away.
 """
@@ -6,6 +6,8 @@ The one rule: driver, thread, event loop and services are those of the daemon; o
 from __future__ import annotations
 
 import asyncio
+import queue
+import threading
 import time
 from pathlib import Path
 from statistics import median
@@ -21,6 +23,49 @@ from drivers.registry import open_scanner
 from drivers.virtual.scanner import VirtualScanner
 
 WAIT_S = 5.0
+CODE = b"4006381333931"
+
+
+def scan_events(directory: Path, size: Size) -> list[Figure]:
+    """Each turn: a code to a thread that waits in a bare readline, the same code to our scanner and its event."""
+    line, bare_line = VirtualScanner(directory / "event-scanner"), VirtualScanner(directory / "event-bare-scanner")
+    heard, bare_heard = queue.Queue[int](), queue.Queue[int]()
+
+    def on_event(event: DeviceEvent) -> None:
+        if isinstance(event, DataEvent):
+            heard.put(time.perf_counter_ns())
+
+    def read_bare() -> None:
+        while port.read_until(b"\r"):
+            bare_heard.put(time.perf_counter_ns())
+
+    device = open_scanner("counter", f"serial:{line.path}", {}, on_event=on_event)
+    port = serial.Serial(str(bare_line.path), timeout=WAIT_S)
+    reader = threading.Thread(target=read_bare, daemon=True)
+    reader.start()
+    _heard_us(line, heard)  # what reads article numbers is loaded with the first one
+    try:
+        taken = [(_heard_us(bare_line, bare_heard), _heard_us(line, heard)) for _ in range(size.total)]
+    finally:
+        port.cancel_read()
+        reader.join()
+        port.close()
+        for closing in (device, line, bare_line):
+            closing.close()
+    bare, ours = (list(values) for values in zip(*taken, strict=True))
+    ratio, limit = median(ours) / median(bare), "framed, checked, and parsed as an article number"
+    return [
+        Figure("scan to a bare pyserial readline's end", median(bare), "us"),
+        Figure("scan to a bare pyserial readline's end, p99", percentile(bare, 0.99), "us"),
+        Figure("scan to event", median(ours), "us", ratio, "bare readline", limit=limit),
+        Figure("scan to event, p99", percentile(ours, 0.99), "us"),
+    ]
+
+
+def _heard_us(line: VirtualScanner, heard: queue.Queue[int]) -> float:
+    began = time.perf_counter_ns()
+    line.scan(CODE)
+    return (heard.get(timeout=WAIT_S) - began) / NS_PER_US
 
 
 async def scans(directory: Path, size: Size) -> list[Figure]:

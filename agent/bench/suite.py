@@ -15,15 +15,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from agent.bench.camera import camera_shares
 from agent.bench.decisions import decisions
 from agent.bench.drain import drain
 from agent.bench.leasing import leasing
 from agent.bench.looks import looks
 from agent.bench.measure import Figure, Size
-from agent.bench.parts import lookups, passes, rules, slip_bytes, slips
+from agent.bench.parts import lookups, passes, rules
 from agent.bench.postgres import postgres
+from agent.bench.printing import first_byte, slip_bytes, slips
 from agent.bench.processes import processes
-from agent.bench.scans import scans
+from agent.bench.scans import scan_events, scans
 from agent.bench.wire import wire_figures
 from agent.demo.stage import Cast, staged
 
@@ -31,7 +33,8 @@ from agent.demo.stage import Cast, staged
 @dataclass(frozen=True, slots=True)
 class Effort:
     """How much is measured. Sales are two entries of the backlog each; accounts are those of the looked up layer;
-    leased are those of a day's plan, listening the lanes that one look serves."""
+    leased are those of a day's plan, listening the lanes that one look serves; watched_s is how long a camera's
+    process is looked at."""
 
     commits: Size
     parts: Size
@@ -42,10 +45,11 @@ class Effort:
     leased: int
     listening: int
     uploaded: int
+    watched_s: float
 
 
-FULL: Final = Effort(Size(40, 15), Size(20, 20), Size(12, 10), 1_000_000, 10_000, 5, 2_000, 1_000, 8_000)
-QUICK: Final = Effort(Size(4, 5), Size(4, 5), Size(2, 5), 10_000, 1_000, 1, 200, 100, 2_000)
+FULL: Final = Effort(Size(40, 15), Size(20, 20), Size(12, 10), 1_000_000, 10_000, 5, 2_000, 1_000, 8_000, 4.0)
+QUICK: Final = Effort(Size(4, 5), Size(4, 5), Size(2, 5), 10_000, 1_000, 1, 200, 100, 2_000, 1.0)
 LANES: Final = 4
 CUSTOMERS: Final = 100
 RICH_MINOR: Final = 100_000_000
@@ -55,7 +59,7 @@ LEASE_MINOR: Final = 10_000_000
 def figures(effort: Effort) -> Iterator[Figure]:
     """Every figure, as it becomes known. Raises DemoFailed when a process does not do its part."""
     with tempfile.TemporaryDirectory(prefix="counterfoil-bench-") as name:
-        folders = {part: Path(name) / part for part in ("decisions", "lookups", "scans", "books")}
+        folders = {part: Path(name) / part for part in ("decisions", "lookups", "scans", "paper", "lens", "books")}
         for folder in folders.values():
             folder.mkdir()
         now_s = int(time.time())
@@ -65,7 +69,10 @@ def figures(effort: Effort) -> Iterator[Figure]:
         yield from rules(effort.parts, now_s)
         yield from slips(effort.parts)
         yield from slip_bytes()
+        yield from asyncio.run(first_byte(folders["paper"], 3 * effort.scans.blocks))
+        yield from scan_events(folders["scans"], effort.scans)
         yield from asyncio.run(scans(folders["scans"], effort.scans))
+        yield from camera_shares(folders["lens"], effort.watched_s)
         yield from _with_backend(Path(name) / "stage", effort)
         yield from leasing(folders["books"], effort.leased, now_s)
         yield from looks(folders["books"], effort.parts, effort.listening, now_s)

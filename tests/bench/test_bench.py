@@ -13,7 +13,7 @@ from agent.bench.bare import BareCommit
 from agent.bench.decisions import flushes, judgement
 from agent.bench.flushes import SHOP_FLUSH_S, ShopDisk
 from agent.bench.measure import Figure, Size, compare
-from agent.bench.parts import slip_bytes
+from agent.bench.printing import slip_bytes
 from agent.bench.props import Till
 from agent.store.ledger import SqliteLedger
 from drivers.printers.conversation import Patience
@@ -21,7 +21,17 @@ from drivers.printers.conversation import Patience
 FIELDS = {"name", "value", "unit", "ratio", "against", "goal", "limit"}
 PARTS = ("bare one-row commit", "durable decision", "stand-in decision", "flushes", "pass verified", "snapshot lookup")
 PARTS += ("stand-in decision without its commit", "bytes of a slip")
-PARTS += ("rules", "slip built", "scan to decision", "run: start to ready", "drain", "decision p99, draining")
+PARTS += (
+    "rules",
+    "slip built",
+    "scan to event",
+    "scan to decision",
+    "commit to the slip's first byte",
+    "run: start to ready",
+    "drain",
+    "decision p99, draining",
+)
+PARTS += ("scan to a bare", "scan to event", "commit to the slip's first byte", "English")
 PARTS += ("raw bytes over the same TLS", "plan of a day", "layers of a plan", "look for", "lanes drain over TLS")
 
 
