@@ -20,6 +20,7 @@ from agent.demo.camera import Camera
 from agent.demo.props import DemoFailed, Line, Phone, Program, ask, command, free_port, wait_for
 from agent.errors import AgentNotRunning
 from agent.local.client import LocalClient
+from drivers.virtual.display import VirtualDisplay
 from drivers.virtual.printer import VirtualPrinter
 from drivers.virtual.scanner import VirtualScanner
 
@@ -64,6 +65,7 @@ class Stage:
     scanner: VirtualScanner
     camera: Camera | None
     printer: VirtualPrinter
+    display: VirtualDisplay
     phones: tuple[Phone, ...]
     began: float
     sale_ids: list[str] = field(default_factory=list)
@@ -112,13 +114,13 @@ def _set_up(out: Path, run_dir: Path, ends: list[Callable[[], None]], cast: Cast
     backend = Program("backend", _serve(backend_dir, backend_port, cast), out)
     line = Line(backend_port)
     printer = VirtualPrinter(out / "slips")
-    scanner = VirtualScanner(run_dir / "scanner")
-    ends += [line.close, printer.close, scanner.close, backend.stop]
+    scanner, display = VirtualScanner(run_dir / "scanner"), VirtualDisplay(run_dir / "display")
+    ends += [line.close, printer.close, scanner.close, display.close, backend.stop]
     backend.start()
     camera = Camera(out / "camera") if cast.camera else None
     scanners = {"counter": f"serial:{scanner.path}"} | ({"lens": camera.address} if camera else {})
     http_port = free_port()
-    config = _write_config(out, run_dir, line, _devices(printer, scanners), http_port)
+    config = _write_config(out, run_dir, line, _devices(printer, display, scanners), http_port)
     agent = Program("agent", command("counterfoil", "run", "--config", str(config)), out)
     uplink = Program("uplink", command("counterfoil", "uplink", "--config", str(config)), out)
     ends += [uplink.stop, agent.stop]
@@ -140,6 +142,7 @@ def _set_up(out: Path, run_dir: Path, ends: list[Callable[[], None]], cast: Cast
         scanner=scanner,
         camera=camera,
         printer=printer,
+        display=display,
         phones=phones,
         began=began,
     )
@@ -189,9 +192,17 @@ def _is_ready(stage: Stage) -> bool:
     return bool(status["link"]["up"] and status["clock"]["trusted"] and documents)
 
 
-def _devices(printer: VirtualPrinter, scanners: dict[str, str]) -> str:
+def _devices(printer: VirtualPrinter, display: VirtualDisplay, scanners: dict[str, str]) -> str:
     sections = [f'[scanner.{name}]\naddress = "{address}"' for name, address in scanners.items()]
-    return "\n".join([*sections, f'[printer]\naddress = "{printer.address}"'])
+    return "\n".join(
+        [
+            *sections,
+            f'[printer]\naddress = "{printer.address}"',
+            '[drawer]\nattached = true\nopen_level = "high"',
+            '[beeper]\nattached = true\ncommand = "esc_b"',
+            f'[display]\naddress = "serial:{display.path}"\ncharacter_set = "gb18030"',
+        ]
+    )
 
 
 def _write_config(out: Path, run_dir: Path, line: Line, devices: str, http_port: int) -> Path:

@@ -21,6 +21,8 @@ from agent.demo.report import Report, compare
 from agent.demo.stage import LANE, LEASE_MINOR, LIMIT_MINOR, Cast, Stage, heading, staged
 from agent.errors import AgentNotRunning
 from agent.local.client import RequestRefused
+from agent.texts import displayed
+from drivers.beepers.beeper import TIMES
 from drivers.virtual.printer import Slip
 
 ONLINE_MINOR: Final = 12_800
@@ -30,6 +32,8 @@ INSTALMENTS_MINOR: Final = 24_000
 COUPON_MINOR: Final = 18_000
 NIGHT_MINOR: Final = 6_600
 STALE_S: Final = 600
+DECLINES: Final = 4
+"""Of the sales while the line is cut."""
 SECOND: Final = "riverbank"
 SECOND_NAME: Final = "河岸信用 Riverbank Credit"
 
@@ -65,6 +69,7 @@ def _day(stage: Stage) -> Report:
     report = Report(lane=LANE, limit_minor=LIMIT_MINOR)
     heading("The line is up")
     first = _sell(stage, "online", ONLINE_MINOR, _through_a_picture(stage, stage.phone.code()), expect="00")
+    _on_display(stage, first["state"])
     _await_slip(stage, first["sale_id"])
     if stage.camera is not None:
         code = stage.phone.code()
@@ -88,12 +93,15 @@ def _day(stage: Stage) -> Report:
     _sell(stage, "a code that is ten minutes old", OFFLINE_MINOR, stage.phone.code(age_s=STALE_S), expect="54")
     _sell(stage, "the code of before, shown again", OFFLINE_MINOR, used, expect="94")
     _sell(stage, "a forged code", OFFLINE_MINOR, stage.phone.forged_code(), expect="59")
+    _on_display(stage, "declined")
+    _heard(stage)
     heading("The agent is killed after its commit and before the slip")
     _killed_before_the_slip(stage)
     heading("The line is back")
     stage.line.restore()
     _drain(stage)
     heading("The day is closed")
+    _count_the_cash(stage)
     report.settlements = [_settle(stage, row["lender"]) for row in _status(stage)["lenders"]]
     assert first["mode"] == "online"
     return report
@@ -257,6 +265,25 @@ def _not_a_byte_left(stage: Stage, sale_id: str) -> bool:
     """Whether the agent knows that; a slip that may be on paper would rightly come out as a copy."""
     jobs = stage.client.get(f"/v1/sales/{sale_id}")["print_jobs"]
     return [(job["state"], job["rung"]) for job in jobs] == [("queued", "not_started")]
+
+
+def _on_display(stage: Stage, state: str) -> None:
+    wait_for("the customer's display follows", lambda: stage.display.rows[0] == displayed("en", state), 10)
+    stage.say(f"the customer's display reads: {' '.join(stage.display.rows)}")
+
+
+def _heard(stage: Stage) -> None:
+    """What was declined since the line was cut sounded, each time."""
+    wait_for("the beeper sounds", lambda: stage.printer.beeps.count(TIMES["refused"]) >= DECLINES, 10)
+    stage.say(f"the beeper sounded {TIMES['refused']} times for each decline")
+
+
+def _count_the_cash(stage: Stage) -> None:
+    opening = stage.client.post("/v1/drawer-openings")
+    if opening["opened"] is not True:
+        raise DemoFailed(f"The drawer did not open: {opening['reason']}.")
+    stage.say("the cash drawer is opened, and its switch says so")
+    stage.printer.close_drawer()
 
 
 def _await_slip(stage: Stage, sale_id: str) -> list[Slip]:
