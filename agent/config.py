@@ -30,7 +30,7 @@ from agent.config_sections import (
     Section,
     Uplink,
 )
-from agent.errors import ConfigError, ConfigProblem
+from agent.errors import ConfigError, ConfigMissing, ConfigProblem
 
 FILE_BYTES_MAX: Final = 1 << 20
 
@@ -72,8 +72,7 @@ def load(path: Path) -> Config:
             raise ConfigError(f"{path}: larger than 1 MiB", ())
         text = data.decode()
     except FileNotFoundError:
-        wrong = f"{path}: No such file; `--config` names another, `counterfoil config init {path}` writes it"
-        raise ConfigError(wrong, ()) from None
+        raise ConfigMissing(f"{path}: No such file", ()) from None
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror or 'cannot be read'}", ()) from None
     except UnicodeDecodeError as error:

@@ -144,7 +144,7 @@ class NotEnrolled(CounterfoilError):
     """This lane has no keys and no certificate yet."""
 
     code = "not_enrolled"
-    hint = "Get a one-time code from the backend and run `counterfoil enroll`."
+    hint = "Get a one-time code from the backend, then as root: counterfoil enroll --code CODE"
 
 
 class AgentNotRunning(CounterfoilError):
@@ -240,3 +240,10 @@ class ConfigError(CounterfoilError):
     def to_dict(self) -> dict[str, Any]:
         """As the base, with the list of problems as data."""
         return {**CounterfoilError.to_dict(self), "problems": [asdict(problem) for problem in self.problems]}
+
+
+class ConfigMissing(ConfigError):
+    """There is no configuration file."""
+
+    code = "config_missing"
+    hint = "Name another with `--config FILE`, or write it: `counterfoil config init FILE` explains every key."

@@ -20,7 +20,7 @@ from agent.core.slip_refund import SlipRefund
 from agent.core.trusted_time import ClockReading
 from agent.core.witness import LOST
 from agent.errors import LedgerCorrupt
-from agent.ports import Backend, Clock, Ledger, Printer, Randomness, SnapshotStore, Witness
+from agent.ports import WITNESSED, Backend, Clock, Ledger, Printer, Randomness, SnapshotStore, Witness
 from agent.services.checkout import Checkout, Settings
 from agent.services.counter import Counter
 from agent.services.events import Events
@@ -43,7 +43,7 @@ from agent.services.slips import Claims
 from agent.services.standing import Standing
 from agent.services.timekeeping import LaneClock
 from agent.services.wallets import Patience
-from agent.services.witness import HeadWitness
+from agent.services.witness import BEGUN, HeadWitness
 from agent.texts import Language
 from agent.uplink.lane_side import LinkState
 
@@ -106,7 +106,8 @@ class Lane:
             clock, ledger, random_bytes,
             holdover_max_s=settings.clock_holdover_max_s, of_rails=enrolled[0].lender,
         )  # fmt: skip
-        self.witness = HeadWitness(ledger, witness, is_new=self._begin_chain(enrolled[0].lender))
+        self._begin_chain(enrolled[0].lender, is_witnessed=witness is not None)
+        self.witness = HeadWitness(ledger, witness)
         self.link = LinkState.DOWN
         self.scanners_failed: Callable[[], Mapping[str, str]] = dict
         """The reason of each scanner that cannot read now; set by whoever opens them."""
@@ -177,8 +178,8 @@ class Lane:
             "journal_key": self._journal_key.public.to_cose_key(),
         }
 
-    def _begin_chain(self, lender: str) -> bool:
-        """Begin the enrolled epoch unless it has begun; returns whether it begins now.
+    def _begin_chain(self, lender: str, *, is_witnessed: bool) -> None:
+        """Begin the enrolled epoch unless it has begun: in doubt, because it may take the place of one that was lost.
 
         Raises LedgerCorrupt for the ledger of another lane: its entries would never be accepted as this one's.
         """
@@ -186,11 +187,12 @@ class Lane:
         if head.epoch and head.lane != self.settings.lane:
             raise LedgerCorrupt(f"this ledger is the one of lane {head.lane}, not of {self.settings.lane}")
         if head.epoch >= self.settings.epoch:
-            return False
+            return
+        if is_witnessed:
+            self.ledger.take_note(WITNESSED, BEGUN)
         body = {**self._binding, "reason": self.settings.epoch_reason, "previous": self.settings.previous}
         draft = Draft(Kind.EPOCH_START, body)
         self.ledger.start_epoch(self.settings.lane, self.settings.epoch, draft, self.clock.read(lender))
-        return True
 
     async def start(self) -> None:
         """Close what the last end of the process left open."""

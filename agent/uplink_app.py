@@ -18,7 +18,7 @@ from agent.supervision import running, until_stopped
 from agent.uplink import enrollment
 from agent.uplink.client import BackendClient
 from agent.uplink.connection import Line, Timeouts
-from agent.uplink.identity import Enrolled, load_identity
+from agent.uplink.identity import IDENTITY_FILE, Enrolled, load_identity
 from agent.uplink.process import UplinkSettings, run_uplink
 from agent.uplink.replacement import LanePlace, enroll_anew
 from agent.uplink.unix_channel import connect_unix
@@ -49,6 +49,11 @@ async def _uplink(config: Config, enrolled: Enrolled) -> int:
     connect: Callable[..., Any] = lambda handlers: connect_unix(config.lane.uplink_socket, handlers)  # noqa: E731
     async with line.http, running(run_uplink(client, connect, random.SystemRandom(), settings)) as tasks:
         return await until_stopped(stop, tasks)
+
+
+def is_enrolled(config: Config) -> bool:
+    """Whether this computer is a lane already."""
+    return (config.lane.identity_dir / IDENTITY_FILE).exists()
 
 
 def enroll(config: Config, url: str, code: str, *, replace: bool = False) -> tuple[Enrolled, Path | None]:

@@ -155,7 +155,7 @@ def test_what_may_be_a_password_is_never_repeated() -> None:
         (b"# " + b"x" * (1 << 20), "larger than 1 MiB"),
         (b"[lane]\n[lane]\n", "line 2"),
         (b"x = " + b"[" * 5000, "not valid TOML"),
-        (None, "No such file; `--config` names another"),
+        (None, "agent.toml: No such file"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_one_clear_fault(tmp_path: Path, content: bytes | None, says: str) -> None:

@@ -26,6 +26,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         action.add_argument(
             "file", metavar="FILE", type=Path, nargs="?", default=default, help=f"default: {default or '-'}"
         )
+        action.add_argument("--config", metavar="FILE", type=Path, help="the same, as other verbs take it")
         action.add_argument("--json", action="store_true", help="print JSON")
         action.set_defaults(run=run)
 
@@ -34,8 +35,9 @@ def check(args: argparse.Namespace) -> int:
     """Exit code 0 if the file can be used; raises `ConfigError` with all problems otherwise."""
     from agent import config
 
-    config.load(args.file)
-    print(json.dumps({"file": str(args.file), "problems": []}) if args.json else f"{args.file}: no problem found")
+    path = args.config or args.file
+    config.load(path)
+    print(json.dumps({"file": str(path), "problems": []}) if args.json else f"{path}: no problem found")
     return 0
 
 
@@ -43,7 +45,7 @@ def show(args: argparse.Namespace) -> int:
     """Print every key with its value: as JSON, or one `section.key = value` a line."""
     from agent import config
 
-    values = config.load(args.file).to_dict()
+    values = config.load(args.config or args.file).to_dict()
     print(json.dumps(values, ensure_ascii=False, indent=2) if args.json else "\n".join(_lines(values, ())))
     return 0
 
@@ -54,17 +56,18 @@ def init(args: argparse.Namespace) -> int:
     from agent.errors import ConfigError
 
     text = config.template()
-    if args.file is None:
+    path: Path | None = args.config or args.file
+    if path is None:
         sys.stdout.write(text)
         return 0
     try:
-        with args.file.open("x", encoding="utf-8") as file:
+        with path.open("x", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError:
-        raise ConfigError(f"{args.file} exists already and is left as it is", ()) from None
+        raise ConfigError(f"{path} exists already and is left as it is", ()) from None
     except OSError as error:
-        raise ConfigError(f"{args.file}: {error.strerror}", ()) from None
-    print(json.dumps({"file": str(args.file)}) if args.json else f"{args.file}: written; every key has its default")
+        raise ConfigError(f"{path}: {error.strerror}", ()) from None
+    print(json.dumps({"file": str(path)}) if args.json else f"{path}: written; every key has its default")
     return 0
 
 

@@ -36,16 +36,17 @@ def run(args: argparse.Namespace) -> int:
     from agent.diagnosis.checks import CHECKS
     from agent.diagnosis.examination import examine, exit_code
 
-    results = []
+    results: list[Result] = []
+    hidden = {"skipped", "ok"} if args.faults else {"skipped"}
     with Case(args.config) as case:
         for result in examine(CHECKS, case):
             results.append(result)
-            if not args.json and not (args.faults and result.finding.status == "ok"):
+            if not args.json and result.finding.status not in hidden:
                 print("\n".join(_lines(result)), flush=True)
     if args.json:
         show({"exit_code": exit_code(results), "checks": [result.to_dict() for result in results]})
     else:
-        print(_summary(results))
+        print("\n".join([*_skipped(results), "", _summary(results)]))
     return exit_code(results)
 
 
@@ -59,6 +60,18 @@ def _lines(result: Result) -> Iterator[str]:
             yield from textwrap.wrap(INDENT + label + sentence, WIDTH, subsequent_indent=INDENT + " " * len(label))
 
 
+def _skipped(results: list[Result]) -> Iterator[str]:
+    """What could not be looked at, by its cause: a line for each would hide the fault that is to be mended."""
+    titles: dict[str, list[str]] = {}
+    for result in results:
+        if result.finding.status == "skipped":
+            titles.setdefault(result.finding.said, []).append(result.title)
+    for cause, skipped in titles.items():
+        yield from textwrap.wrap(
+            f"{WORDS['skipped']} {cause}: {', '.join(skipped)}", WIDTH, subsequent_indent=INDENT, break_on_hyphens=False
+        )
+
+
 def _summary(results: list[Result]) -> str:
     counts = Counter(result.finding.status for result in results)
     total = (
@@ -66,5 +79,5 @@ def _summary(results: list[Result]) -> str:
     )
     first = next((r for status in ("failed", "warning") for r in results if r.finding.status == status), None)
     if first is None:
-        return f"\n{total} All is well."
-    return "\n" + "\n".join(textwrap.wrap(f"{total} Begin with: {first.title}. {first.finding.remedy}", WIDTH))
+        return f"{total} All is well."
+    return "\n".join(textwrap.wrap(f"{total} Begin with: {first.title}. {first.finding.remedy}", WIDTH))

@@ -28,13 +28,16 @@ def run(args: argparse.Namespace) -> int:
     config = load_config(args)
     unsent = _unsent(config) if args.replace else None
     url = args.backend or config.backend.url
+    was = uplink_app.is_enrolled(config) and not args.replace
     enrolled, kept = uplink_app.enroll(config, url, args.code, replace=args.replace)
     lenders = [lender.lender for lender in enrolled.lenders]
     if args.json:
         told = {"lane": enrolled.lane, "store": enrolled.store, "merchant": enrolled.merchant, "lenders": lenders}
-        show({**told, "epoch": enrolled.epoch, "kept": str(kept) if kept else None, "unsent": unsent})
+        life = {"epoch": enrolled.epoch, "kept": str(kept) if kept else None, "unsent": unsent}
+        show({**told, **life, "enrolled_before": was})
         return 0
-    print(f"This is now lane {enrolled.lane} of store {enrolled.store} ({enrolled.merchant_name}).")
+    who = f"lane {enrolled.lane} of store {enrolled.store} ({enrolled.merchant_name})"
+    print(f"This is {who} already, by this same code; nothing was changed." if was else f"This is now {who}.")
     if kept:
         print(f"What it was before is kept in {kept}.")
     if kept and unsent:

@@ -17,6 +17,7 @@ from importlib.metadata import version
 from types import ModuleType
 
 import agent.cli
+from agent.cli.usage import Parser
 from agent.errors import CounterfoilError, DeviceUnavailable
 
 DONE, FAULT, USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -67,7 +68,7 @@ def _sentence(error: Exception) -> str:
 
 
 def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="counterfoil",
         description="Point-of-sale credit agent of one lane.",
         epilog="counterfoil VERB --help explains a verb.",

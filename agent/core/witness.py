@@ -31,6 +31,8 @@ class Witnessed:
 class Doubt(StrEnum):
     """Why a ledger may be a copy."""
 
+    FIRST_START = "first_start"
+    """A journal that has just begun: of a new lane, or in the place of one that was lost."""
     NO_WITNESS = "no_witness"
     OTHER_MACHINE = "other_machine"
     OLDER = "older"
@@ -43,15 +45,15 @@ got is spent and forgotten, so the leases of this epoch are dead and a person be
 
 
 def doubt(
-    head: Head, witnessed: Witnessed | None, *, is_expected: bool, machine: bytes, there: bytes | None
+    head: Head, witnessed: Witnessed | None, *, is_new: bool, is_expected: bool, machine: bytes, there: bytes | None
 ) -> Doubt | None:
     """None: the ledger is the one that was seen, or goes on from it.
 
-    ``is_expected``: the ledger says that it has a witness. ``there``: hash of the ledger's entry at the place that was
-    witnessed, None if it has no such entry.
+    ``is_new``: the backend has never confirmed this journal. ``is_expected``: the ledger says that it has a witness.
+    ``there``: hash of the ledger's entry at the place that was witnessed, None if it has no such entry.
     """
     if witnessed is None or witnessed.lane != head.lane:
-        return Doubt.NO_WITNESS if is_expected else None
+        return Doubt.FIRST_START if is_new else Doubt.NO_WITNESS if is_expected else None
     if witnessed.machine != machine:
         return Doubt.OTHER_MACHINE
     if head.position < (witnessed.epoch, witnessed.number):

@@ -23,6 +23,7 @@ from agent.diagnosis.case import Case
 from agent.diagnosis.examination import Finding, failed, ok, warning
 from agent.errors import ConfigError, CounterfoilError
 from agent.store.reserve import LOW_BYTES, Reserve
+from agent.uplink.identity import IDENTITY_FILE
 
 SQLITE_MIN: Final = (3, 51, 3)
 """The first release in which two connections cannot corrupt a database at a WAL reset."""
@@ -31,6 +32,7 @@ SLOW_SYNC_S: Final = 0.2
 PROBE_BYTES: Final = 4096
 VOLATILE: Final = ("tmpfs", "ramfs", "overlay")
 MB: Final = 10**6
+START: Final = "systemctl start counterfoil; if it stops again: journalctl -u counterfoil -n 50"
 
 
 def config(case: Case) -> Iterator[Finding]:
@@ -57,7 +59,8 @@ def versions(_: Case) -> Iterator[Finding]:
 
 
 def state_dir(case: Case) -> Iterator[Finding]:
-    yield from _directory(case.config.lane.state_dir, "Install the package again, or create it for the agent's user.")
+    path = case.config.lane.state_dir
+    yield from _directory(path, f"As root: install -d -m 0700 -o counterfoil -g counterfoil {path}")
 
 
 def run_dir(case: Case) -> Iterator[Finding]:
@@ -167,8 +170,8 @@ def agent(case: Case) -> Iterator[Finding]:
         group = "User or group of this login may not use the agent's socket."
         yield failed("may not be asked", group, "Run this as root, or add your user to the group of the socket.")
     else:
-        remedy = "systemctl start counterfoil; if it stops again: journalctl -u counterfoil -n 50"
-        yield failed("does not run; its files are opened here instead", says.message, remedy)
+        waits = "" if (case.identity_dir / IDENTITY_FILE).exists() else "It waits for `counterfoil enroll`. "
+        yield failed("does not run; its files are opened here instead", says.message, waits + START)
 
 
 def sockets(case: Case) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from agent.core.trusted_time import ClockReading
+from agent.core.witness import Doubt
 from agent.services.lenders import POLICY, SNAPSHOT, Lender
 
 Severity = Literal["info", "warning", "error"]
@@ -143,10 +144,18 @@ def _is_near(left_s: int) -> bool:
     return 0 < left_s < CERTIFICATE_WARN_S
 
 
+DOUBTS: Final[Mapping[Doubt, str]] = {
+    Doubt.FIRST_START: "this journal has just begun",
+    Doubt.NO_WITNESS: "the ledger may be an old copy: what remembers its end is gone",
+    Doubt.OTHER_MACHINE: "the ledger comes from another computer, and may be used there too",
+    Doubt.OLDER: "the ledger is an old copy: entries that were seen here are not in it",
+    Doubt.OTHER_ENTRIES: "the ledger has other entries than those that were seen here",
+}
+"""Why a ledger may be a copy, in words."""
+
+
 def _doubt(facts: LimitFacts) -> str | None:
-    return (
-        f"the ledger may be an old copy ({facts.doubt}); the backend has not confirmed it yet" if facts.doubt else None
-    )
+    return f"{DOUBTS[Doubt(facts.doubt)]}; the backend has not confirmed it yet" if facts.doubt else None
 
 
 def _recovering(facts: LaneFacts) -> str | None:

@@ -106,7 +106,8 @@ def _enrolled_before(directory: Path, code: Code) -> Enrolled | None:
         return None
     enrolled = load_identity(directory)
     if enrolled.code_sha256 != code.sha256:
-        raise AlreadyEnrolled(f"This computer is lane {enrolled.lane} already (journal epoch {enrolled.epoch}).")
+        who = f"lane {enrolled.lane} of store {enrolled.store} ({enrolled.merchant_name})"
+        raise AlreadyEnrolled(f"This computer is {who} already, with another code; nothing was changed.")
     return enrolled
 
 

@@ -272,7 +272,7 @@ def printer_off(lane: LaneOnDisk) -> None:
 
 BROKEN: dict[Callable[[LaneOnDisk], None], tuple[str, str, str]] = {
     no_config: ("config", "lane.curency: unknown key; did you mean currency?", "counterfoil config check"),
-    state_dir_gone: ("state_dir", "No such file or directory.", "Install the package again"),
+    state_dir_gone: ("state_dir", "No such file or directory.", "install -d -m 0700 -o counterfoil"),
     file_of_another_user: ("state_dir", "ledger.db belongs to another user", "chown -R"),
     disk_full: ("disk_space", "the lane no longer approves offline", "Delete what is not Counterfoil's"),
     not_enrolled: ("identity", "This lane has no keys and no certificate yet.", "counterfoil enroll"),
@@ -320,6 +320,17 @@ def test_the_first_fault_that_is_told_is_the_one_to_mend(
     assert cause in bad[0]["cause"]
     assert remedy in bad[0]["remedy"]
     assert said.code == said.json["exit_code"] == 4  # the agent is stopped
+
+
+def test_what_is_skipped_is_one_line_for_each_cause_below_what_is_to_be_mended(
+    lane: LaneOnDisk, counterfoil: Command
+) -> None:
+    not_enrolled(lane)
+    lines = [line for line in counterfoil("doctor").out.splitlines() if not line.startswith("     ")]
+    skipped = [number for number, line in enumerate(lines) if line.startswith("skipped")]
+    failed_lines = [number for number, line in enumerate(lines) if line.startswith("FAILED")]
+    assert [lines[number].split(":")[1] for number in skipped] == [" identity", " agent"]
+    assert max(failed_lines) < min(skipped)
 
 
 def test_a_ledger_that_somebody_else_holds_is_named_before_the_agent_and_with_how_to_find_out_who(

@@ -51,6 +51,23 @@ def beside_a_backend(directory: Path, story: object) -> None:
     asyncio.run(asyncio.wait_for(test(), 30))
 
 
+def test_a_second_enrollment_says_who_this_computer_is_already_and_changes_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def story(counter: Counter) -> None:
+        code = counter.code()
+        assert await counter.enroll(code) == 0
+        files = {path: path.read_bytes() for path in counter.state.rglob("*") if path.is_file()}
+        capsys.readouterr()
+        assert await counter.enroll(code) == 0
+        assert "This is lane lane-1 of store store-1 (示例超市) already, by this same code" in capsys.readouterr().out
+        assert await counter.enroll(counter.code(replace=True)) == 1
+        assert "is lane lane-1 of store store-1 (示例超市) already, with another code" in capsys.readouterr().err
+        assert {path: path.read_bytes() for path in counter.state.rglob("*") if path.is_file()} == files
+
+    beside_a_backend(tmp_path, story)
+
+
 def test_a_lane_is_made_anew_with_its_old_ledger_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     async def story(counter: Counter) -> None:
         assert await counter.enroll(counter.code()) == 0

@@ -90,6 +90,35 @@ def test_usage_is_2_and_help_is_0(arguments: list[str], code: int, capsys: pytes
     assert "Traceback" not in "".join(capsys.readouterr())
 
 
+@pytest.mark.parametrize(
+    ("arguments", "usage", "said"),
+    [
+        (["scann"], "usage: counterfoil [", "counterfoil: argument VERB: there is no 'scann'; did you mean 'scan'?"),
+        (["sale"], "usage: counterfoil sale [", "counterfoil sale: the following arguments are required: VERB"),
+        (
+            ["config", "chek"],
+            "config [",
+            "counterfoil config: argument ACTION: there is no 'chek'; did you mean 'check'?",
+        ),
+        (["doctor", "--xx"], "usage: counterfoil doctor [", "counterfoil doctor: not understood: --xx"),
+        (["sale", "show", "a", "b"], "usage: counterfoil sale show [", "counterfoil sale show: not understood: b"),
+    ],
+)
+def test_wrong_usage_is_told_by_the_verb_that_was_meant(
+    arguments: list[str], usage: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command.main(arguments)
+    err = capsys.readouterr().err
+    assert usage in err
+    assert err.splitlines()[-1] == said
+
+
+def test_a_verb_without_its_verb_lists_them_with_a_line_each(capsys: pytest.CaptureFixture[str]) -> None:
+    command.main(["sale"])
+    listed = [line.split(None, 1) for line in capsys.readouterr().err.splitlines() if line.startswith("    ")]
+    assert {"make", "show", "refund"} <= {line[0] for line in listed if len(line) == 2}
+
+
 def test_help_lists_every_verb_with_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     command.main(["--help"])
     listed = {line.split()[0] for line in capsys.readouterr().out.splitlines() if line.startswith("    ")}
@@ -103,7 +132,7 @@ def test_a_verb_imports_no_other_verb() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     loaded = {name for name in done.stderr.split() if name.startswith("agent.cli.")}
-    assert loaded == {"agent.cli.main", "agent.cli.options", "agent.cli.config_"}
+    assert loaded == {f"agent.cli.{name}" for name in ("main", "usage", "options", "config_")}
 
 
 def test_a_reader_that_has_enough_is_no_fault() -> None:
@@ -121,6 +150,7 @@ def test_init_never_overwrites_and_check_accepts_what_it_wrote(
     path = tmp_path / "agent.toml"
     assert command.main(["config", "init", str(path)]) == 0
     assert command.main(["config", "check", str(path)]) == 0
+    assert command.main(["config", "check", "--config", str(path)]) == 0
     path.write_text("[lane]\nlanguage = 'en'\n")
     assert command.main(["config", "init", str(path)]) == 1
     assert "exists already" in capsys.readouterr().err

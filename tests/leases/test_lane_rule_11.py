@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from agent.core.journal import Kind, Position, open_entry
-from agent.core.witness import Doubt
+from agent.core.witness import Doubt, Witnessed
 from agent.errors import LeftBefore, NothingToRecover, UplinkUnavailable
 from agent.ports import QueueException
 from agent.services.forwarding import Forwarding, SignedUpload
@@ -106,6 +106,35 @@ def test_a_ledger_whose_witness_is_gone_is_in_doubt(till: Till) -> None:
     till.witness = PaperWitness()
     till.restart()
     assert (till.lane.witness.doubt, sell(till)) == (Doubt.NO_WITNESS, "head_unconfirmed")
+
+
+def test_a_journal_that_begins_anew_is_in_doubt_until_the_backend_confirms_it_however_often_it_starts(
+    till: Till,
+) -> None:
+    """Ledger and witness are lost; the leases in its snapshots may be spent."""
+    till.witness = PaperWitness()
+    till.put_back({})
+    for _ in range(2):
+        assert (till.lane.witness.doubt, sell(till)) == (Doubt.FIRST_START, "head_unconfirmed")
+        till.restart()
+    acknowledge(till.lane.forwarding, upload(till))
+    till.restart()
+    assert till.lane.witness.doubt is None
+
+
+def test_a_lane_whose_witness_cannot_be_written_is_confirmed_once_and_then_starts_without_a_network(till: Till) -> None:
+    till.witness = ForgetfulWitness()
+    till.put_back({})
+    acknowledge(till.lane.forwarding, upload(till))
+    till.restart()
+    assert till.lane.witness.doubt is None
+
+
+class ForgetfulWitness(PaperWitness):
+    """Its place cannot be written."""
+
+    def write(self, said: Witnessed) -> bool:
+        return False
 
 
 def test_a_journal_that_begins_where_a_longer_one_was_is_in_doubt(till: Till) -> None:
