@@ -6,71 +6,80 @@ table has every call, who may make it, and what it reads.
 
 from __future__ import annotations
 
-from collections.abc import Set
-from dataclasses import dataclass
 from typing import Final
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from agent.core.operators import Action
 from agent.local import day_calls, device_calls, hold_calls, lane_calls, operator_calls, requests, sale_calls
-from agent.local.access import LOCAL_TOOLS, READERS, SELLERS, Caller, cookie_of, refused
+from agent.local.access import EVERYBODY, LOCAL_TOOLS, READERS, Caller, cookie_of, refused
+from agent.local.answers import CounterView, Health, OffersView, Operators, RefundView, SalesView, SaleView, SignedIn
+from agent.local.description import document
 from agent.local.doors import CALLER, Doors
-from agent.local.problems import Call, Endpoint, failed, guarded, not_served
-from agent.local.requests import Body
+from agent.local.problems import Endpoint, failed, guarded, not_served
 from agent.local.services import LocalServices
+from agent.local.table import Served
 
 
-@dataclass(frozen=True, slots=True)
-class Served:
-    """One call. ``who`` may make it, ``does`` says what it is for, ``body`` is the shape of its request.
-
-    ``opens``: a page, which begins the session of this caller; ``needs``: an operator who may do this.
-    """
-
-    method: str
-    path: str
-    call: Call
-    does: str
-    who: Set[Caller] = SELLERS
-    body: type[Body] | None = None
-    opens: Caller | None = None
-    needs: Action | None = None
+async def describe(_services: LocalServices, _request: Request) -> Response:
+    return JSONResponse(document(TABLE))
 
 
 TABLE: Final = (
-    Served("POST", "/v1/sales", sale_calls.open_sale, "open a sale", body=requests.OpenSale),
-    Served("GET", "/v1/sales/{sale_id}", sale_calls.show_sale, "where a sale stands", READERS),
-    Served("POST", "/v1/sales/{sale_id}/choice", sale_calls.choose, "take a plan", body=requests.Choice),
-    Served("POST", "/v1/sales/{sale_id}/preview", sale_calls.preview, "show one plan whole", body=requests.Preview),
+    Served("POST", "/v1/sales", sale_calls.open_sale, "open a sale", body=requests.OpenSale, answer=SaleView),
+    Served(
+        "GET", "/v1/sales", sale_calls.list_sales, "the last sales, newest first",
+        answer=SalesView, query=("limit",),
+    ),
+    Served(
+        "GET", "/v1/sales/{sale_id}", sale_calls.show_sale, "where a sale stands", READERS,
+        answer=SaleView, query=("wait_s", "after_attempt"),
+    ),
+    Served(
+        "POST", "/v1/sales/{sale_id}/choice", sale_calls.choose, "take a plan",
+        body=requests.Choice, answer=SaleView,
+    ),
+    Served(
+        "POST", "/v1/sales/{sale_id}/preview", sale_calls.preview, "show one plan whole",
+        body=requests.Preview, answer=SaleView,
+    ),
     Served("POST", "/v1/sales/{sale_id}/dismissal", sale_calls.dismiss, "show it no more, wait for it no more"),
-    Served("POST", "/v1/offers", sale_calls.offer, "what an amount may have", body=requests.AskOffers),
+    Served(
+        "POST", "/v1/offers", sale_calls.offer, "what an amount may have",
+        body=requests.AskOffers, answer=OffersView,
+    ),
     Served("GET", "/v1/sales/{sale_id}/explanation", sale_calls.explain, "why it was decided so"),
-    Served("POST", "/v1/sales/{sale_id}/capture", hold_calls.capture, "debt out of a hold", body=requests.Capture),
-    Served("POST", "/v1/sales/{sale_id}/reversal", hold_calls.reverse, "release a hold", body=requests.Reversal),
+    Served(
+        "POST", "/v1/sales/{sale_id}/capture", hold_calls.capture, "debt out of a hold",
+        body=requests.Capture, answer=SaleView,
+    ),
+    Served(
+        "POST", "/v1/sales/{sale_id}/reversal", hold_calls.reverse, "release a hold",
+        body=requests.Reversal, answer=SaleView,
+    ),
     Served("POST", "/v1/sales/{sale_id}/reprint", hold_calls.reprint, "its newest slip once more"),
     Served(
         "POST", "/v1/sales/{sale_id}/void", hold_calls.void, "undo a sale on its day",
-        body=requests.Reversal, needs=Action.VOID,
+        body=requests.Reversal, needs=Action.VOID, answer=SaleView,
     ),
     Served(
         "POST", "/v1/sales/{sale_id}/refund", hold_calls.refund, "give back all or a part",
-        body=requests.Refund, needs=Action.REFUND,
+        body=requests.Refund, needs=Action.REFUND, answer=SaleView,
     ),
     Served(
         "POST", "/v1/refunds", hold_calls.refund_slip, "refund a slip",
-        body=requests.SlipRefund, needs=Action.REFUND,
+        body=requests.SlipRefund, needs=Action.REFUND, answer=RefundView,
     ),
-    Served("POST", "/v1/sales/{sale_id}/abandonment", sale_calls.abandon, "wait no longer for a wallet"),
     Served(
-        "POST", "/v1/settlements", day_calls.settle, "close the day",
-        body=requests.CloseDay, needs=Action.SETTLE,
+        "POST", "/v1/sales/{sale_id}/abandonment", sale_calls.abandon, "wait no longer for a wallet",
+        answer=SaleView,
     ),
+    Served("POST", "/v1/settlements", day_calls.settle, "close the day", body=requests.CloseDay, needs=Action.SETTLE),
     Served("GET", "/v1/shift", day_calls.show_shift, "the open shift, or the last"),
     Served(
         "POST", "/v1/shift/opening", day_calls.open_shift, "begin a shift",
@@ -80,20 +89,28 @@ TABLE: Final = (
         "POST", "/v1/shift/closing", day_calls.close_shift, "count the drawer",
         body=requests.ShiftClosing, needs=Action.SHIFT,
     ),
-    Served("GET", "/v1/insights", day_calls.insights, "the figures of a day"),
+    Served("GET", "/v1/insights", day_calls.insights, "the figures of a day", query=("day", "format")),
     Served(
         "POST", "/v1/other-tenders", day_calls.other_tenders, "what was sold without credit",
         body=requests.OtherTenders,
     ),
-    Served("GET", "/v1/operators", operator_calls.operators, "who may sign in, and who has"),
-    Served("POST", "/v1/operator-session", operator_calls.sign_in, "sign in with a PIN", body=requests.SignIn),
+    Served("GET", "/v1/operators", operator_calls.operators, "who may sign in, and who has", answer=Operators),
+    Served(
+        "POST", "/v1/operator-session", operator_calls.sign_in, "sign in with a PIN",
+        body=requests.SignIn, answer=SignedIn,
+    ),
     Served("DELETE", "/v1/operator-session", operator_calls.sign_out, "sign out"),
-    Served("GET", "/v1/leases/{account}", lane_calls.show_lease, "what is left of a lease", LOCAL_TOOLS),
+    Served(
+        "GET", "/v1/leases/{account}", lane_calls.show_lease, "what is left of a lease", LOCAL_TOOLS,
+        query=("lender",),
+    ),
     Served(
         "POST", "/v1/leases/{account}/return", lane_calls.return_lease, "give a lease back", LOCAL_TOOLS,
         requests.LeaseReturn,
     ),
-    Served("GET", "/v1/counter", lane_calls.counter, "what page and display show", READERS),
+    Served("GET", "/v1/counter", lane_calls.counter, "what page and display show", READERS, answer=CounterView),
+    Served("GET", "/v1/health", lane_calls.health, "does it sell", READERS, answer=Health),
+    Served("GET", "/v1/openapi.json", describe, "this description", EVERYBODY),
     Served("GET", "/v1/status", lane_calls.status, "facts and conditions of the lane"),
     Served("POST", "/v1/journal/verification", lane_calls.verify, "walk the chain", LOCAL_TOOLS),
     Served("GET", "/v1/recovery", lane_calls.show_heads, "both ends of the journal", LOCAL_TOOLS),
@@ -103,7 +120,8 @@ TABLE: Final = (
     Served("POST", "/v1/drawer-openings", device_calls.open_drawer, "open the cash drawer", needs=Action.DRAWER),
     Served("POST", "/v1/display-tests", device_calls.test_display, "try the line display"),
     Served(
-        "POST", "/v1/virtual-acts", device_calls.act, "play with a virtual device", LOCAL_TOOLS, requests.VirtualAct
+        "POST", "/v1/virtual-acts", device_calls.act, "play with a virtual device", LOCAL_TOOLS,
+        requests.VirtualAct,
     ),
     Served("POST", "/v1/claims", hold_calls.claim, "a slip of a lane that is lost", LOCAL_TOOLS, requests.SlipClaim),
     Served("GET", "/v1/events", lane_calls.events, "what happens, as it happens", READERS),

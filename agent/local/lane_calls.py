@@ -28,6 +28,7 @@ STILL_HERE_S: Final = 15.0
 SHOWN_TO_CUSTOMERS: Final = frozenset({"counter", "link"})
 """Kinds of events that a display gets as they are; a sale it gets without what is the cashier's."""
 
+SEVERITIES: Final = ("info", "warning", "error")
 SHOWN_AGAIN_S: Final = 900
 """A sale older than this is over: a start in the morning does not show the last one of the evening."""
 
@@ -72,6 +73,21 @@ def _at_counter(services: LocalServices, caller: Caller) -> dict[str, Any]:
         return about | {"sale": for_customer(sale) if sale else None}
     lane = {name: status[name] for name in ("lane", "store", "conditions", "link", "queue", "print_jobs_waiting")}
     return lane | about | {"sale": sale}
+
+
+async def health(services: LocalServices, _request: Request) -> Response:
+    """For whoever only wants to know whether this lane sells."""
+    status = services.status()
+    found = status["conditions"]
+    worst = max((SEVERITIES.index(condition["severity"]) for condition in found), default=0)
+    return JSONResponse(
+        {
+            "state": ("good", "attention", "broken")[worst],
+            "stands_in": not any(condition["ends_stand_in"] for condition in found),
+            "link_up": status["link"]["up"],
+            "conditions": [condition["code"] for condition in found],
+        }
+    )
 
 
 async def verify(services: LocalServices, _request: Request) -> Response:

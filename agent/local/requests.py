@@ -23,6 +23,7 @@ from agent.services.offers import Wish
 from agent.texts import Language
 
 BODY_BYTES_MAX: Final = 64 * 1024
+WAIT_MAX_S: Final = 60.0
 SALE_ID: Final = r"^[A-Za-z0-9._-]{8,36}$"
 
 

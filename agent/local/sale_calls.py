@@ -14,13 +14,14 @@ from agent.errors import SaleUnknown
 from agent.local.access import Caller
 from agent.local.doors import CALLER
 from agent.local.problems import problem
-from agent.local.requests import AskOffers, Choice, OpenSale, Preview, number_of, read, sale_of, while_there
+from agent.local.requests import WAIT_MAX_S, AskOffers, Choice, OpenSale, Preview, number_of, read, sale_of, while_there
 from agent.local.services import LocalServices
 from agent.services.checkout import Order
 from agent.services.offers import Basket
 from agent.services.views import for_customer
 
-WAIT_MAX_S: Final = 60.0
+SALES_SHOWN: Final = 20
+SALES_MAX: Final = 50.0
 ATTEMPTS_MAX: Final = 1000.0
 
 
@@ -44,6 +45,12 @@ async def show_sale(services: LocalServices, request: Request) -> Response:
     else:
         view = services.counter.view(sale_id)
     return JSONResponse(for_customer(view) if request.scope[CALLER] is Caller.DISPLAY else view)
+
+
+async def list_sales(services: LocalServices, request: Request) -> Response:
+    """The last ``limit`` sales, those at the counter now without an outcome not among them."""
+    limit = int(number_of(request, "limit", SALES_MAX)) or SALES_SHOWN
+    return JSONResponse({"sales": services.counter.last(limit)})
 
 
 async def choose(services: LocalServices, request: Request) -> Response:

@@ -10,6 +10,8 @@ from contextlib import suppress
 from dataclasses import fields
 from typing import Any
 
+from starlette.types import ASGIApp
+
 from agent.core.journal import JournalError
 from agent.errors import LedgerCorrupt
 from agent.lane_desk import LaneDesk
@@ -41,37 +43,39 @@ class ServedLane:
         lane, clock = self.till.lane, self.till.clock
         return OperatorDesk(self.book, lane.ledger, lambda: lane.clock.read(LENDER), clock, os.urandom)
 
+    def app(self, **others: Any) -> ASGIApp:
+        """The application, its devices left out unless they are given."""
+        lane = self.till.lane
+        given: dict[str, Any] = {
+            "counter": lane.counter,
+            "checkout": lane.checkout,
+            "holds": lane.holds,
+            "slip_refunds": lane.slip_refunds,
+            "lane": lane.settings.lane,
+            "settlement": lane.settlement,
+            "leases": lane.leases,
+            "restoration": lane.restoration,
+            "insights": lane.insights,
+            "slips": lane.slips,
+            "shifts": lane.shifts,
+            "events": lane.events,
+            "operators": self.operators,
+            "category": "5411",
+            "currency": "CNY",
+            "lenders": lambda: [LENDER],
+            "shop": Shop("Corner Shop", "West", "zh-CN"),
+            "wallets": {},
+            "new_sale_id": lambda: "0190-new-sale",
+            "status": lambda: lane_status(lane, LaneDesk(lane)),
+            "explain": lambda sale_id: explanation(self.till.ledger, sale_id),
+            "verify_journal": self.verified,
+            **others,
+        }
+        return create_app(LocalServices(**({field.name: None for field in fields(LocalServices)} | given)), SECRET)
+
     def tell(self, story: Story, **others: Any) -> Any:
         async def served() -> Any:
-            lane = self.till.lane
-            given: dict[str, Any] = {
-                "counter": lane.counter,
-                "checkout": lane.checkout,
-                "holds": lane.holds,
-                "slip_refunds": lane.slip_refunds,
-                "lane": lane.settings.lane,
-                "settlement": lane.settlement,
-                "leases": lane.leases,
-                "restoration": lane.restoration,
-                "insights": lane.insights,
-                "slips": lane.slips,
-                "shifts": lane.shifts,
-                "events": lane.events,
-                "operators": self.operators,
-                "category": "5411",
-                "currency": "CNY",
-                "lenders": lambda: [LENDER],
-                "shop": Shop("Corner Shop", "West", "zh-CN"),
-                "wallets": {},
-                "new_sale_id": lambda: "0190-new-sale",
-                "status": lambda: lane_status(lane, LaneDesk(lane)),
-                "explain": lambda sale_id: explanation(self.till.ledger, sale_id),
-                "verify_journal": self.verified,
-                **others,
-            }
-            # What a lane serves beside these is the devices': no test here asks for it.
-            services = LocalServices(**({field.name: None for field in fields(LocalServices)} | given))
-            server, bound = make_server(create_app(services, SECRET), self.path, port=self.port)
+            server, bound = make_server(self.app(**others), self.path, port=self.port)
             serving = asyncio.create_task(server.serve(bound))
             try:
                 while not server.started:  # noqa: ASYNC110
@@ -79,7 +83,7 @@ class ServedLane:
                 self.loop = asyncio.get_running_loop()
                 return await asyncio.to_thread(story, self.client)
             finally:
-                lane.events.close()
+                self.till.lane.events.close()
                 server.stop()
                 await serving
 

@@ -184,7 +184,8 @@ def test_a_body_that_is_too_large_is_refused_before_it_is_read_whole(pos: Served
 
 ELSEWHERE = [
     ("GET", "/", 404),
-    ("GET", "/v1/sales", 405),
+    ("PUT", "/v1/sales", 405),
+    ("GET", "/v1/sales?limit=many", 422),
     ("DELETE", "/v1/sales/sale-0001", 405),
     ("GET", "/v1/sales/sale-0001?wait_s=nan", 404),
     ("GET", "/v1/sales/sale-0002?wait_s=nan", 422),

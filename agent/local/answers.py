@@ -1,0 +1,147 @@
+"""What the local API answers, for whoever writes a program against it: the shapes that `/v1/openapi.json` describes.
+
+The one rule: these describe and never filter. A field that is listed here is there; a newer agent may tell more.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from agent.core.authorization import HoldState
+from agent.core.operators import Role
+
+SaleState = Literal[
+    "waiting", "asking", "choosing", "approved", "declined", "unknown",
+    "reversed", "expired", "voided", "refunded_in_part", "refunded",
+]  # fmt: skip
+"""waiting (for a code) → choosing (if it asks for offers) → asking → approved or declined; declined: another code may
+follow. approved → reversed, expired, voided, refunded_in_part, refunded. unknown: the ledger is silent; ask again."""
+
+
+class Answer(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+
+class AmountView(Answer):
+    minor: int
+    currency: str
+
+
+class Texts(Answer):
+    """Sentences in the lane's language; a customer's display gets the customer's alone."""
+
+    customer: str
+    cashier: str | None = None
+    next: str | None = None
+
+
+class Offer(Answer):
+    """A plan and all that it costs; ``statement`` is sent back with the choice."""
+
+    plan: str
+    name: str
+    statement: str
+    amount: AmountView
+    payments: list[dict[str, Any]]
+    fee_minor: int
+    total_minor: int
+    nominal_percent: str
+    effective_percent: str
+
+
+class SaleView(Answer):
+    """Where a sale stands. What is not known yet is left out; ``attempt`` 0: no code was decided."""
+
+    sale_id: str
+    attempt: int
+    state: SaleState
+    mode: str | None
+    hold: HoldState | None = None
+    lender: str | None = None
+    account: str | None = None
+    response_code: str | None = None
+    reason: str | None = None
+    authorization_code: str | None = None
+    amount: AmountView | None = None
+    plan: Offer | None = None
+    offers: list[Offer] | None = None
+    captured: AmountView | None = None
+    refunded: AmountView | None = None
+    expires_at: int | None = None
+    recorded_at: int | None = None
+    waiting_for_code: bool | None = None
+    printed: bool | None = None
+    acknowledged: bool | None = None
+    texts: Texts | None = None
+
+
+class SalesView(Answer):
+    """Sales that have an attempt, the newest first."""
+
+    sales: list[SaleView]
+
+
+class OffersView(Answer):
+    state: Literal["choosing"]
+    lender: str
+    offers: list[Offer]
+    reason: str | None
+    texts: Texts
+
+
+class RefundView(Answer):
+    """A refund of another lane's sale, or this lane's own sale after its refund."""
+
+    sale_id: str
+    state: str
+
+
+class Operator(Answer):
+    operator: str
+    role: Role
+
+
+class Operators(Answer):
+    """``needs``: the role that each sensitive action needs; empty as long as there are no operators."""
+
+    operators: list[Operator]
+    signed_in: Operator | None
+    needs: dict[str, Role]
+    idle_max_s: int
+
+
+class SignedIn(Operator):
+    """``session`` is for the header `Counterfoil-Operator`; a page has it in a cookie instead."""
+
+    session: str | None = None
+
+
+class Health(Answer):
+    """``state`` broken: something does not work; ``stands_in``: it would sell without a line too."""
+
+    state: Literal["good", "attention", "broken"]
+    stands_in: bool
+    link_up: bool
+    conditions: list[str]
+
+
+class CounterView(Answer):
+    """The sale at the counter, None if there is none. A customer's display gets no more than is listed here."""
+
+    last_event_id: str
+    sale: SaleView | None
+    merchant: dict[str, Any]
+    currency: str
+    lenders: dict[str, str]
+
+
+class Problem(Answer):
+    """RFC 9457. ``title`` is a stable word, ``hint`` says what to do."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    hint: str
