@@ -6,6 +6,7 @@ speed or layout the next ones are tried, for a speed by another scan.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ _QUIET_S = 0.3
 _POLL_S = 0.1
 _READ_BYTES = 4096
 _BYTES_MAX = 64 * 1024
+_TEXT: Final = re.compile(rb"[\x20-\x7e]{4,}")
 SPEEDS: Final[tuple[dict[str, Any], ...]] = (
     {},
     {"baud": 115200},
@@ -69,7 +71,11 @@ def probe(address: str, wait_s: float, say: Callable[[str], None]) -> Finding:
                 if not number
                 else f"No article's code yet; scan it again {_at(speed)}…"
             )
-            found = _understood(_burst(line.transport, wait_s), kind, line)
+            data = _burst(line.transport, wait_s)
+            found = _understood(data, kind, line)
+            if found is None and _is_text(data, kind, line):
+                say("That is no article's code, but came whole; scan one of an article, such as a packet …")
+                found = _understood(_burst(line.transport, wait_s), kind, line)
         finally:
             line.transport.close()
             if line.stand_in is not None:
@@ -90,6 +96,15 @@ def _understood(data: bytes, kind: str, line: Line) -> tuple[dict[str, Any], Cod
         if len(codes) == len(frames) == 1 and article_in(codes[0].raw, codes[0].symbology):
             return options, codes[0]
     return None
+
+
+def _is_text(data: bytes, kind: str, line: Line) -> bool:
+    """Whether some setting makes one code of printable signs of it, as a wrong speed hardly ever does."""
+    for _, stream in _readings(kind, line):
+        frames = (*stream.feed(data), *stream.pause())
+        if len(frames) == 1 and isinstance(frames[0], Code) and _TEXT.fullmatch(frames[0].raw):
+            return True
+    return False
 
 
 def _readings(kind: str, line: Line) -> Iterator[tuple[dict[str, Any], CodeStream]]:

@@ -1,4 +1,4 @@
-"""`counterfoil devices list|watch|probe|record`: what is connected, how it is, how it is set, and what it really sends.
+"""`counterfoil devices list|watch|probe|record|tell`: what is connected, how it is, how it is set, what it sends.
 
 The rule: the running agent is asked, because its devices are its own; while it is stopped they are tried here.
 """
@@ -14,11 +14,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agent.cli.options import add_config, add_json, show
+from agent.cli.options import DEFAULT_CONFIG, add_config, add_json, show
 
 if TYPE_CHECKING:
     from agent.diagnosis.discovery import Found
 
+ASKED_BY = {
+    "agent": " (asked by the running agent)",
+    "command": " (the agent is stopped; tried here)",
+    "nobody": f" (there is no {DEFAULT_CONFIG}; `counterfoil config init {DEFAULT_CONFIG}` writes it)",
+}
 EMPTY = "  no scanner, no serial port, no camera, no USB printer"
 
 
@@ -37,6 +42,10 @@ def add_parser(subparsers: Any) -> None:
     watching.add_argument(
         "--seconds", type=float, default=float("inf"), metavar="S", help="how long (default: for ever)"
     )
+    telling = add("tell", tell, "make a scanner on a serial line beep or read, by the command of its maker")
+    telling.add_argument("maker", metavar="MAKER", help="datalogic, honeywell or zebra")
+    telling.add_argument("command", metavar="COMMAND", help="such as beep, trigger, release; a wrong one lists them")
+    telling.add_argument("address", metavar="ADDRESS", nargs="?", default="auto", help="as `devices list` shows it")
     probing = add("probe", probe, "find out how a scanner is set, from the code of any article")
     recording = add("record", record, "keep what a scanner sends as a file that tests replay; no pass is kept in clear")
     for verb in (probing, recording):
@@ -49,11 +58,15 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Exit code 0: every configured device can work, 4: one cannot. Raises ConfigError, DriverError."""
+    from agent.config import parse
     from agent.diagnosis.case import Case
     from agent.diagnosis.discovery import discover
 
-    with Case(args.config) as case:
-        found, configured, by = discover(case.config), case.devices, "agent" if case.is_running else "command"
+    if args.config == DEFAULT_CONFIG and not args.config.exists():  # a computer that is no lane has scanners too
+        found, configured, by = discover(parse("")), [], "nobody"
+    else:
+        with Case(args.config) as case:
+            found, configured, by = discover(case.config), case.devices, "agent" if case.is_running else "command"
     if args.json:
         show({"asked_by": by, "configured": configured, "found": [asdict(device) for device in found]})
     else:
@@ -112,6 +125,18 @@ def probe(args: argparse.Namespace) -> int:
     return 0 if finding.code else 4
 
 
+def tell(args: argparse.Namespace) -> int:
+    """Exit code 0: the command went out; whether it was obeyed, only ears and eyes can tell. Raises DriverError."""
+    from drivers.scanners.commands import tell
+
+    address = tell(args.address, args.maker, args.command)
+    if args.json:
+        show({"address": address, "sent": args.command})
+    else:
+        print(f"Sent to {address}. It says nothing to that: listen and look at the scanner.")
+    return 0
+
+
 def record(args: argparse.Namespace) -> int:
     """Exit code 0: codes were kept, 4: none came. Raises DriverError, OSError."""
     from drivers.recording import record
@@ -145,7 +170,7 @@ def _probed(address: str, finding: Any) -> Iterator[str]:
 
 
 def _configured(rows: list[dict[str, Any]], by: str) -> Iterator[str]:
-    yield "Configured" + (" (asked by the running agent):" if by == "agent" else " (the agent is stopped; tried here):")
+    yield f"Configured{ASKED_BY[by]}:"
     if not rows:
         yield "  none"
     for row in rows:

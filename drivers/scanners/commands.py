@@ -1,4 +1,7 @@
-"""What a scanner can be told on its serial line: beep, trigger, release, enable, disable. Rule: makers are data."""
+"""What a scanner can be told on its serial line: beep, trigger, release, enable, disable. Rule: makers are data.
+
+The bytes are those of manuals; none has been tried at a device yet.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,10 @@ import json
 from functools import cache
 from pathlib import Path
 
-from drivers.errors import OptionError
+from drivers.errors import AddressError, OptionError
+from drivers.scanners.lines import line_to
+
+_WRITE_S = 1.0
 
 
 @cache
@@ -22,3 +28,24 @@ def command(maker: str, name: str) -> bytes:
         there = ", ".join(sorted(known)) or f"known makers are {', '.join(_table())}"
         raise OptionError(f"a scanner of {maker} has no command {name!r}: {there}")
     return bytes.fromhex(known[name])
+
+
+def tell(address: str, maker: str, name: str) -> str:
+    """Sends one command to the scanner at an address, and returns where it went.
+
+    Raises OptionError, AddressError (also for a scanner that is not on a serial line), TransportError.
+    """
+    data, line = command(maker, name), line_to(address, {})
+    if line.kind in ("keyboard", "hidpos", "camera"):
+        raise AddressError(f"{address} takes no commands: only scanners on a serial line do")
+    line.transport.open(line.open_s)
+    try:
+        node = line.node()
+        if line.kind == "located" and (node is None or node.kind != "serial"):
+            raise AddressError(f"{node.address if node else address} takes no commands: only a serial line does")
+        line.transport.write(data, _WRITE_S)
+        return node.address if node else address
+    finally:
+        line.transport.close()
+        if line.stand_in is not None:
+            line.stand_in.close()

@@ -1,5 +1,6 @@
 """`counterfoil devices list`: what is configured and how it is, what is plugged in, and what to paste for it."""
 
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -118,6 +119,37 @@ def test_probing_goes_on_until_the_speed_fits(gun: VirtualScanner, bare: Command
     assert said.code == 0
     assert "scan it again (now at 115200 8N1)" in said.out
     assert "baud = 115200" in said.out
+
+
+def test_a_code_that_is_no_articles_changes_no_speed(gun: VirtualScanner, bare: Command) -> None:
+    """Who scans a pass first has a scanner at the right speed all the same."""
+    person = scanning(gun, b"hQVDUFYwMQabcdef123", b"4006381333931")
+    said = bare("devices", "probe", f"serial:{gun.path}", "--wait", "5")
+    person.join()
+    assert said.code == 0
+    assert "scan one of an article" in said.out
+    assert "baud" not in said.out
+
+
+def test_a_scanner_is_told_to_beep_so_that_one_hears_which_it_is(gun: VirtualScanner, bare: Command) -> None:
+    said = bare("devices", "tell", "zebra", "beep", f"serial:{gun.path}")
+    assert said.code == 0
+    assert os.read(gun._master, 64).hex() == "05e6040000ff11"
+
+
+def test_a_command_that_a_maker_does_not_know_or_a_line_cannot_carry_is_told_in_a_sentence(bare: Command) -> None:
+    assert "enable, release, trigger" in bare("devices", "tell", "zebra", "dance", "serial:/dev/null").err
+    assert "only scanners on a serial line do" in bare("devices", "tell", "zebra", "beep", "camera:0").err
+
+
+def test_on_a_computer_that_is_no_lane_what_is_plugged_in_is_listed_all_the_same(
+    bare: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.cli.devices.DEFAULT_CONFIG", tmp_path / "agent.toml")
+    said = bare("devices", "list", "--config", f"{tmp_path}/agent.toml")
+    assert said.code == 0
+    assert "config init" in said.out
+    assert "Plugged in:" in said.out
 
 
 def test_a_recording_replays_and_holds_no_pass(gun: VirtualScanner, bare: Command, tmp_path: Path) -> None:

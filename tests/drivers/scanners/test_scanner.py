@@ -275,5 +275,12 @@ def test_a_command_is_sent_between_reads_and_codes_go_on(gun: VirtualScanner, li
 def test_a_command_that_a_maker_does_not_have_is_refused_with_those_that_there_are() -> None:
     with pytest.raises(OptionError, match="release, trigger"):
         command("honeywell", "dance")
-    with pytest.raises(OptionError, match="datalogic, honeywell"):
+    with pytest.raises(OptionError, match="datalogic, honeywell, zebra"):
         command("nobody", "beep")
+
+
+@pytest.mark.parametrize("name", ["beep", "disable", "enable", "trigger", "release"])
+def test_a_command_of_zebras_interface_tells_its_length_and_adds_up_to_nothing(name: str) -> None:
+    data = command("zebra", name)
+    assert data[0] == len(data) - 2
+    assert (sum(data[:-2]) + int.from_bytes(data[-2:], "big")) % 65536 == 0
