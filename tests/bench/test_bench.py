@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from agent.bench.bare import BareCommit
+from agent.bench.camera import camera_shares
 from agent.bench.decisions import flushes, judgement
 from agent.bench.flushes import SHOP_FLUSH_S, ShopDisk
 from agent.bench.measure import Figure, Size, compare
@@ -17,6 +18,7 @@ from agent.bench.printing import slip_bytes
 from agent.bench.props import Till
 from agent.store.ledger import SqliteLedger
 from drivers.printers.conversation import Patience
+from drivers.scanners.camera import CameraSettings
 
 FIELDS = {"name", "value", "unit", "ratio", "against", "goal", "limit"}
 PARTS = ("bare one-row commit", "durable decision", "stand-in decision", "flushes", "pass verified", "snapshot lookup")
@@ -54,6 +56,16 @@ def test_a_slip_drawn_as_dots_is_longer_than_a_job_may_write_at_9600_baud() -> N
     for name in ("generic-80", "generic-58"):
         text_s, dots_s = (figures[f"bytes of a slip, {name}{form}"] * 10 / 9600 for form in ("", ", as dots"))
         assert text_s < Patience().write_s < dots_s
+
+
+@pytest.mark.proof
+def test_a_camera_leaves_the_till_what_it_was_told_to_leave(tmp_path: Path) -> None:
+    shares = {figure.name.rpartition(", ")[2]: figure.value for figure in camera_shares(tmp_path, 4.0)}
+    if not shares:
+        pytest.skip("the camera extra is not installed")
+    allowed = CameraSettings().cpu_percent_max
+    assert shares["at work"] < 1.3 * allowed, "the clock of processor time has steps of 10 ms"
+    assert shares["at rest"] < 0.5 * allowed
 
 
 def test_a_shops_disk_is_slow_where_sqlite_syncs_and_nowhere_else(tmp_path: Path) -> None:

@@ -52,6 +52,9 @@ class OurPort(_OnPort, VirtualScanner):
     def scan(self, text: str) -> None:  # type: ignore[override]
         super().scan(text.encode())
 
+    def scan_half(self, text: str) -> None:
+        os.write(self._master, text.encode()[: len(text) // 2])
+
 
 class NullModem(_OnPort, Cable):
     """A cable that socat makes."""
@@ -61,6 +64,9 @@ class NullModem(_OnPort, Cable):
 
     def scan(self, text: str) -> None:
         self.send(text.encode() + b"\r")
+
+    def scan_half(self, text: str) -> None:
+        self.send(text.encode()[: len(text) // 2])
 
 
 class EmuposPort(_OnPort):
@@ -88,6 +94,9 @@ class _Node:
 
     def scan(self, text: str) -> None:
         os.write(self._end, self.sent(text))
+
+    def scan_half(self, text: str) -> None:
+        os.write(self._end, self.sent(text)[: len(self.sent(text)) // 2])
 
     def unplug(self) -> None:
         self._path.unlink()

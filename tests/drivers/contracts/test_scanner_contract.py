@@ -61,6 +61,22 @@ def test_after_unplug_and_replug_it_reads_again_without_a_restart_and_told_each_
     scanner.close()
 
 
+def test_a_plug_pulled_in_mid_code_leaves_none_of_it_to_the_next(gun: Gun, events: Events) -> None:
+    if not hasattr(gun, "scan_half"):
+        pytest.skip("this one sends whole codes only")
+    scanner = gun.listen(events.put)
+    gun.scan_half("4006381333931")
+    time.sleep(0.05)
+    gun.unplug()
+    events.until(lambda _: scanner.state.name == "failed", WAIT_S)
+    gun.replug()
+    scanner.try_now()
+    events.until(lambda _: scanner.state.name == "enabled", WAIT_S)
+    gun.scan("6901234567892")
+    assert raws(events, 1) == [b"6901234567892"]
+    scanner.close()
+
+
 def test_while_the_till_is_busy_reads_wait_in_their_order(gun: Gun, events: Events) -> None:
     scanner = gun.listen(events.put, one_at_a_time=True)
     for number, text in enumerate(("first", "second"), 1):

@@ -271,3 +271,17 @@ def test_only_the_region_is_looked_at() -> None:
     part = part_of(picture, "25,50,50,25")
     assert part.shape == (25, 100)
     assert part[0, 0] == picture[50, 50]
+
+
+def test_what_lies_outside_of_the_region_is_not_read(album: Callable[[list], str], events: Events) -> None:
+    """A slip that lies beside the place for codes pays for nothing."""
+    from tests.drivers.scanners.photographs import Shot, photograph, qr
+
+    halves = [photograph(qr(text), Shot(side_px=300))[:, 240:-240] for text in ("left of it", "right of it")]
+    source = album([np.hstack(halves)]).replace("%03d", "000")
+    options = {"cpu_percent_max": 90, "region": "50,0,50,100"}
+    scanner = open_scanner("lens", f"camera:{source}", options, on_event=events.put)
+    assert events.codes(1, PATIENCE_S) == [(b"right of it", "]Q1")]
+    time.sleep(0.5)
+    assert len(events.codes(1)) == 1
+    scanner.close()
