@@ -14,11 +14,12 @@ import base64
 import binascii
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from agent.core import cbor, cose
 from agent.core.cose import CoseError, PublicKey, Signer
 from agent.core.money import MINOR_MAX
+from agent.core.receipt import read_slip_code
 
 PREFIX: Final = "CFC1:"
 CLAIM_TYP: Final = "counterfoil-claim"
@@ -54,6 +55,14 @@ class SlipClaim:
     delta_minor: int
 
 
+class SlipName(NamedTuple):
+    """Which sale a slip is of; ``lender`` None: the code does not say. For looking it up, and proof of nothing."""
+
+    lane: str
+    sale_id: str
+    lender: str | None = None
+
+
 def make_claim(claim: SlipClaim, key: Signer) -> str:
     """The text for the slip's QR code, signed by the lane's journal key (one signature; no kid: the lane names it)."""
     payload: dict[cbor.Key, cbor.Value] = {number: getattr(claim, name) for number, (name, _) in _FIELDS.items()}
@@ -64,6 +73,19 @@ def make_claim(claim: SlipClaim, key: Signer) -> str:
 def read_claim(text: str) -> SlipClaim:
     """What a claim says, *not yet true*: for finding the lane whose key it must verify with. Raises ClaimError."""
     return _read(_parse(text))
+
+
+def read_slip(text: str) -> SlipName | None:
+    """Of which sale a slip's code is, whether it is a claim or the short reference; None: it is no code of a slip."""
+    text = text.strip()
+    if not text.startswith(PREFIX):
+        named = read_slip_code(text)
+        return SlipName(*named) if named else None
+    try:
+        claim = read_claim(text)
+    except ClaimError:
+        return None
+    return SlipName(claim.lane, claim.sale_id, claim.lender)
 
 
 def verify_claim(text: str, key: PublicKey) -> SlipClaim:

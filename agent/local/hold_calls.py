@@ -10,8 +10,7 @@ from starlette.responses import JSONResponse, Response
 
 from agent.core.authorization import Hold
 from agent.core.money import Money
-from agent.core.receipt import read_slip_code
-from agent.core.slip_claim import PREFIX, ClaimError, read_claim
+from agent.core.slip_claim import SlipName, read_slip
 from agent.local.problems import problem
 from agent.local.requests import BadRequest, Capture, Refund, Reversal, SlipClaim, SlipRefund, read, sale_of
 from agent.local.services import LocalServices
@@ -78,16 +77,11 @@ def _refused(services: LocalServices, refused: Refused) -> Response:
     return problem(404 if refused.reason == UNKNOWN else 409, refused.reason, why, instead)
 
 
-def _slip_of(body: SlipRefund) -> tuple[str, str, str | None]:
-    """Lane, sale id and, if the slip says so, lender. Raises BadRequest."""
-    text = (body.slip or "").strip()
-    if text.startswith(PREFIX):
-        try:
-            claim = read_claim(text)
-        except ClaimError as error:
-            raise BadRequest(422, "slip_malformed", str(error)) from None
-        return claim.lane, claim.sale_id, claim.lender
-    said = read_slip_code(text) if text else (body.lane, body.sale_id)
-    if said is None or not all(said):
+def _slip_of(body: SlipRefund) -> SlipName:
+    """Which sale the slip is of. Raises BadRequest."""
+    named = read_slip(body.slip) if body.slip else None
+    if not body.slip and body.lane and body.sale_id:
+        named = SlipName(body.lane, body.sale_id)
+    if named is None:
         raise BadRequest(422, "slip_malformed", "Scan the slip's code, or give lane and sale_id.")
-    return str(said[0]), str(said[1]), None
+    return named

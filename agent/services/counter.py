@@ -15,6 +15,7 @@ from typing import Any, Final
 from agent.core.authorization import Hold, HoldState
 from agent.core.classify import Code, classify
 from agent.core.coupons import PREFIX as COUPON
+from agent.core.slip_claim import read_slip
 from agent.errors import CounterfoilError, IdempotencyConflict, OfferRefused
 from agent.ports import Ledger
 from agent.services import entries
@@ -50,7 +51,9 @@ def _for_pos(code: Code, device: str, symbology: str | None, article: Article | 
         return {"kind": code.kind, "device": device, "value": None}
     kind = "item" if article and code.kind == "other" else code.kind  # such as a GS1 code with batch and date
     said = article.to_dict() if article else None
-    return {"kind": kind, "device": device, "value": code.value, "symbology": symbology, "article": said}
+    event = {"kind": kind, "device": device, "value": code.value, "symbology": symbology, "article": said}
+    slip = read_slip(code.value) if kind == "slip" else None
+    return event | (slip._asdict() if slip else {})
 
 
 class Counter:

@@ -91,3 +91,24 @@ def test_signing_a_claim_costs_a_slip_less_than_two_milliseconds(till: Till) -> 
         times_s.append(time.perf_counter() - begin_s)
     print(f"{median(times_s) * 1000:.3f} ms")
     assert median(times_s) < 0.002
+
+
+@pytest.mark.parametrize("answers", [False, True], ids=["decided alone", "decided online"])
+def test_a_printed_slip_that_is_scanned_at_the_counter_names_its_sale(till: Till, answers: bool) -> None:
+    """From the paper's own picture: whoever listens opens this sale for a void or a refund."""
+    if answers:
+        till.backend.available, till.backend.answer = True, from_lease
+    sell(till)
+    (document,) = on_paper(till)
+    (read,) = zxingcpp.read_barcodes(Image.open(io.BytesIO(to_png(document, COLUMNS_58_MM))))
+    listener = till.lane.events.subscribe()
+    till.counter.scanned(read.bytes, "counter")
+    told = listener.get_nowait()["data"]
+    assert (told["kind"], told["lane"], told["sale_id"]) == ("slip", "lane-01", "sale-0001")
+
+
+@pytest.mark.parametrize("text", ["CFS1:lane-01", "CFS1::sale-0001", "CFC1:AAAA", "CFC1:", "CFC1:\u4e00"])
+def test_a_damaged_slip_names_no_sale_and_stops_nothing(till: Till, text: str) -> None:
+    listener = till.lane.events.subscribe()
+    till.counter.scanned(text.encode(), "counter")
+    assert "sale_id" not in listener.get_nowait()["data"]
