@@ -12,7 +12,7 @@ FONTS := /usr/share/fonts/truetype/wqy/wqy-microhei.ttc /usr/share/fonts/truetyp
 PYTHON := $(firstword $(wildcard /usr/bin/python3.11) python3.11)
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 COMPILE := uv pip compile pyproject.toml --quiet --python-version 3.11 --python-platform linux --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock"
-SOURCES := agent drivers backend tests
+SOURCES := agent drivers backend tests examples
 # Every test is on its own, so that all processors work; a test at rest is given to whoever is free.
 PYTEST := $(BIN)/pytest -n $(shell nproc) --dist worksteal
 

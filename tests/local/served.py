@@ -36,6 +36,7 @@ class ServedLane:
     def __init__(self, till: Till) -> None:
         self.till, self.path = till, till.directory / "agent.sock"
         self.client, self.port = LocalClient(self.path, timeout_s=5), 0
+        self.within_s = 5.0
         self.book = OperatorFile(till.directory / "operators.json")
 
     @property
@@ -87,7 +88,7 @@ class ServedLane:
                 server.stop()
                 await serving
 
-        return run_real(served())
+        return run_real(served(), self.within_s)
 
     async def verified(self) -> dict[str, Any]:
         try:

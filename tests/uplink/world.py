@@ -68,11 +68,11 @@ def run(test: Coroutine[Any, Any, Result], *, timeout_s: float = 100_000) -> Res
         return runner.run(bounded())
 
 
-def run_real(test: Coroutine[Any, Any, Result]) -> Result:
-    """Run a test over real sockets, in at most 5 seconds."""
+def run_real(test: Coroutine[Any, Any, Result], within_s: float = 5) -> Result:
+    """Run a test over real sockets, in a few seconds at most."""
 
     async def bounded() -> Result:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(within_s):
             return await test
 
     return asyncio.run(bounded())
