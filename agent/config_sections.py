@@ -253,8 +253,8 @@ class Printer(SerialLine):
 
     address: str = _text(
         "",
-        r"^(|tcp:\S+:[0-9]{1,5}|(serial|file|virtual):\S+)$",
-        "tcp:HOST:PORT, serial:PATH, file:PATH, virtual:PATH or nothing",
+        r"^(|tcp:\S+:[0-9]{1,5}|usb:[0-9a-fA-F]{4}:[0-9a-fA-F]{4}(:\S+)?|(serial|file|virtual):\S+)$",
+        "tcp:HOST:PORT, usb:VENDOR:PRODUCT[:SERIAL], serial:PATH, file:PATH, virtual:PATH or nothing",
         "Where it is; empty: no printer, slips are shown only.",
     )
     profile: ProfileName = _value(
@@ -276,7 +276,7 @@ class Printer(SerialLine):
         """The options of `drivers.registry.open_printer`."""
         own: dict[str, object] = {"profile": self.profile, "logo": self.logo}
         own |= {} if self.characters == "model" else {"characters": self.characters}
-        return own | self._line_options(self.address)
+        return own | (self._line_options(self.address) if self.address.startswith("serial:") else {})
 
 
 class Drawer(Section):

@@ -40,7 +40,7 @@ class Node:
     @property
     def address(self) -> str:
         """What the configuration calls it: by its ids where the path may be another one after a restart."""
-        if self.kind == "hidpos" and self.vendor_id:
+        if self.kind in ("hidpos", "printer") and self.vendor_id:
             return ":".join(filter(None, ("usb", self.vendor_id, self.product_id, self.serial)))
         return f"{SCHEME[self.kind]}:{self.path}"
 

@@ -1,5 +1,6 @@
 """From an address in the configuration to a working device. Rule: a table of kinds; a new kind is one row here.
 
+usb:VID:PID[:SERIAL] printers on USB: /dev/usb/lp* of these ids, else libusb
 tcp:HOST:PORT        printers on the network             file:PATH    /dev/usb/lp0, or a file that keeps the bytes
 serial:PATH          printers, displays on a port        virtual:PATH a stand-in: a directory of slips, a display's port
 The lines to a scanner are in `drivers.scanners.lines`.
@@ -31,6 +32,7 @@ from drivers.transports.file import FileTransport
 from drivers.transports.serial_port import SerialSettings, SerialTransport
 from drivers.transports.tcp import TcpTransport
 from drivers.transports.transport import Transport
+from drivers.transports.usb import UsbIds, UsbTransport
 from drivers.virtual.display import VirtualDisplay
 from drivers.virtual.printer import VirtualPrinter
 
@@ -75,7 +77,7 @@ def open_printer(
         "printer",
         address,
         given,
-        {"tcp": _tcp, "serial": _serial, "file": _file, "virtual": partial(_virtual, profile=profile)},
+        {"tcp": _tcp, "serial": _serial, "file": _file, "usb": _usb, "virtual": partial(_virtual, profile=profile)},
     )
     printer = POSPrinter(
         name, transport, profile, patience=patience, letterhead=letterhead, on_event=on_event, stand_in=stand_in
@@ -197,6 +199,10 @@ def _serial(target: str, given: dict[str, Any]) -> _Line:
 
 def _file(target: str, _: dict[str, Any]) -> _Line:
     return FileTransport(target), None
+
+
+def _usb(target: str, _: dict[str, Any]) -> _Line:
+    return UsbTransport(UsbIds.parse(target)), None
 
 
 def _virtual(target: str, _: dict[str, Any], profile: Profile) -> _Line:

@@ -45,6 +45,16 @@ REMEDIES: dict[str, Remedy] = {
         "The device's section in the configuration cannot be used; correct it and restart the agent.",
         "该设备的配置有误，请修改配置后重启程序。",
     ),
+    "usb_missing": Remedy(
+        "This computer has no /dev/usb/lp for the printer, and libusb is not installed; the installer must add"
+        " counterfoil[usb] and the package libusb-1.0-0, or load the kernel module usblp.",
+        "本机没有该打印机的 /dev/usb/lp，也未安装 libusb；请联系安装人员安装 counterfoil[usb] 和 libusb-1.0-0，"
+        "或加载内核模块 usblp。",
+    ),
+    "not_a_printer": Remedy(
+        "The USB device of these ids is no printer; look with `counterfoil devices list`.",
+        "该 USB 设备不是打印机，请运行 counterfoil devices list 查看。",
+    ),
     # Printers
     "silent": Remedy(
         "The printer is connected but does not answer; switch it on, wait if another till is using it,"

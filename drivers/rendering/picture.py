@@ -92,7 +92,7 @@ def _draw_text(pen: ImageDraw.ImageDraw, row: TextRow, left: int, top: int, heig
         size = GLYPH_DOTS * (1 + run.double)
         base = top + height - LEADING_DOTS - round(size * 0.16)
         for char in run.text:
-            wide = char >= "\x80"
+            wide = char >= "\x80" and not run.narrow
             cell = size if wide else size // 2
             if char != " ":
                 face = font(size, wide=wide)

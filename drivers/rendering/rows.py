@@ -6,7 +6,7 @@ Rows come from a document's layout, or from the bytes that a printer was sent.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from drivers.document import Document, Line, columns_of, layout
@@ -16,16 +16,24 @@ Symbology = Literal["qr", "barcode"]
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Characters of one style; in double size each takes twice its columns and the row twice its height."""
+    """Characters of one style; in double size each takes twice its columns and the row twice its height.
+
+    `narrow`: from a code page, where every character takes one column.
+    """
 
     text: str
     bold: bool = False
     double: bool = False
+    narrow: bool = False
 
     @property
     def columns(self) -> int:
         """How many columns it takes."""
-        return columns_of(self.text) * (2 if self.double else 1)
+        return (len(self.text) if self.narrow else columns_of(self.text)) * (2 if self.double else 1)
+
+    def joined(self, other: Run) -> Run | None:
+        """Both as one, where the style is the same."""
+        return replace(self, text=self.text + other.text) if replace(other, text=self.text) == self else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,17 +102,18 @@ def _split(row: TextRow, columns: int) -> list[TextRow]:
     used = 0
     for run in row.runs:
         for char in run.text:
-            one = Run(char, run.bold, run.double)
+            one = replace(run, text=char)
             if used + one.columns > columns:
                 rows.append([])
                 used = 0
-            _append(rows[-1], one)
+            append(rows[-1], one)
             used += one.columns
     return [TextRow(tuple(runs)) for runs in rows]
 
 
-def _append(runs: list[Run], one: Run) -> None:
+def append(runs: list[Run], one: Run) -> None:
     """Adds a character to the last run where the style is the same."""
-    if runs and (runs[-1].bold, runs[-1].double) == (one.bold, one.double):
-        one = Run(runs.pop().text + one.text, one.bold, one.double)
-    runs.append(one)
+    if runs and (both := runs[-1].joined(one)):
+        runs[-1] = both
+    else:
+        runs.append(one)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from drivers.rendering.rows import BitmapRow, CodeRow, Row, Run, TextRow
+from drivers.rendering.rows import BitmapRow, CodeRow, Row, Run, TextRow, append
 
 # Length of the parameters behind each two-byte command that is skipped.
 _SKIPPED = {
@@ -180,7 +180,7 @@ class PaperReader:
 
     def _take_character(self, data: bytes) -> int:
         if not self._kanji or data[0] < 0x80:
-            self._print(data[:1].decode(self._page))
+            self._print(data[:1].decode(self._page), narrow=data[0] >= 0x80)
             return 1
         if len(data) < 2:
             return 0
@@ -191,21 +191,18 @@ class PaperReader:
         self._print(data[:size].decode(self.encoding, "replace"))
         return size
 
-    def _print(self, text: str) -> None:
+    def _print(self, text: str, *, narrow: bool = False) -> None:
         self.text += text
         for char in text:
             if char == "\n":
                 self._end_row()
             else:
-                self._add(Run(char, self._bold, self._double))
+                self._add(Run(char, self._bold, self._double, narrow))
 
     def _add(self, one: Run) -> None:
         if self._drawn:
             self._end_row()
-        last = self._runs[-1] if self._runs else None
-        if last and (last.bold, last.double) == (one.bold, one.double):
-            one = Run(self._runs.pop().text + one.text, one.bold, one.double)
-        self._runs.append(one)
+        append(self._runs, one)
 
     def _end_row(self) -> None:
         self._rows.append(self._drawn or TextRow(tuple(self._runs)))

@@ -78,7 +78,7 @@ def test_a_scanner_is_not_on_the_network() -> None:
         ({"profile": "epson"}, "generic-80"),
         ({"baud": 9600}, "baud"),  # no serial line
         ({"colour": "red"}, "colour"),
-        ({"columns": 40}, "32, 42, 48"),
+        ({"columns": 40}, "32, 36, 42, 44, 48"),
         ({"confirm_s": 0}, "confirm_s"),
         ({"confirm_s": "long"}, "confirm_s"),
         ({"confirm_s": True}, "confirm_s"),

@@ -14,6 +14,7 @@ from drivers.errors import UnprintableError
 from drivers.printers.characters import CODECS, encode
 from drivers.printers.escpos import render
 from drivers.printers.profiles import PROFILES, Profile
+from drivers.rendering.rows import TextRow, trimmed, wrapped
 from drivers.virtual.escpos_reader import CutOff, PaperReader
 
 LATIN = PROFILES["TM-T88V"]
@@ -103,3 +104,10 @@ def test_needles_print_no_pictures_so_what_they_lack_is_refused_and_codes_are_te
 def test_the_settings_may_know_more_of_a_printer_than_its_model() -> None:
     assert encode("合计", LATIN) is None
     assert encode("合计", replace(LATIN, characters="gb18030")) == b"\x1c&\xba\xcf\xbc\xc6\x1c."
+
+
+def test_a_sign_from_a_code_page_takes_one_column_of_the_paper() -> None:
+    paper = slip_of(render(Document((Pair("Deposit", "€5.00"),)), LATIN, "j"))
+    (row,) = wrapped(trimmed(paper.rows), LATIN.columns)
+    assert isinstance(row, TextRow)
+    assert sum(run.columns for run in row.runs) == LATIN.columns
