@@ -64,7 +64,7 @@ machine:
 # the devices' a kernel's devices that are not there (umockdev), the keyboard tables of X, a till's hardware (emupos),
 # receipt programs that ask and print beside ours (npm, pinned in tests/drivers/peers).
 PEERS := tests/drivers/peers
-SERVICES := postgresql umockdev gir1.2-umockdev-1.0 python3-gi libxkbcommon0 xkb-data
+SERVICES := postgresql chromium umockdev gir1.2-umockdev-1.0 python3-gi libxkbcommon0 xkb-data
 services:
 	@if [ ! -x .venv/emupos/bin/emupos ]; then for python in python3.13 $(wildcard $(HOME)/.pyenv/versions/3.13*/bin/python3.13); do
 	  $$python -m venv .venv/emupos && .venv/emupos/bin/python -m pip install -qq emupos==0.4.0 && break

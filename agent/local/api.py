@@ -1,7 +1,7 @@
 """The local API: what POS software, the page and the command line may ask of the running agent, and where.
 
-The one rule: every answer is JSON, and every refusal a problem document; the services decide, nothing here does. One
-table has every call, who may make it, and what it reads.
+The one rule: every answer of a call is JSON, and every refusal a problem document; the services decide, nothing here
+does. One table has every call, who may make it, and what it reads.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from agent.core.operators import Action
-from agent.local import day_calls, device_calls, hold_calls, lane_calls, operator_calls, requests, sale_calls
+from agent.local import day_calls, device_calls, hold_calls, lane_calls, operator_calls, pages, requests, sale_calls
 from agent.local.access import EVERYBODY, LOCAL_TOOLS, READERS, Caller, cookie_of, refused
 from agent.local.answers import CounterView, Health, OffersView, Operators, RefundView, SalesView, SaleView, SignedIn
 from agent.local.description import document
@@ -127,11 +127,18 @@ TABLE: Final = (
     Served("GET", "/v1/events", lane_calls.events, "what happens, as it happens", READERS),
 )  # fmt: skip
 
+PAGES: Final = (
+    Served("GET", "/", pages.cashier, "the cashier's page", EVERYBODY, opens=Caller.CASHIER),
+    Served("GET", "/customer", pages.customer, "the customer's display", EVERYBODY, opens=Caller.DISPLAY),
+    Served("GET", "/page/{name}", pages.part, "a file of a page", EVERYBODY),
+)
+"""What a browser opens; each page then makes calls of ``TABLE``."""
+
 
 def create_app(services: LocalServices, secret: bytes = b"") -> ASGIApp:
     """The ASGI application, each caller known and at its pace. ``secret`` is needed for loopback HTTP alone."""
     app = Starlette(
-        routes=[Route(row.path, _endpoint(row, services, secret), methods=[row.method]) for row in TABLE],
+        routes=[Route(row.path, _endpoint(row, services, secret), methods=[row.method]) for row in (*TABLE, *PAGES)],
         exception_handlers={HTTPException: not_served, Exception: failed},
     )
     return Doors(app, secret)

@@ -104,7 +104,7 @@ def test_a_body_that_is_no_request_is_refused(
         ("POST", "/v1/sales/sale-none/capture", 404),
         ("POST", "/v1/sales/sale-none/reversal", 404),
         ("DELETE", "/v1/sales/sale-none", 405),
-        ("GET", "/", 404),
+        ("GET", "/v1", 404),
         ("GET", "/v1/nothing", 404),
     ],
 )

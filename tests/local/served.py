@@ -75,20 +75,22 @@ class ServedLane:
         return create_app(LocalServices(**({field.name: None for field in fields(LocalServices)} | given)), SECRET)
 
     def tell(self, story: Story, **others: Any) -> Any:
-        async def served() -> Any:
-            server, bound = make_server(self.app(**others), self.path, port=self.port)
-            serving = asyncio.create_task(server.serve(bound))
-            try:
-                while not server.started:  # noqa: ASYNC110
-                    await asyncio.sleep(0.005)
-                self.loop = asyncio.get_running_loop()
-                return await asyncio.to_thread(story, self.client)
-            finally:
-                self.till.lane.events.close()
-                server.stop()
-                await serving
+        """In at most ``within_s``."""
+        return run_real(self.serve(story, **others), self.within_s)
 
-        return run_real(served(), self.within_s)
+    async def serve(self, story: Story, **others: Any) -> Any:
+        """The lane is there for as long as the story is told."""
+        server, bound = make_server(self.app(**others), self.path, port=self.port)
+        serving = asyncio.create_task(server.serve(bound))
+        try:
+            while not server.started:  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+            self.loop = asyncio.get_running_loop()
+            return await asyncio.to_thread(story, self.client)
+        finally:
+            self.till.lane.events.close()
+            server.stop()
+            await serving
 
     async def verified(self) -> dict[str, Any]:
         try:

@@ -183,7 +183,7 @@ def test_a_body_that_is_too_large_is_refused_before_it_is_read_whole(pos: Served
 
 
 ELSEWHERE = [
-    ("GET", "/", 404),
+    ("GET", "/v1", 404),
     ("PUT", "/v1/sales", 405),
     ("GET", "/v1/sales?limit=many", 422),
     ("DELETE", "/v1/sales/sale-0001", 405),

@@ -1,0 +1,197 @@
+// The cashier's page: what is pressed becomes a call, what the agent says is drawn. The one rule: the agent alone knows
+// where a sale stands; a key that is pressed twice is one call.
+
+import { get, ofSale, post } from "/page/api.js";
+import { askDay } from "/page/day.js";
+import { button, draw } from "/page/dom.js";
+import { draft, draftOf, forget } from "/page/draft.js";
+import { Entry } from "/page/entry.js";
+import { Feed } from "/page/feed.js";
+import { findSale } from "/page/find.js";
+import { readAmount } from "/page/money.js";
+import { isDialogOpen, problemWords, toast } from "/page/notes.js";
+import { lendOperator } from "/page/operator.js";
+import { panel, side } from "/page/stage.js";
+import { isOver, lookOf, waitsForCode } from "/page/states.js";
+import { beginWith, languageNow, loadTexts, otherLanguage, setLanguage, t } from "/page/texts.js";
+import { alerts, topBar } from "/page/top.js";
+
+const [top, strips, stage, keys, told] = ["top", "alerts", "stage", "keys", "told"].map((id) => document.getElementById(id));
+const entry = new Entry();
+let feed = null;
+let isBusy = false;
+
+/** The sale that is shown: none while the next amount is typed over one that is over. */
+const shown = () => (entry.text && isOver(feed.sale) && !waitsForCode(feed.sale) ? null : feed.sale);
+
+function show() {
+  const { counter, isConnected } = feed ?? {};
+  if (!feed || (!counter && isConnected)) return;
+  if (counter) beginWith(counter.merchant.language);
+  const state = { sale: shown(), counter, entry, isConnected, isBusy };
+  const look = lookOf(state.sale, "cashier", isConnected);
+  document.title = `${look.word} · Counterfoil`;
+  draw(top, ...topBar(counter, switchLanguage));
+  draw(strips, ...(counter && isConnected ? [alerts(counter)] : []));
+  stage.className = state.sale?.state === "choosing" && isConnected ? "chooses" : "";
+  draw(stage, panel(state), side(state, acts));
+  draw(keys, ...menu(isConnected));
+  const words = `${look.word}. ${look.headline}. ${look.next}`;
+  if (told.textContent !== words) told.textContent = words;
+}
+
+function menu(isConnected) {
+  const off = !isConnected;
+  return Object.entries(FUNCTIONS).filter(([, [label]]) => label).map(([key, [label, press]]) =>
+    button(t(label), press, { key, off }));
+}
+
+function switchLanguage() {
+  setLanguage(otherLanguage());
+  show();
+}
+
+/** One call at a time: what is pressed meanwhile is the same press. */
+async function once(work) {
+  if (isBusy) return;
+  isBusy = true;
+  show();
+  try {
+    await work();
+  } finally {
+    isBusy = false;
+    show();
+  }
+}
+
+const charge = () => once(async () => {
+  const { minor, refused } = readAmount(entry.text, feed.counter.currency);
+  entry.refused = refused ?? null;
+  if (refused) return;
+  const opened = draftOf(minor, feed.counter.currency);
+  const answer = await post("/v1/sales", opened);
+  if (answer.status === 0) return; // the agent is away: the draft is sent again when it is back
+  if (!answer.ok) forget();
+  if (!answer.ok) toast(problemWords(answer));
+  else feed.tell(answer.body);
+  entry.clear();
+});
+
+const dismiss = (sale) => once(async () => {
+  forget();
+  entry.clear();
+  const isWallet = sale.said === "wallet_pending";
+  const answer = await post(ofSale(sale.sale_id, isWallet ? "abandonment" : "dismissal"));
+  if (!answer.ok) toast(problemWords(answer));
+  else if (!isWallet) feed.tell(null);
+});
+
+const take = (sale) => once(async () => {
+  const offer = sale.offers.find(({ plan }) => plan === sale.looked_at);
+  const choice = offer ? { plan: offer.plan, statement: offer.statement, language: languageNow() } : {};
+  const answer = await post(ofSale(sale.sale_id, "choice"), choice);
+  if (!answer.ok) toast(problemWords(answer));
+  await feed.look();
+});
+
+const lookAt = (sale, plan) => once(async () => {
+  const answer = await post(ofSale(sale.sale_id, "preview"), { plan });
+  if (answer.ok) feed.tell(answer.body);
+});
+
+const acts = {
+  type(characters) {
+    entry.type(characters);
+    show();
+  },
+  back() {
+    entry.back();
+    show();
+  },
+  enter() {
+    const sale = shown();
+    if (!sale) return charge();
+    if (sale.state === "choosing") return take(sale);
+    return isOver(sale) && !waitsForCode(sale) ? dismiss(sale) : null;
+  },
+  escape() {
+    const sale = shown();
+    if (sale && (sale.state !== "asking" || sale.said === "wallet_pending")) return dismiss(sale);
+    entry.clear();
+    return show();
+  },
+  look: (offer) => feed.sale?.state === "choosing" && lookAt(feed.sale, offer?.plan ?? null),
+  open: () => feed.sale?.hold && findSale(feed.counter, feed.sale.sale_id),
+};
+
+const drawer = () => once(async () => {
+  const answer = await lendOperator(() => post("/v1/drawer-openings"));
+  toast(answer.ok ? t("drawer_opened") : problemWords(answer), answer.ok);
+});
+
+/** What the function keys do: the label at the foot of the page ("" for none), and the deed. */
+const FUNCTIONS = {
+  F2: ["find", () => findSale(feed.counter)],
+  F3: ["", () => acts.open()],
+  F4: ["drawer", drawer],
+  F8: ["day", () => askDay(feed.counter)],
+  F9: ["", switchLanguage],
+};
+
+function step(by) {
+  const sale = feed.sale;
+  const plans = [null, ...sale.offers.map(({ plan }) => plan)];
+  const at = (plans.indexOf(sale.looked_at) + by + plans.length) % plans.length;
+  lookAt(sale, plans[at]);
+}
+
+function pressed(event) {
+  if (isDialogOpen() || event.ctrlKey || event.altKey || event.metaKey || !feed?.counter) return;
+  const { key } = event;
+  const isOnButton = document.activeElement?.tagName === "BUTTON" && !document.activeElement.classList.contains("digit");
+  if (isOnButton && (key === "Enter" || key === " ")) return;
+  const isBurst = key.length === 1 || key === "Enter" ? entry.isBurst() : false;
+  if (isBurst) {
+    event.preventDefault();
+    return show();
+  }
+  const choosing = shown()?.state === "choosing";
+  const deed = FUNCTIONS[key]?.[1]
+    ?? { Enter: acts.enter, Escape: acts.escape, Backspace: acts.back }[key]
+    ?? (choosing && { ArrowDown: () => step(1), ArrowUp: () => step(-1) }[key])
+    ?? (choosing && /^[0-9]$/.test(key) && (() => chooseNumber(Number(key))))
+    ?? null;
+  if (!deed && !/^[0-9.]$/.test(key)) return;
+  event.preventDefault();
+  if (event.repeat && key === "Enter") return;
+  if (deed) deed();
+  else if (!shown() || isOver(shown())) acts.type(key);
+}
+
+function chooseNumber(number) {
+  if (number <= feed.sale.offers.length) lookAt(feed.sale, feed.sale.offers[number - 1]?.plan ?? null);
+}
+
+/** A sale that the agent forgot in a restart while it waited for its code is opened again under the same id. */
+async function resume() {
+  const kept = draft();
+  if (!kept || !feed.isConnected || isBusy) return;
+  if (feed.sale) {
+    if (feed.sale.sale_id !== kept.sale_id || feed.sale.hold) forget();
+    return;
+  }
+  const known = await get(ofSale(kept.sale_id));
+  const answer = known.status === 404 ? await post("/v1/sales", kept) : known;
+  if (answer.ok) feed.tell(answer.body);
+}
+
+function scanned({ kind, value, sale_id: saleId }) {
+  if (kind === "slip") findSale(feed.counter, saleId ?? value.split(":").at(-1));
+  else if (value === null) toast(t("scan_amount_first"));
+  else toast(t("scan_for_pos", { value }), true);
+}
+
+await loadTexts();
+feed = new Feed({ changed: () => { show(); resume(); }, scanned });
+document.addEventListener("keydown", pressed);
+window.addEventListener("storage", async () => { await loadTexts(); show(); });

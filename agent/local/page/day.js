@@ -1,0 +1,62 @@
+// The end of the day. The one rule: what still waits is shown before the day is closed, never hidden.
+
+import { get, post } from "/page/api.js";
+import { button, el } from "/page/dom.js";
+import { money } from "/page/money.js";
+import { openDialog, problemWords } from "/page/notes.js";
+import { lendOperator } from "/page/operator.js";
+import { t } from "/page/texts.js";
+
+export async function askDay(counter) {
+  const answer = await get("/v1/status");
+  const desk = { rows: [], reports: null, fault: answer.ok ? "" : problemWords(answer), isBusy: false };
+  if (answer.ok) {
+    const named = [...answer.lenders, ...answer.wallets.map((wallet) => ({ ...wallet, lender: wallet.rail }))];
+    desk.rows = named.map(({ lender, name, batch }) => ({ lender, name, batch }));
+    desk.waiting = answer.queue.depth;
+    desk.exceptions = answer.queue.exceptions.length;
+  }
+  openDialog(t("day_title"), (redraw, close) => [
+    el("p", { class: "fault", role: "alert" }, desk.fault),
+    desk.reports ? reports(desk, counter) : open(desk),
+    el("div", { class: "pair" }, desk.reports ? null : closeButton(desk, redraw), button(t("close"), close, { key: "Esc" })),
+  ]);
+}
+
+function open(desk) {
+  return [
+    el("ul", { class: "plain" }, desk.rows.map(({ name, batch }) =>
+      el("li", {}, t("day_batch", { name, batch: batch.batch })))),
+    desk.waiting ? el("p", { class: "note" }, t("day_waiting", { count: desk.waiting })) : null,
+    desk.exceptions ? el("p", { class: "note" }, t("day_exceptions", { count: desk.exceptions })) : null,
+    el("p", {}, t("day_confirm")),
+  ];
+}
+
+function closeButton(desk, redraw) {
+  const close = async () => {
+    if (desk.isBusy) return;
+    desk.isBusy = true;
+    redraw();
+    const done = [];
+    for (const { lender, name, batch } of desk.rows) {
+      const answer = await lendOperator(() => post("/v1/settlements", { lender, batch: batch.batch }));
+      desk.fault = answer.ok ? desk.fault : problemWords(answer);
+      if (!answer.ok) break;
+      done.push({ name, ...answer.body });
+    }
+    Object.assign(desk, { isBusy: false, reports: done.length ? done : null });
+    redraw();
+  };
+  return button(t("day_close"), close, { kind: "main", off: desk.isBusy });
+}
+
+function reports(desk, { currency }) {
+  return desk.reports.map(({ name, batch, state, totals }) => el("section", {},
+    el("h3", {}, t("day_report", { name, batch })),
+    el("p", { class: state === "matched" ? "done" : "note" }, t(`day_${state}`)),
+    el("table", { class: "totals" }, el("tbody", {}, Object.entries(totals)
+      .filter(([, sum]) => sum && typeof sum.count === "number")
+      .map(([kind, { count, minor }]) => el("tr", {}, el("th", { scope: "row" }, t(`total_${kind}`)),
+        el("td", {}, String(count)), el("td", {}, minor === undefined ? "" : money({ minor, currency }))))))));
+}

@@ -1,0 +1,42 @@
+// Who does it: sensitive deeds ask for an operator's PIN where operators are configured. The one rule: the PIN goes to the
+// agent and is kept nowhere.
+
+import { post } from "/page/api.js";
+import { button, el } from "/page/dom.js";
+import { openDialog, problemWords } from "/page/notes.js";
+import { t } from "/page/texts.js";
+
+const NEEDS_OPERATOR = ["operator_required", "role_required"];
+
+/** The answer of `deed`; when it needs an operator, asks for the PIN and tries once more. */
+export async function lendOperator(deed) {
+  const answer = await deed();
+  if (answer.ok || !NEEDS_OPERATOR.includes(answer.title)) return answer;
+  return (await askPin(answer)) ? deed() : answer;
+}
+
+function askPin(refusal) {
+  return new Promise((resolve) => {
+    let fault = problemWords(refusal);
+    let isIn = false;
+    const name = el("input", { id: "operator", autocomplete: "off", maxlength: "32" });
+    const pin = el("input", { id: "pin", type: "password", inputmode: "numeric", autocomplete: "off", maxlength: "12" });
+    openDialog(t("pin_title"), (redraw, close) => {
+      const enter = async (event) => {
+        event.preventDefault();
+        const answer = await post("/v1/operator-session", { operator: name.value, pin: pin.value });
+        pin.value = "";
+        isIn = answer.ok;
+        fault = answer.ok ? "" : problemWords(answer);
+        if (isIn) close();
+        else redraw();
+      };
+      return el("form", { onsubmit: enter },
+        el("p", { class: "fault", role: "alert" }, fault),
+        el("label", { for: "operator" }, t("pin_operator")), name,
+        el("label", { for: "pin" }, t("pin_pin")), pin,
+        el("div", { class: "pair" }, el("button", { type: "submit", class: "button main" }, t("pin_enter")),
+          button(t("close"), close, { key: "Esc" })));
+    }, { closed: () => resolve(isIn) });
+  });
+}
