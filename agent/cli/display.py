@@ -9,7 +9,7 @@ import argparse
 import time
 from typing import Any, Final
 
-from agent.cli.options import add_config, add_json, client, load_config, show
+from agent.cli.options import add_config, add_json, client, load_config, remedy, show
 
 STAYS_S: Final = 3
 """While the agent is stopped the display is blank again when the command ends."""
@@ -35,7 +35,8 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         show(result)
     elif result["reason"]:
-        print(f"Nothing is shown.\n  why: {result['reason'].replace('_', ' ')}\n  do:  {result['action']}")
+        print(f"Nothing is shown.\n  why: {result['reason'].replace('_', ' ')}")
+        print(f"  do:  {remedy(result['reason'], result['action'])}")
     else:
         print("The display took the test; it cannot report, so look at it.")
     return 4 if result["reason"] else 0

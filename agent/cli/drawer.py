@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from typing import Any, Final
 
-from agent.cli.options import add_config, add_json, client, load_config, show
+from agent.cli.options import add_config, add_json, client, load_config, remedy, show
 
 SAID: Final = {True: "The drawer is open.", False: "The drawer did not open.", None: "The pulse was sent."}
 
@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         print(SAID[result["opened"]])
         if result["reason"]:
-            print(f"  why: {result['reason'].replace('_', ' ')}\n  do:  {result['action']}")
+            print(f"  why: {result['reason'].replace('_', ' ')}\n  do:  {remedy(result['reason'], result['action'])}")
     return 4 if result["opened"] is False else 0
 
 

@@ -52,5 +52,12 @@ def client(args: argparse.Namespace) -> LocalClient:
     return LocalClient(config.agent_socket)
 
 
+def remedy(reason: str, told: str | None) -> str:
+    """What to do about a device, in the language of this command; the agent has ``told`` it in that of the lane."""
+    from drivers.remedies import REMEDIES
+
+    return REMEDIES[reason].en if reason in REMEDIES else told or ""
+
+
 def show(value: Any) -> None:
     print(json.dumps(value, ensure_ascii=False, indent=2))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 from typing import Any, Final
 
-from agent.cli.options import add_config, add_json, client, load_config, show
+from agent.cli.options import add_config, add_json, client, load_config, remedy, show
 
 SAID: Final = {
     "confirmed": "The printer confirms the test slip.",
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         print(f"{SAID[result['rung']]} (Printed by {by}.)")
         if result["reason"]:
-            print(f"  why: {result['reason'].replace('_', ' ')}\n  do:  {result['action']}")
+            print(f"  why: {result['reason'].replace('_', ' ')}\n  do:  {remedy(result['reason'], result['action'])}")
     return 0 if result["rung"] in ("confirmed", "sent_unconfirmed") else 4
 
 

@@ -66,6 +66,9 @@ def _told_by_agent(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
 
     config = load_config(args)
     listening = LocalClient(config.agent_socket, timeout_s=SILENCE_S)
+    for row in listening.get("/v1/devices"):
+        if row["kind"] == "scanner" and row["reason"]:
+            _say(args, _trouble(row["name"], row["reason"]))
     _say(args, "The agent runs; it tells what it reads. Stop it to see the bytes. Scan a code …")
     count, until_s = 0, time.monotonic() + args.wait
     with suppress(AgentNotRunning):  # it was stopped meanwhile

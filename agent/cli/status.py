@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterator
 from typing import Any
 
-from agent.cli.options import add_config, add_json, client, show
+from agent.cli.options import add_config, add_json, client, remedy, show
 from agent.core.money import format_minor
 
 WORST = {"error": 2, "warning": 1, "info": 0}
@@ -58,7 +58,7 @@ def _conditions(conditions: list[dict[str, Any]]) -> Iterator[str]:
     for found in conditions:
         yield f"  {found['severity'].upper():<8}{found['code']}: {found['detail']}"
         if found["action"]:
-            yield f"          {found['action']}"
+            yield f"          {remedy(found['detail'], found['action'])}"
     if conditions:
         yield "`counterfoil doctor` says what to do about each."
 

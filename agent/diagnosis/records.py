@@ -147,7 +147,8 @@ def snapshot(case: Case) -> Iterator[Finding]:
 
 def _missing(said: str, fault: str | None) -> Finding:
     cause = f"The one that is here is refused: {fault}." if fault else "None has arrived yet."
-    return failed(said, f"{cause} Without it nobody is approved offline.", LINE)
+    remedy = f"{LINE}. If it is refused again: tell the backend team." if fault else LINE
+    return failed(said, f"{cause} Without it nobody is approved offline.", remedy)
 
 
 def _judged(said: str, fault: str | None, *, left_s: int) -> Finding:

@@ -144,13 +144,14 @@ class LaneOnDisk:
             "url": f'"https://localhost:{self.backend.port}"',
             "free_space_min_mb": "50",
             "printer": f'"{self.printer.address}"',
+            "language": '"en"',
             "more": "",
         } | changed
         self.config.write_text(
             f"""[lane]
 state_dir = "{self.state}"
 run_dir = "{self.run_dir}"
-language = "en"
+language = {lines["language"]}
 [backend]
 url = {lines["url"]}
 [scanner.counter]

@@ -1,5 +1,7 @@
 """`counterfoil print test`: a test slip on paper, through whoever has the printer, and no sale."""
 
+import pytest
+
 from tests.cli.lane_on_disk import Command, LaneOnDisk
 
 
@@ -34,6 +36,18 @@ def test_a_printer_that_is_off_is_exit_code_4_with_what_to_do(lane: LaneOnDisk, 
     assert said.code == 4
     assert said.out.startswith("Nothing was printed.")
     assert "do:  Nothing answers at the device's address; check power, cable and address." in said.out
+
+
+@pytest.mark.parametrize("verb", [("print", "test"), ("status",)], ids=" ".join)
+def test_whoever_types_reads_one_language_whatever_the_counter_speaks(
+    verb: tuple[str, ...], lane: LaneOnDisk, counterfoil: Command
+) -> None:
+    lane.configure(language='"zh-CN"')
+    lane.printer.close()
+    with lane.running():
+        said = counterfoil(*verb)
+    assert "Nothing answers at the device's address; check power, cable and address." in said.out
+    assert "设备" not in said.out
 
 
 def test_status_says_how_the_printer_is_what_waits_and_what_was_printed(lane: LaneOnDisk, counterfoil: Command) -> None:

@@ -48,6 +48,13 @@ def test_bytes_symbology_and_kind_are_shown_while_the_agent_is_stopped(lane: Lan
     }
 
 
+def test_a_scanner_that_cannot_read_is_named_before_anybody_scans(lane: LaneOnDisk, counterfoil: Command) -> None:
+    lane.scanner.unplug()
+    with lane.running():
+        said = counterfoil("scan", "--wait", "0")
+    assert "counter: Nothing answers at the device's address" in said.err + said.out
+
+
 def test_a_pass_is_explained_and_called_unverified(lane: LaneOnDisk, counterfoil: Command) -> None:
     said = scanning(lane, lambda: counterfoil("scan", "--wait", "10"), CODE.encode())
     assert "A credit pass from counter." in said.out
