@@ -105,6 +105,20 @@ class World:
             raise Skipped("the kit has no phone left")
         return self._phones.pop(0)
 
+    def roomy_phone(self, lane: Lane, minor: int) -> Phone:
+        """A phone of whose account so much is free, whatever lanes have leased of it. Raises Skipped, not Broken, if it
+        is not: then the kit is not as the cases need it. ``lane`` asks, and declines what it is given."""
+        phone = self.phone()
+        sale_id, answer = lane.buy(phone, minor)
+        if not answer["approved"]:
+            raise Skipped(
+                f"{minor} of the {phone.limit_minor} minor units of an untouched account are not free: "
+                "the kit's accounts are leased to each lane with at most a thousandth of their limit"
+            )
+        lane.decline(phone, minor, sale_id)
+        lane.send()
+        return phone
+
     def coupon(self) -> tuple[Phone, str]:
         """A coupon that has not been used, and the phone of its account."""
         if not self._coupons:

@@ -53,8 +53,9 @@ def posted(world: World) -> None:
 
 @GROUP.case("J-03", "an upload that is repeated changes nothing and is called a duplicate")
 def duplicate(world: World) -> None:
-    lane, phone = world.lane(), world.phone()
-    part_minor = phone.limit_minor * 2 // 5  # posted twice, it would leave too little for another one
+    lane, limit_minor = world.lane(), world.kit.phones[0].limit_minor
+    part_minor = limit_minor * 2 // 5 + 1  # not round, and posted twice it would leave too little for another one
+    phone = world.roomy_phone(lane, 2 * part_minor)
     if not lane.is_approved(phone, part_minor):
         raise Broken(f"an approval of {part_minor}")
     lane.capture(phone, part_minor, lane.entries[-1].entry.sale_id or "")
@@ -65,8 +66,9 @@ def duplicate(world: World) -> None:
         _acknowledged(exchange, lane.head.number)
         results = {row["result"] for row in lane.results(exchange)}
         exchange.demand(results == {"duplicate"}, "the result duplicate for each entry")
-    if not lane.is_approved(phone, part_minor):
-        raise Broken("the sale to be counted once: as much again is within the limit")
+    _, again = lane.buy(phone, part_minor)
+    if not again["approved"]:
+        raise Broken("the sale to be counted once: as much again is within the limit", came=str(again))
 
 
 @GROUP.case("J-04", "a gap is refused with the number that is expected")

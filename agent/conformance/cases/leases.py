@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 from agent.conformance.case import Group
-from agent.conformance.exchange import Broken, Skipped
+from agent.conformance.exchange import Broken
 from agent.conformance.kit import Phone
 from agent.conformance.lane import Lane, Lease
 from agent.conformance.world import World
@@ -326,5 +326,15 @@ def limit_cut(world: World) -> None:
     world.hook("set_limit", lender=phone.lender, account=phone.account.hex(), limit_minor=100)
     if lane.is_approved(phone, 1):
         raise Broken("a decline: used, held and leased are above the new limit")
-    if not phone.limit_minor:
-        raise Skipped("the phone has no limit")
+
+
+@GROUP.case("L-20", "a limit cut takes back nothing that was promised before", needs=("set_limit",))
+def promised_before_the_cut(world: World) -> None:
+    lane, phone, lease = _leased(world)
+    sale_id, answer = lane.buy(phone, 200)
+    if not answer["approved"]:
+        raise Broken("an approval", came=str(answer))
+    world.hook("set_limit", lender=phone.lender, account=phone.account.hex(), limit_minor=100)
+    lane.outcome(phone, 200, sale_id)
+    lane.stand_in(phone, lease.granted_minor)
+    _expect(lane.send(), "accepted", "accepted")
