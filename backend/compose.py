@@ -31,9 +31,10 @@ from backend import (
     settlement,
     snapshots,
     strangers,
+    tide,
 )
 from backend.access import Access, Call
-from backend.database import transact, transaction
+from backend.database import is_shared, transact, transaction
 from backend.holds import Attempt
 from backend.identity import Authority, LaneName
 from backend.ingest import Stored, Upload
@@ -45,6 +46,7 @@ from backend.rails.rail import Rail
 from backend.schema import SnapshotLayer
 from backend.snapshots import Plan
 from backend.standstills import Standstills
+from backend.tide import Watermark
 from backend.wallets import Wallets
 from backend.wire import (
     AuthorizationRequest,
@@ -81,6 +83,7 @@ class Backend:
     """Lanes that have said what they have since this process began. Only these are granted anything: restored books
     would give another layer the sequence of one that they have forgotten."""
     stopped: Standstills = field(default_factory=Standstills)
+    watermark: Watermark = field(default_factory=Watermark)
     asked: set[tuple[str, str]] = field(default_factory=set)
     """Who asks for more than is leased: lane and lender. A hint, so it may be lost: the next refresh sees to all."""
 
@@ -124,7 +127,7 @@ class Backend:
 
     def authorize(self, request: AuthorizationRequest, raw: bytes, lane: str) -> bytes:
         lender = self.lender(request.lender)
-        recovery.check_over()
+        self._check_sound()
 
         def decide() -> bytes:
             lanes.of_epoch(lane, request.epoch)
@@ -154,6 +157,31 @@ class Backend:
         if row.state in lanes.DISBELIEVED:
             return write(quarantine.take(upload, row, now_s=self.clock()))
         return ingest.store(upload)
+
+    def notice_put_back(self) -> bool:
+        """Whether books on a server have just been put back to an earlier day; then this backend recovers, and grants
+        to nobody before it is heard again. Called from time to time, and before all else on a new connection."""
+        if not is_shared(self.database):
+            return False
+
+        def look() -> int:
+            count = tide.rise()
+            if self.watermark.is_above(count):
+                recovery.begin(tide.PUT_BACK, now_s=self.clock())
+            return count
+
+        count = transact(self.database, look)
+        is_back = self.watermark.is_above(count)
+        self.watermark.keep(count, self.database.connection())
+        if is_back:
+            self.heard.clear()
+        return is_back
+
+    def _check_sound(self) -> None:
+        """Raises Problem("recovering") while what these books say of leases may be too little."""
+        if is_shared(self.database) and self.watermark.is_due(self.database.connection()):
+            self.notice_put_back()
+        recovery.check_over()
 
     def post_pending(self, entries_max: int) -> int:
         """Bring up to ``entries_max`` stored entries into effect; how many there were. Called from time to time."""
@@ -191,7 +219,7 @@ class Backend:
     def refund(self, request: RefundRequest, raw: bytes, lane: str) -> bytes:
         """Set a refund aside that a lane asks for of another lane's sale."""
         lender = self.lender(request.lender)
-        recovery.check_over()
+        self._check_sound()
 
         def decide() -> bytes:
             lanes.of_epoch(lane, request.epoch)
@@ -222,7 +250,7 @@ class Backend:
 
     def claim(self, text: str) -> bytes:
         """Post the sale of a slip, unless its journal or another slip has told of it."""
-        recovery.check_over()
+        self._check_sound()
         claim = claims.verified(text)
         self._post(claim.lane, claim.epoch, SETTLED_ENTRIES_MAX)
         return transact(self.database, lambda: claims.post(claim, text, self._books()))

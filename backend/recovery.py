@@ -26,6 +26,9 @@ from backend.wire import Heartbeat
 BY_OPERATOR: Final = "operator"
 CERTIFICATE_FORGOTTEN: Final = "certificate_forgotten"
 AGAIN_S: Final = 5
+LANE_BEGINS_MAX: Final = 3
+LANE_WINDOW_S: Final = 24 * 3600
+"""How often one lane's word that something was forgotten is believed: a stolen key else keeps everybody waiting."""
 
 # Compiled once: on the path of every sale.
 _OPEN: Final = compiled(Recovery.select(Recovery.started_at).where(Recovery.ended_at.is_null()))
@@ -44,30 +47,51 @@ def check_over() -> None:
         raise Problem("recovering", retry_after_s=AGAIN_S)
 
 
-def begin(reason: str, *, now_s: int) -> None:
+def begin(reason: str, *, now_s: int, lane: str | None = None) -> None:
     """Start to recover; anew, if the backup was made while this backend recovered: what lanes had told by then does not
-    say what was forgotten since. To be called inside a transaction."""
+    say what was forgotten since. ``lane``: whose word it is. To be called inside a transaction."""
     Recovery.update(ended_at=now_s).where(Recovery.ended_at.is_null()).execute()
     last = Recovery.select(fn.MAX(Recovery.started_at)).scalar() or 0
-    Recovery.create(started_at=max(now_s, last + 1), reason=reason)
+    Recovery.create(started_at=max(now_s, last + 1), reason=reason, lane=lane)
+
+
+def is_spent(lane: str, *, now_s: int) -> bool:
+    """Whether the lane has begun it so often of late that only an operator may begin it again on its word."""
+    mine = Recovery.select().where(Recovery.lane == lane, Recovery.started_at > now_s - LANE_WINDOW_S)
+    return bool(mine.count() >= LANE_BEGINS_MAX)
+
+
+def begun_by() -> tuple[str | None, str] | None:
+    """The lane whose word began it (None: nobody's), and why; None if nothing is being recovered."""
+    row = Recovery.get_or_none(Recovery.ended_at.is_null())
+    return None if row is None else (row.lane, row.reason)
+
+
+def spent_lanes(*, now_s: int) -> list[str]:
+    """The lanes whose word begins it no more for now."""
+    named = rows(Recovery.select(Recovery.lane).where(Recovery.lane.is_null(False)).distinct().order_by(Recovery.lane))
+    return [lane for (lane,) in named if is_spent(lane, now_s=now_s)]
 
 
 def heard(beat: Heartbeat, name: LaneName, lenders: Mapping[str, Lender], *, now_s: int) -> bool:
     """Note what a lane says of itself; whether it is believed. To be called inside a transaction.
 
     A lane that knows more than is stored here, and more than it has told before, proves that this backend has
-    forgotten something (else); so does a certificate that it must have issued.
+    forgotten something (else); so does a certificate that it must have issued. A lane that says so too often is not
+    believed, and what it says is not kept.
     """
     report = reports.believed(beat, name.lane)
     if report is None or report.epoch != lanes.find(name.lane).epoch:
         return False
-    reason = reports.forgotten(report, lenders)
-    if access.of(name, now_s=now_s) is Access.FORGOTTEN:
-        certificates.remember(name, report.epoch)
-        reason = reason or CERTIFICATE_FORGOTTEN
-    reports.note(report, beat, now_s=now_s)
+    is_forgotten = access.of(name, now_s=now_s) is Access.FORGOTTEN
+    reason = reports.forgotten(report, lenders) or (CERTIFICATE_FORGOTTEN if is_forgotten else None)
     if reason is not None:
-        begin(reason, now_s=now_s)
+        if is_spent(name.lane, now_s=now_s):
+            return False
+        begin(reason, now_s=now_s, lane=name.lane)
+    if is_forgotten:
+        certificates.remember(name, report.epoch)
+    reports.note(report, beat, lenders, now_s=now_s)
     return True
 
 

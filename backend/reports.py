@@ -6,7 +6,7 @@ heartbeat.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from peewee import fn
@@ -46,17 +46,16 @@ def forgotten(report: Report, lenders: Mapping[str, Lender]) -> str | None:
     told = known.acknowledged_number if known is not None else 0
     if report.acknowledged_number > max(told, lanes.journal(report.lane, report.epoch).number):
         return JOURNAL_FORGOTTEN
-    for lender, has in report.in_force.items():
+    for lender, has in _of_known(report, lenders):
         before = LayerReport.get_or_none(LayerReport.lane == report.lane, LayerReport.lender == lender)
         if has.sequence and (before is None or bytes(before.digest) != has.digest) and not _is_stored(report, lender):
             return LAYERS_FORGOTTEN
-        mine = lenders.get(lender)
-        if mine is not None and _has_newer_documents(has, before, mine):
+        if _has_newer_documents(has, before, lenders[lender]):
             return DOCUMENTS_FORGOTTEN
     return None
 
 
-def note(report: Report, beat: Heartbeat, *, now_s: int) -> None:
+def note(report: Report, beat: Heartbeat, lenders: Mapping[str, Lender], *, now_s: int) -> None:
     """Keep it as the lane's newest word. To be called inside a transaction."""
     said = beat.model_dump(include={"versions", "devices", "queue_depth", "clock_offset_s"})
     numbers = {"number": report.number, "acknowledged_number": report.acknowledged_number}
@@ -64,7 +63,7 @@ def note(report: Report, beat: Heartbeat, *, now_s: int) -> None:
     LaneReport.create(
         lane=report.lane, epoch=report.epoch, heard_at=now_s, said=write(said).decode().replace("\0", ""), **numbers
     )
-    for lender, has in report.in_force.items():
+    for lender, has in _of_known(report, lenders):
         _note_in_force(report.lane, lender, has)
 
 
@@ -77,6 +76,11 @@ def newest_documents(lender: Lender) -> tuple[int, int]:
     likely = (min(said or 0, mine + FORGOTTEN_VERSIONS_MAX) for said, mine in zip(told, own, strict=True))
     keys, policy = (max(pair) for pair in zip(likely, own, strict=True))
     return keys, policy
+
+
+def _of_known(report: Report, lenders: Mapping[str, Lender]) -> Iterator[tuple[str, InForce]]:
+    """Of a lender that is not here nothing can be recovered: its keys are gone, or it never was."""
+    return ((lender, has) for lender, has in report.in_force.items() if lender in lenders)
 
 
 def _is_stored(report: Report, lender: str) -> bool:

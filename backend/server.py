@@ -31,6 +31,8 @@ IDLE_S: Final = 75
 POST_ENTRIES: Final = 40
 """How many stored entries are brought into effect in a turn: some 20 ms. Then every request that waits has its turn."""
 POST_IDLE_S: Final = 0.2
+WATCH_S: Final = 2.0
+"""Between two looks whether the books were put back: what is decided meanwhile goes by books of yesterday."""
 GIVE_BACK_S: Final = 2.0
 """Between two looks at what rails have to give back."""
 HANDSHAKE_S: Final = 10.0
@@ -113,7 +115,10 @@ async def serve(backend: Backend, directory: Path, host: str, port: int, *, refr
         ssl_context_factory=lambda _config, _default: tls_context(directory),
     )
     upkeep = asyncio.gather(
-        _refresh(backend, hub, app.state.lane_came, refresh_s), _post(backend, hub, pace), _give_back(backend)
+        _refresh(backend, hub, app.state.lane_came, refresh_s),
+        _post(backend, hub, pace),
+        _give_back(backend),
+        _watch(backend),
     )
     try:
         await _Server(config, hub).serve()
@@ -174,3 +179,16 @@ async def _give_back(backend: Backend) -> None:
         except (*FAULTS, Contended) as error:
             log.error("wallet payments were not given back: %s", type(error).__name__)
         await asyncio.sleep(GIVE_BACK_S)
+
+
+async def _watch(backend: Backend) -> None:
+    """Notice books that were put back under this server."""
+    while True:
+        try:
+            if backend.notice_put_back():
+                log.error(
+                    "the database was put back to an earlier day: lanes are asked for what it forgot; see: restored"
+                )
+        except (*FAULTS, Contended) as error:
+            log.error("the database was not looked at: %s", type(error).__name__)
+        await asyncio.sleep(WATCH_S)

@@ -42,12 +42,14 @@ def journal_of(upload: Upload, name: LaneName, *, now_s: int) -> Journal:
         is_present = device is Access.FULL and _goes_on(upload, key)
         if key is None or not (is_present or device is Access.FORGOTTEN) or _is_disbelieved(upload.lane, key):
             raise unknown from None
+        if recovery.is_spent(upload.lane, now_s=now_s):
+            raise unknown from None
     if Lane.get_or_none(Lane.lane == upload.lane) is None:
         Lane.create(lane=name.lane, store=name.store, merchant=name.merchant, epoch=lanes.NO_EPOCH)
     row = lanes.new_journal(upload.lane, upload.epoch, key, lanes.UNCONFIRMED)
     ingest.check_signature(upload, row)
     if recovery.started_at() is None:
-        recovery.begin(reports.JOURNAL_FORGOTTEN, now_s=now_s)
+        recovery.begin(reports.JOURNAL_FORGOTTEN, now_s=now_s, lane=upload.lane)
     if is_present:
         _leave(upload.lane)
         _take_over(upload.lane, upload.epoch)

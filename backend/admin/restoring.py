@@ -14,14 +14,17 @@ from backend.lenders import Lender
 
 
 def show(backend: Backend, /) -> Answer:
-    """Whether this backend recovers, since when, the lanes that it waits for, devices that somebody must admit, and
-    lenders of whose keys or policy lanes have a newer version."""
+    """Whether this backend recovers, since when, why and on which lane's word, the lanes that it waits for, devices
+    that somebody must admit, lenders of whose keys or policy lanes have a newer version, and lanes whose word does not
+    begin it any more."""
     since_s = recovery.started_at()
     admit = [{"lane": lane, "epoch": epoch, "entries": entries} for lane, epoch, entries in strangers.waiting()]
     since = None if since_s is None else moment(since_s)
     newer = [known.lender for known in backend.lenders.values() if _is_outdated(known)]
     answer = {"recovering_since": since, "waits_for": list(recovery.missing()), "to_admit": admit}
-    return answer | {"newer_at_lanes": newer}
+    lane, reason = recovery.begun_by() or (None, None)
+    answer |= {"reason": reason, "begun_by": lane, "newer_at_lanes": newer}
+    return answer | {"not_believed": recovery.spent_lanes(now_s=backend.clock())}
 
 
 def _is_outdated(lender: Lender) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 from backend.cli.backend_of import ask
 from backend.cli.options import add_verb
 from backend.cli.output import show_json
-from backend.recovery import BY_OPERATOR
+from backend.recovery import BY_OPERATOR, LANE_BEGINS_MAX
 
 
 def add_parser(verbs: Any) -> None:
@@ -24,11 +24,17 @@ def run(args: argparse.Namespace) -> int:
         return 0
     for lender in answer["newer_at_lanes"]:
         print(f"lanes have newer keys or a newer policy of {lender} than this backend: keys rotate, policy publish")
+    for lane in answer["not_believed"]:
+        print(
+            f"{lane} has said {LANE_BEGINS_MAX} times within a day that something was forgotten: not believed any more"
+        )
+        print(f"  if it lies: lane revoke {lane} --compromised; if it is right: restored")
     if answer["recovering_since"] is None:
         print("nothing is being recovered")
     else:
         waits = ", ".join(answer["waits_for"]) or "nobody: it ends by itself"
-        print(f"recovering since {answer['recovering_since']}; waits for {waits}")
+        whose = f"{answer['begun_by']} says so" if answer["begun_by"] else "not by a lane's word"
+        print(f"recovering since {answer['recovering_since']} ({answer['reason']}, {whose}); waits for {waits}")
         for device in answer["to_admit"]:
             told = f"{device['lane']} of epoch {device['epoch']}, which has sent {device['entries']} entries"
             print(f"not known here (any more): {told}; say whose it is: lane admit {device['lane']}, or lane refuse")

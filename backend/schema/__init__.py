@@ -18,7 +18,7 @@ from backend.schema.lanes import Certificate, EnrollmentCode, EpochChange, Lane,
 from backend.schema.leases import Cutting, Horizon, Installed, LeaseGrant, Recall, SnapshotLayer
 from backend.schema.lenders import Contract, KeptPolicy, Lender, LenderKey
 from backend.schema.plans import PlannedLease, PlanRun
-from backend.schema.reports import LaneReport, LayerReport, Recovery
+from backend.schema.reports import LaneReport, LayerReport, Recovery, Tide
 from backend.schema.sales import CapUse, Claim, Hold, OnlineAnswer, Settlement, SlipRefund, UsedProof
 from backend.schema.wallets import RailDuty, SandboxPayment, SandboxReturn, WalletPayment
 
@@ -65,12 +65,13 @@ __all__ = [
     "SnapshotLayer",
     "StorePlace",
     "Stranger",
+    "Tide",
     "UsedProof",
     "Visit",
     "WalletPayment",
 ]
 
-VERSION = 14
+VERSION = 15
 """The version of this schema, kept in the database."""
 
 TABLES: tuple[Any, ...] = (
@@ -78,5 +79,5 @@ TABLES: tuple[Any, ...] = (
     SnapshotLayer, Cutting, JournalEntry, Hold, OnlineAnswer, UsedProof, CapUse, Dispute, Resolution, Visit,
     RecentMove, Settlement, EnrollmentCode, Certificate, EpochChange, QuarantinedEntry, Claim, WalletPayment,
     RailDuty, SandboxPayment, Recovery, LaneReport, LayerReport, Stranger, PlanSale, CouponUse, PlannedLease, PlanRun,
-    KeptPolicy, SandboxReturn, SlipRefund, StorePlace,
+    KeptPolicy, SandboxReturn, SlipRefund, StorePlace, Tide,
 )  # fmt: skip

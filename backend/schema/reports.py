@@ -34,8 +34,17 @@ class LayerReport(Row):
 
 
 class Recovery(Row):
-    """One row for each time that this backend was found to have forgotten something (lease rule 13)."""
+    """One row for each time that this backend was found to have forgotten something (lease rule 13); ``lane`` is whose
+    word it was, None: an operator's or the books' own."""
 
     started_at = BigIntegerField(primary_key=True)
     reason = TextField()
+    lane = TextField(null=True)
     ended_at = BigIntegerField(null=True)
+
+
+class Tide(Row):
+    """One row: ``count`` only grows, so books in which it is smaller than it was have been put back."""
+
+    name = TextField(primary_key=True)
+    count = BigIntegerField()

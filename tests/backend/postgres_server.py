@@ -30,6 +30,23 @@ class Server:
             connection.execute(f"CREATE DATABASE {name} TEMPLATE template0")
         return self._url.replace(f"/{DATABASE}?", f"/{name}?")
 
+    def copied(self, url: str) -> str:
+        """A copy of a database that nobody is connected to."""
+        name = f"books{next(_numbers)}"
+        with psycopg.connect(self._url, autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {_name(url)}")
+        return self._url.replace(f"/{DATABASE}?", f"/{name}?")
+
+    def put_back(self, url: str, copy: str) -> None:
+        """The copy in place of the database, whoever is connected to it."""
+        with psycopg.connect(self._url, autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE {_name(url)} WITH (FORCE)")
+            connection.execute(f"ALTER DATABASE {_name(copy)} RENAME TO {_name(url)}")
+
+
+def _name(url: str) -> str:
+    return str(psycopg.conninfo.conninfo_to_dict(url)["dbname"])
+
 
 @contextlib.contextmanager
 def running() -> Iterator[Server]:

@@ -12,6 +12,7 @@ EXEMPT = {
     "store_place": "a few rows that every shard keeps a copy of",
     "plan_run": "a row for each lender: how far this shard has planned the accounts that it has",
     "recovery": "a row for each restored backup of the whole backend",
+    "tide": "one row: how far the books of this shard have come",
     "enrollment_code": "asked for once, before the lane is known",
 }
 FIRST = {"lane", "account", "token"}

@@ -1,6 +1,7 @@
 """What happens to a lane's device: its disk goes back in time, it is replaced, it hears of a new epoch."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from agent.core import cbor
@@ -71,20 +72,23 @@ def beat(
     signed: bool = True,
     name: LaneName | None = None,
     keys: int = 0,
+    others: Mapping[str, InForce] | None = None,
 ) -> dict[str, Any]:
-    """The answer to a heartbeat; ``key`` signs in place of the lane's own, ``name`` is of the certificate shown."""
+    """The answer to a heartbeat; ``key`` signs in place of the lane's own, ``name`` is of the certificate shown,
+    ``others`` are what it says of more lenders."""
     lender, nonce = shop.backend.lenders[LENDER], shop.chance.randbytes(16)
     has = InForce(lane.sequence, lane.digest, keys or lender.key_list.version, lender.policy.version)
-    report = Report(lane.name, nonce, lane.head.epoch, lane.head.number, lane.sent, {LENDER: has})
-    told = {
-        "sequence": has.sequence,
-        "digest": b64url(has.digest),
-        "keys": has.keys_version,
-        "policy": has.policy_version,
-    }
+    in_force = {LENDER: has, **(others or {})}
+    report = Report(lane.name, nonce, lane.head.epoch, lane.head.number, lane.sent, in_force)
+    told = {of: _to_json(what) for of, what in in_force.items()}
     body = {"lender": LENDER, "nonce": b64url(nonce), "epoch": report.epoch, "number": report.number}
-    body |= {"acknowledged_through": report.acknowledged_number, "installed": {LENDER: told}}
+    body |= {"acknowledged_through": report.acknowledged_number, "installed": told}
     body |= {"signature": b64url(report.signed(key or lane.key))} if signed else {}
     shown = name or LaneName(lane.name, "merchant-1", "store-1")
     answer: dict[str, Any] = json.loads(shop.backend.hear(read(Heartbeat, json.dumps(body).encode()), shown))
     return answer
+
+
+def _to_json(has: InForce) -> dict[str, Any]:
+    versions = {"keys": has.keys_version, "policy": has.policy_version}
+    return {"sequence": has.sequence, "digest": b64url(has.digest)} | versions

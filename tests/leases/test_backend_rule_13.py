@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 
 from agent.core import cbor
+from agent.core.lane_report import InForce
 from backend import accounts, recovery
+from backend.admin import restoring
 from backend.database import transaction
 from backend.problems import Problem
-from backend.schema import Account, Dispute, LeaseGrant, SnapshotLayer
+from backend.schema import Account, Dispute, LeaseGrant, Recovery, SnapshotLayer
 from tests.backend.lanes import LENDER, Shop
 from tests.leases.backups import Forget, backup_of, files_of, installed, rewind, send_layers
 from tests.leases.devices import heartbeat, replace
@@ -273,3 +275,38 @@ def test_a_layer_that_is_sent_twice_is_granted_once_and_another_under_its_number
     other.execute()
     with pytest.raises(Problem, match="layer_conflict"):
         shop.backend.take_layer("A", LENDER, 1, data)
+
+
+def claims_more(shop: Shop, times: int) -> list[int | None]:
+    """Lane A says so often that more was acknowledged than is stored; since when the backend recovers after each."""
+    a, found = shop.lanes["A"], []
+    for number in range(1, times + 1):
+        shop.clock.now_s += 1
+        a.sent = number * 1_000
+        heartbeat(shop, a)
+        found.append(recovery.started_at())
+        with transaction(shop.backend.database):
+            Recovery.update(ended_at=shop.clock.now_s).execute()
+    return found
+
+
+def test_one_lanes_word_begins_a_recovery_a_few_times_a_day_and_the_operator_is_told_whose(shop: Shop) -> None:
+    found = claims_more(shop, 5)
+    assert [since is not None for since in found] == [True, True, True, False, False]
+    assert restoring.show(shop.backend)["not_believed"] == ["A"]
+    shop.clock.now_s += recovery.LANE_WINDOW_S
+    assert claims_more(shop, 2)[1] is not None, "another day"
+    assert restoring.show(shop.backend)["not_believed"] == []
+
+
+def test_the_operator_is_told_on_whose_word_the_backend_recovers(shop: Shop) -> None:
+    shop.lanes["A"].sent = 1_000
+    heartbeat(shop, shop.lanes["A"])
+    shown = restoring.show(shop.backend)
+    assert (shown["begun_by"], shown["reason"]) == ("A", "journal_forgotten")
+
+
+def test_a_layer_of_a_lender_that_is_not_here_begins_no_recovery(shop: Shop) -> None:
+    heartbeat(shop, shop.lanes["A"], others={"nobody": InForce(7, bytes(32), 1, 1)})
+    assert recovery.started_at() is None
+    assert list(recovery.wanted("A")) == []
