@@ -34,6 +34,12 @@ class Gun(Protocol):
     def close(self) -> None: ...
 
 
+class HalfwayGun(Gun, Protocol):
+    """One whose plug can be pulled in the middle of a code."""
+
+    def scan_half(self, text: str) -> None: ...
+
+
 class _OnPort:
     """A serial scanner by the address that a shop configures."""
 

@@ -11,7 +11,7 @@ from drivers.device import DataEvent, StatusUpdateEvent
 from drivers.errors import LifeCycleError
 from drivers.remedies import REMEDIES
 from tests.drivers.conftest import Events
-from tests.drivers.contracts.guns import Gun
+from tests.drivers.contracts.guns import Gun, HalfwayGun
 
 WAIT_S = 20.0
 """A camera's process has a low priority, and emupos takes its time to start."""
@@ -61,9 +61,8 @@ def test_after_unplug_and_replug_it_reads_again_without_a_restart_and_told_each_
     scanner.close()
 
 
-def test_a_plug_pulled_in_mid_code_leaves_none_of_it_to_the_next(gun: Gun, events: Events) -> None:
-    if not hasattr(gun, "scan_half"):
-        pytest.skip("this one sends whole codes only")
+@pytest.mark.parametrize("gun", ["our port", "socat's cable", "typing", "reports"], indirect=True)
+def test_a_plug_pulled_in_mid_code_leaves_none_of_it_to_the_next(gun: HalfwayGun, events: Events) -> None:
     scanner = gun.listen(events.put)
     gun.scan_half("4006381333931")
     time.sleep(0.05)
