@@ -87,7 +87,12 @@ def caller_over_http(method: str, headers: Headers, port: int, secret: bytes) ->
 def refused(caller: Caller) -> Denied:
     """Why a caller may not make a call that exists."""
     if caller is Caller.NOBODY:
-        return Denied(401, "token_required", "Who asks?", "Send `Authorization: Bearer`, see `counterfoil token`.")
+        return Denied(
+            401,
+            "token_required",
+            "This call needs to know who asks.",
+            "Send `Authorization: Bearer TOKEN`; `counterfoil token` shows it.",
+        )
     return Denied(403, "not_allowed", f"The {caller} may not do this.", "Use the Unix socket, or a caller that may.")
 
 

@@ -17,6 +17,7 @@ from agent.local.access import Caller, Denied, caller_over_http, cookie_of, proo
 from agent.local.api import TABLE
 from agent.local.client import LocalClient
 from agent.local.secret import kept_secret, publish_token
+from agent.services.events import EVENTS_KEPT
 from tests.local.served import SECRET, ServedLane
 from tests.services.lanes import Till
 
@@ -139,7 +140,7 @@ class Browser:
 @pytest.fixture
 def pos(till: Till) -> Iterator[ServedLane]:
     lane = ServedLane(till)
-    lane.port = free_port()
+    lane.port, lane.within_s = free_port(), 30
     yield lane
 
 
@@ -197,6 +198,26 @@ def test_it_listens_on_this_computer_alone_and_a_taken_port_keeps_nobody_from_se
     with socket.create_server(("127.0.0.1", pos.port)):
         sale = {"sale_id": "sale-0001", "amount": AMOUNT, "code": pos.till.phone().code()}
         assert pos.tell(lambda client: client.post("/v1/sales", sale))["state"] == "approved"
+
+
+def test_a_burst_of_a_thousand_events_reaches_a_stream_and_a_larger_one_ends_in_a_reset(pos: ServedLane) -> None:
+    def burst(many: int) -> None:
+        for number in range(many):
+            pos.till.lane.events.publish("queue", {"depth": number})
+
+    def story(_: LocalClient) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", pos.port, timeout=5)
+        connection.request("GET", "/v1/events", headers=TOKEN)
+        told = (line.decode().split() for line in connection.getresponse())
+        kinds = (words[1] for words in told if words[:1] == ["event:"])
+        assert next(kinds) == "reset"
+        pos.loop.call_soon_threadsafe(burst, EVENTS_KEPT)
+        assert {next(kinds) for _ in range(EVENTS_KEPT)} == {"queue"}
+        pos.loop.call_soon_threadsafe(burst, EVENTS_KEPT + 1)
+        assert next(kinds) == "reset"
+        connection.close()
+
+    pos.tell(story)
 
 
 def test_a_stream_goes_on_where_it_was_lost(pos: ServedLane) -> None:
