@@ -20,7 +20,7 @@ from agent.local.table import Served
 from tests.local.served import ServedLane
 from tests.services.lanes import Till
 
-CASES = int(os.environ.get("COUNTERFOIL_LOCAL_API_CASES", "40"))
+CASES = int(os.environ.get("COUNTERFOIL_LOCAL_API_CASES", "25"))
 AWAY = frozenset({"uplink_unavailable", "backend_unreachable"})
 """What a lane without a line answers with 503: it says so, and nothing has failed."""
 IDS = [f"{row.method} {row.path}" for row in TABLE]
