@@ -55,6 +55,8 @@ def _screen(report: dict[str, Any], currency: str) -> Iterator[str]:
         yield "Entries are still to be sent, or the backend did not answer: run `counterfoil settle` again later."
     for difference in report["differences"]:
         yield f"  {difference}"
+    if report["was_closed"] and report["print_job"] is None:
+        yield "It was closed before; --print prints its report again, as a copy."
     if report["print_job"] is not None:
         yield f"The report goes to the printer (job {report['print_job']})."
 
@@ -66,7 +68,7 @@ def _carried(still: dict[str, Any], currency: str) -> Iterator[str]:
         return
     yield "Carried to the next day:"
     if still["unsent"]:
-        yield f"  {still['unsent']} entries are still to be sent"
+        yield f"  entries still to be sent: {still['unsent']}"
     if held["count"]:
         yield f"  {held['count']} held and not captured, {format_minor(held['minor'], currency)}"
     for item in items:

@@ -66,7 +66,15 @@ class Money:
 
 def format_minor(minor: int, currency: str) -> str:
     """An amount of any size, zero and below included (totals, limits), as a slip prints it: ¥0.00, -¥12.50."""
+    return f"{'-' if minor < 0 else ''}{_SIGNS.get(currency, currency + ' ')}{_digits(abs(minor), currency)}"
+
+
+def format_plain(amount: Money) -> str:
+    """An amount for programs that write it in major units, without a sign of its currency: 128.00."""
+    return _digits(amount.minor, amount.currency)
+
+
+def _digits(minor: int, currency: str) -> str:
     exponent = _EXPONENTS.get(currency, 2)
-    whole, fraction = divmod(abs(minor), 10**exponent)
-    digits = f"{whole}.{fraction:0{exponent}}" if exponent else str(whole)
-    return f"{'-' if minor < 0 else ''}{_SIGNS.get(currency, currency + ' ')}{digits}"
+    whole, fraction = divmod(minor, 10**exponent)
+    return f"{whole}.{fraction:0{exponent}}" if exponent else str(whole)

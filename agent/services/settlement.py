@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from agent.core.journal import INT_END, Draft, JournalError, Kind
+from agent.core.journal import INT_END, Draft, JournalError, Kind, Position
 from agent.core.settlement import Total, differences
 from agent.errors import UplinkRefused, UplinkUnavailable
 from agent.ports import Backend, ClosedBatch, Ledger, OpenBatch, QueueException
@@ -43,7 +43,7 @@ class OpenItem:
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """What a close carries on: entries of the lane that are not acknowledged, what is held and not captured yet, and
+    """What a close carries on: entries up to its end that are not acknowledged, what is held and not captured yet, and
     the exceptions of the lender and of the lane."""
 
     unsent: int
@@ -139,16 +139,16 @@ class Settlement:
             state=state,
             differences=found,
             exceptions=len(self._ledger.queue_exceptions()),
-            open=self._open(batch.lender),
+            open=self._open(batch),
             was_closed=was_closed,
         )
 
-    def _open(self, lender: str) -> Open:
-        held = Total()
-        for hold in self._ledger.holds_due(lender, INT_END):
+    def _open(self, batch: ClosedBatch) -> Open:
+        held, end = Total(), Position(batch.epoch, batch.last_number)
+        for hold in self._ledger.holds_due(batch.lender, INT_END):
             held = held.plus(hold.held_minor)
-        items = tuple(item for found in self._ledger.queue_exceptions() for item in self._item(found, lender))
-        return Open(sum(count for _, count in unsent(self._ledger)), held, items)
+        items = tuple(item for found in self._ledger.queue_exceptions() for item in self._item(found, batch.lender))
+        return Open(sum(_up_to(end, *waiting) for waiting in unsent(self._ledger)), held, items)
 
     def _item(self, found: QueueException, lender: str) -> Iterator[OpenItem]:
         """None for an entry of another lender; one that cannot be read is shown all the same."""
@@ -173,6 +173,13 @@ class Settlement:
             return ("different", (SETTLED_BEFORE,)) if refused.problem == CONFLICT else (None, ())
         found = _differences(request, answer)
         return "different" if found or not answer["matched"] else "matched", found
+
+
+def _up_to(end: Position, first: Position, count: int) -> int:
+    """How many of so many entries from ``first`` on, all of one epoch, lie up to the end of a batch."""
+    if first.epoch == end.epoch:
+        return min(max(end.number - first.number + 1, 0), count)
+    return count if first.epoch < end.epoch else 0
 
 
 def _is_empty(batch: OpenBatch) -> bool:

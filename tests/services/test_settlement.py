@@ -204,7 +204,7 @@ def test_what_is_not_settled_with_the_day_is_named_one_by_one(till: Till) -> Non
     acknowledge(till)
     disputed(till, "lease_excess", first.entry.number)
     found = close(till).open
-    assert (found.unsent, found.held) == (1, Total(1, 2_000)), "the close itself, and what waits for its capture"
+    assert (found.unsent, found.held) == (0, Total(1, 2_000)), "the entry of the close itself is the next day's"
     (item,) = found.items
     assert (item.state, item.reason, item.bearer) == ("disputed", "lease_excess", "merchant")
     assert (item.kind, item.sale_id, item.minor) == ("authorization", "sale-0001", 3_000)
@@ -216,6 +216,15 @@ def test_what_was_carried_over_stays_on_the_next_days_report(till: Till) -> None
     close(till)
     sell(till, 1_000, "sale-0002")
     assert [item.reason for item in close(till).open.items] == ["lease_excess"]
+
+
+def test_what_is_still_to_be_sent_of_a_day_is_counted_up_to_its_end(till: Till) -> None:
+    sell(till, 3_000, "sale-0001")
+    acknowledge(till)
+    sell(till, 1_000, "sale-0002")
+    sent = till.ledger.cursor(1).acknowledged_through
+    report = close(till)
+    assert report.open.unsent == report.last_number - sent > 0
 
 
 def test_an_exception_without_an_entry_is_shown_all_the_same(till: Till) -> None:

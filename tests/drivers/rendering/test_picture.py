@@ -18,7 +18,7 @@ from drivers.rendering.fonts import Face, font
 from drivers.rendering.picture import COLUMN_DOTS, GLYPH_DOTS, LEADING_DOTS, MARGIN_DOTS, draw, to_png
 from drivers.rendering.rows import TextRow, rows_of, trimmed, wrapped
 from drivers.virtual.escpos_reader import CutOff, PaperReader
-from tests.drivers.rendering.slips import EN, HOSTILE, SALE_ID, ZH, hostile
+from tests.drivers.rendering.slips import DAY_EN, DAY_ZH, DECLINED, EN, HOSTILE, SALE_ID, SIGNED, ZH, hostile
 
 GOLDEN = Path(__file__).parent / "golden"
 has_fonts = pytest.mark.skipif(
@@ -40,11 +40,21 @@ def ink(picture: Image.Image, left: int, top: int, width: int, height: int) -> b
     return picture.crop((left, top, left + width, top + height)).getextrema()[0] < 128  # type: ignore[operator]
 
 
+OTHERS = {
+    "declined-80": (DECLINED, 48),
+    "signed-58": (SIGNED, 32),
+    "day-zh-80": (DAY_ZH, 48),
+    "day-zh-58": (DAY_ZH, 32),
+    "day-en-80": (DAY_EN, 48),
+    "day-en-58": (DAY_EN, 32),
+}
+
+
 @has_approved_fonts
-@pytest.mark.parametrize("name", SLIPS)
+@pytest.mark.parametrize("name", [*SLIPS, *OTHERS])
 def test_slips_look_as_the_pictures_that_were_approved(name: str, tmp_path: Path) -> None:
     """To approve a change: look at what was drawn (its path is in the message), then copy it over the golden file."""
-    png = to_png(*SLIPS[name])
+    png = to_png(*(SLIPS | OTHERS)[name])
     (tmp_path / f"{name}.png").write_bytes(png)
     golden = opened((GOLDEN / f"{name}.png").read_bytes())
     drawn = opened(png)
