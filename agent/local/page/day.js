@@ -40,7 +40,7 @@ function closeButton(desk, redraw) {
     redraw();
     const done = [];
     for (const { lender, name, batch } of desk.rows) {
-      const answer = await lendOperator(() => post("/v1/settlements", { lender, batch: batch.batch }));
+      const answer = await lendOperator(() => post("/v1/settlements", { lender, batch: batch.batch, print: "once" }));
       desk.fault = answer.ok ? desk.fault : problemWords(answer);
       if (!answer.ok) break;
       done.push({ name, ...answer.body });
