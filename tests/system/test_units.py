@@ -13,7 +13,10 @@ from agent.uplink.identity import IDENTITY_FILE
 
 SYSTEMD = Path(__file__).parents[2] / "systemd"
 UNITS = ("counterfoil.service", "counterfoil-uplink.service")
-DROP_IN = SYSTEMD / "counterfoil.service.d" / "network-printer.conf"
+DROP_INS = (
+    SYSTEMD / "counterfoil.service.d" / "network-printer.conf",
+    SYSTEMD / "counterfoil-uplink.service.d" / "backend-only.conf",
+)
 TARGETS = ("basic", "local-fs", "multi-user", "network", "nss-lookup", "shutdown", "sysinit")
 EXPOSURE_TENTHS_MAX = 13
 EXECUTABLE = "usr/lib/counterfoil/venv/bin/counterfoil"
@@ -32,7 +35,7 @@ def directives(path: Path) -> dict[str, list[str]]:
     return found
 
 
-@pytest.mark.parametrize("path", [*(SYSTEMD / unit for unit in UNITS), DROP_IN], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [*(SYSTEMD / unit for unit in UNITS), *DROP_INS], ids=lambda path: path.name)
 def test_every_directive_says_why(path: Path) -> None:
     lines = path.read_text().splitlines()
     written = [(above, line) for above, line in itertools.pairwise(lines) if re.match(r"\w+=", line)]
@@ -85,9 +88,10 @@ class TestBySystemd:
     def test_systemd_understands_every_line(self, root: Path, unit: str) -> None:
         assert complaints(root, unit) == ""
 
-    def test_systemd_understands_the_example_for_a_network_printer(self, root: Path) -> None:
-        shutil.copytree(DROP_IN.parent, root / "etc/systemd/system" / DROP_IN.parent.name)
-        assert complaints(root, UNITS[0]) == ""
+    @pytest.mark.parametrize("example", DROP_INS, ids=lambda path: path.name)
+    def test_systemd_understands_the_examples(self, root: Path, example: Path) -> None:
+        shutil.copytree(example.parent, root / "etc/systemd/system" / example.parent.name)
+        assert complaints(root, example.parent.name.removesuffix(".d")) == ""
 
     @pytest.mark.parametrize(("right", "wrong"), [("ProtectHome=", "ProtectHoem="), ("=10\n", "=banana\n")])
     def test_a_line_that_systemd_does_not_understand_is_noticed(self, root: Path, right: str, wrong: str) -> None:
