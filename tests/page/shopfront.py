@@ -1,0 +1,128 @@
+"""A shop's counter for a browser: a real lane behind loopback HTTP in a thread, and Debian's Chromium looking at it."""
+
+import asyncio
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from agent.local.client import LocalClient
+from agent.overview import lane_looks
+from agent.services.watch import Watch
+from tests.local.served import ServedLane
+from tests.services.lanes import CUSTOMER, STRANGER, Till, approved, declined
+
+CHROMIUM = Path("/usr/bin/chromium")
+QUIET = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync", "--disable-component-update"]
+QUIET += ["--disable-background-networking"]
+SMALL, LARGE = {"width": 1024, "height": 600}, {"width": 1920, "height": 1080}
+START_S = 10.0
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+        return port
+
+
+class Shopfront:
+    """One lane with plenty of credit. Whatever is done to it, is done in the lane's own loop, as devices do it."""
+
+    def __init__(self, directory: Path, **served: Any) -> None:
+        self.directory, self.port, self.served = directory, free_port(), served
+        self.till: Till
+        self.address = f"http://127.0.0.1:{self.port}"
+        self._make = lambda: Till(directory, grants={CUSTOMER: 5_000_000, STRANGER: 5_000_000})
+
+    def start(self) -> None:
+        """Raises AssertionError when the lane is not there in time."""
+        self._end, self._ready = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+        assert self._ready.wait(START_S)
+
+    def stop(self) -> None:
+        self._end.set()
+        self._thread.join(START_S)
+
+    def _run(self) -> None:
+        till = getattr(self, "till", None)
+        if till is None:
+            self.till = self._make()
+        else:
+            till.restart()
+        self.lane = ServedLane(self.till)
+        self.lane.port = self.port
+        asyncio.run(self.lane.serve(self._serve, **self.served))
+
+    def _serve(self, _client: LocalClient) -> None:
+        lane = self.till.lane
+        watch = asyncio.run_coroutine_threadsafe(Watch(lane.events, lane_looks(lane)).run(), self.lane.loop)
+        self._ready.set()
+        self._end.wait()
+        watch.cancel()
+
+    def do(self, deed: Callable[[], Any]) -> Any:
+        """In the lane's loop."""
+
+        async def done() -> Any:
+            return deed()
+
+        return asyncio.run_coroutine_threadsafe(done(), self.lane.loop).result(START_S)
+
+    def scan(self, code: str | None = None, **phone: Any) -> None:
+        shown = code or self.do(lambda: self.till.phone(**phone).code())
+        self.lane.scan(shown)
+
+    def backend(self, answer: Any = approved, after_s: float = 0.0) -> None:
+        """The line is up: the backend answers so, after a while. ``None``: the line is down."""
+
+        async def answers(request: Mapping[str, Any]) -> Any:
+            await asyncio.sleep(after_s)
+            return answer(request) if callable(answer) else answer
+
+        self.till.backend.available = answer is not None
+        self.till.backend.answer = answers if answer is not None else None
+
+    @property
+    def sales(self) -> list[dict[str, Any]]:
+        """All that were recorded, the newest first."""
+        return list(self.do(lambda: [self.till.counter.view(h.sale_id) for h in self.till.ledger.recent_sales(99)]))
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=QUIET)
+        yield browser
+        browser.close()
+
+
+class Eyes:
+    """A person before a page: sees states and words, presses keys as a hand does."""
+
+    def __init__(self, context: BrowserContext, address: str) -> None:
+        self.page: Page = context.new_page()
+        self.faults: list[str] = []
+        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
+        self.page.on("console", lambda said: self.faults.append(said.text) if "Content Security" in said.text else None)
+        self.page.goto(address)
+
+    def sees(self, state: str, words: str | None = None) -> None:
+        expect(self.page.locator(f'.panel[data-state="{state}"]')).to_be_visible(timeout=15_000)
+        if words is not None:
+            expect(self.page.locator("body")).to_contain_text(words)
+
+    def keys(self, *keys: str) -> None:
+        for key in keys:
+            for each in key if key.replace(".", "").isdigit() else [key]:
+                self.page.keyboard.press(each)
+                time.sleep(0.04)
+
+
+__all__ = ["LARGE", "SMALL", "Eyes", "Shopfront", "approved", "chromium", "declined"]

@@ -1,0 +1,205 @@
+"""The counter in a real browser: a sale by keyboard, by touch, by scanner, through reloads, restarts and two tabs."""
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+pytest.importorskip("playwright", reason="playwright is not installed: make setup")
+
+from playwright.sync_api import BrowserContext, expect
+
+from tests.page.shopfront import Eyes, Shopfront, approved, declined
+
+pytestmark = pytest.mark.proof
+
+
+def pay_in_full(eyes: Eyes) -> None:
+    eyes.sees("choosing")
+    eyes.keys("Enter")
+
+
+def to_waiting(shop: Shopfront, cashier: Eyes) -> None:
+    cashier.keys("128.5", "Enter")
+    cashier.sees("waiting", "¥128.50")
+
+
+def to_choosing(shop: Shopfront, cashier: Eyes) -> None:
+    to_waiting(shop, cashier)
+    shop.scan()
+    cashier.sees("choosing")
+
+
+def to_approved(shop: Shopfront, cashier: Eyes) -> None:
+    shop.backend(approved)
+    to_choosing(shop, cashier)
+    cashier.keys("Enter")
+    cashier.sees("approved")
+
+
+def to_offline(shop: Shopfront, cashier: Eyes) -> None:
+    shop.backend(None)
+    to_choosing(shop, cashier)
+    cashier.keys("Enter")
+    cashier.sees("approved_offline")
+
+
+def to_declined(shop: Shopfront, cashier: Eyes) -> None:
+    to_waiting(shop, cashier)
+    shop.scan(shop.do(lambda: shop.till.phone().code(age_s=600)))
+    cashier.sees("declined")
+
+
+STATES = {"waiting": to_waiting, "approved": to_approved, "approved_offline": to_offline, "declined": to_declined}
+
+
+def test_the_whole_story_by_keyboard_alone_and_the_customer_sees_all_costs_first(
+    shop: Shopfront, cashier: Eyes, customer: Eyes
+) -> None:
+    shop.backend(approved)
+    to_choosing(shop, cashier)
+    customer.sees("choosing", "Annual rate")
+    cashier.keys("2")
+    expect(customer.page.locator(".statement")).to_contain_text("Nothing else is charged")
+    expect(cashier.page.locator("tr.chosen")).to_contain_text("3 payments")
+    cashier.keys("Enter")
+    cashier.sees("approved", "Give the slip")
+    customer.sees("approved", "Payment successful")
+    assert shop.sales[0]["plan"]["plan"] == "3x"
+    cashier.keys("Enter")
+    cashier.sees("ready")
+    customer.sees("ready")
+
+
+def test_the_whole_story_by_touch(shop: Shopfront, cashier: Eyes) -> None:
+    shop.backend(approved)
+    for key in ("6", "0", "."):
+        cashier.page.get_by_role("button", name=key, exact=True).tap()
+    cashier.page.get_by_role("button", name="Charge").tap()
+    cashier.sees("waiting", "¥60.00")
+    shop.scan()
+    cashier.sees("choosing")
+    cashier.page.get_by_role("button", name="Pay without").tap()
+    cashier.sees("approved")
+    cashier.page.get_by_role("button", name="Next sale").tap()
+    cashier.sees("ready")
+
+
+def test_a_scanner_that_types_like_a_keyboard_changes_no_amount_and_opens_no_sale(
+    shop: Shopfront, cashier: Eyes
+) -> None:
+    cashier.keys("12")
+    time.sleep(0.2)
+    cashier.page.evaluate(
+        """() => [...'6901234567892', 'Enter'].forEach((key) =>
+             document.dispatchEvent(new KeyboardEvent('keydown', {key, bubbles: true, cancelable: true})))"""
+    )
+    cashier.sees("ready", "¥12.00")
+    time.sleep(0.3)
+    assert shop.do(lambda: shop.till.counter.shown(0)) is None
+
+
+def test_a_double_click_or_two_enters_make_one_sale(shop: Shopfront, cashier: Eyes) -> None:
+    shop.backend(None)
+    cashier.keys("9")
+    cashier.page.get_by_role("button", name="Charge").dblclick()
+    cashier.sees("waiting")
+    shop.scan()
+    expect(cashier.page.locator('.panel[data-state="waiting"]')).to_have_count(0)
+    if cashier.page.locator('.panel[data-state="choosing"]').count():
+        cashier.page.get_by_role("button", name="Pay without").dblclick()
+    cashier.sees("approved_offline")
+    assert len(shop.sales) == 1
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_a_reload_and_a_restart_of_the_agent_show_the_sale_exactly_where_it_is(
+    shop: Shopfront, cashier: Eyes, customer: Eyes, state: str
+) -> None:
+    reach: Callable[[Shopfront, Eyes], None] = STATES[state]
+    reach(shop, cashier)
+    cashier.page.reload()
+    cashier.sees(state, "¥128.50")
+    shop.stop()
+    cashier.sees("lost", "Do not charge again")
+    customer.sees("lost")
+    shop.start()
+    cashier.sees(state, "¥128.50")
+    customer.sees(state)
+    assert len(shop.sales) == (0 if state == "waiting" else 1)
+
+
+def test_a_sale_that_is_asked_for_is_shown_so_after_a_reload(shop: Shopfront, cashier: Eyes) -> None:
+    shop.backend(approved, after_s=60)
+    to_choosing(shop, cashier)
+    cashier.keys("Enter")
+    cashier.sees("asking", "do not scan again")
+    cashier.page.reload()
+    cashier.sees("asking", "¥128.50")
+
+
+def test_two_tabs_agree_on_every_step(shop: Shopfront, cashier: Eyes, context: BrowserContext) -> None:
+    shop.backend(approved)
+    other = Eyes(context, shop.address)
+    to_choosing(shop, cashier)
+    other.sees("choosing")
+    other.keys("3")
+    expect(cashier.page.locator("tr.chosen")).to_contain_text("6 payments")
+    cashier.keys("Enter")
+    other.sees("approved")
+    other.keys("Enter")
+    cashier.sees("ready")
+    assert len(shop.sales) == 1
+
+
+def test_a_sale_that_was_given_up_takes_no_code_and_does_not_come_back(shop: Shopfront, cashier: Eyes) -> None:
+    to_waiting(shop, cashier)
+    cashier.keys("Escape")
+    cashier.sees("ready")
+    shop.scan()
+    cashier.page.reload()
+    cashier.sees("ready")
+    assert shop.sales == []
+
+
+def test_a_decline_gives_the_reason_to_each_in_their_words_and_another_code_pays(
+    shop: Shopfront, cashier: Eyes, customer: Eyes
+) -> None:
+    to_declined(shop, cashier)
+    cashier.sees("declined", "Ask for a fresh code")
+    customer.sees("declined", "please refresh it")
+    shop.backend(declined("1A", reason="step_up"))
+    shop.scan()
+    pay_in_full(cashier)
+    cashier.sees("step_up", "Customer must verify")
+    customer.sees("step_up", "fingerprint")
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"), [("1.234", "Too many decimals"), ("0", "Type an amount first"), ("1.2.", "This is no amount")]
+)
+def test_a_wrong_amount_is_refused_with_a_word(shop: Shopfront, cashier: Eyes, typed: str, words: str) -> None:
+    cashier.keys(typed, *(["Enter"] if typed == "0" else []))
+    cashier.sees("ready", words)
+    assert shop.do(lambda: shop.till.counter.shown(0)) is None
+
+
+def test_a_sale_is_found_and_refunded_in_part_once(shop: Shopfront, cashier: Eyes) -> None:
+    to_approved(shop, cashier)
+    cashier.keys("F3")
+    cashier.page.get_by_role("button", name="Refund", exact=True).click()
+    cashier.page.get_by_label("Amount").fill("1000")
+    cashier.page.locator(".confirm .main").click()
+    expect(cashier.page.locator("dialog .fault")).to_contain_text("At most ¥128.50")
+    cashier.page.get_by_label("Amount").fill("28.50")
+    cashier.page.locator(".confirm .main").dblclick()
+    expect(cashier.page.locator("dialog .done")).to_have_text("Done")
+    assert shop.sales[0]["refunded"]["minor"] == 2_850
+
+
+def test_the_language_changes_at_once_and_stays(shop: Shopfront, cashier: Eyes) -> None:
+    to_waiting(shop, cashier)
+    cashier.keys("F9")
+    cashier.sees("waiting", "请扫描顾客的付款码")
+    cashier.page.reload()
+    cashier.sees("waiting", "等待扫码")
