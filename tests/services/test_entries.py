@@ -2,10 +2,13 @@
 
 from agent.core.journal import BODIES, Kind
 from agent.core.money import Money
+from agent.core.operators import Operator, Role
 from agent.services.offers import Wish
+from agent.services.operators import OperatorDesk
+from agent.store.operator_file import OperatorFile
 from tests.services.lanes import CUSTOMER, STRANGER, Till, approved, declined, order
 from tests.services.test_printing import print_for
-from tests.uplink.world import run
+from tests.uplink.world import run, run_real
 
 RESTORES = ("account", "lease")
 """Besides the rest, in a reversal or a capture that restores the lease."""
@@ -45,7 +48,20 @@ def live(till: Till) -> None:
     print_for(till, 1.0)
     run(till.lane.settlement.close_day(till.lender.name))
     till.lane.lenders.install_keys(till.lender.name, till.lender.key_list(2))
+    sell(9, minor=9_000)
+    till.lane.leases.ask_for_more()
     till.lane.leases.give_back(till.lender.name, CUSTOMER, 100)
+    till.lane.shifts.open("12", 20_000, "CNY")
+    till.lane.shifts.close(20_000, 0)
+    operated(till)
+
+
+def operated(till: Till) -> None:
+    """A cashier signs in."""
+    book = OperatorFile(till.directory / "operators.json")
+    book.change("12", lambda _: Operator("12", Role.CASHIER, book.hashed("2468")))
+    desk = OperatorDesk(book, till.ledger, lambda: till.lane.clock.read(till.lender.name), till.clock, bytes)
+    run_real(desk.sign_in("12", "2468"))
 
 
 def test_every_entry_has_the_fields_that_are_documented_and_no_other(till: Till) -> None:
