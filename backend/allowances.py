@@ -55,6 +55,21 @@ _ONLINE_USE: Final = compiled(
 
 
 _INSTALL: Final = inserting(Installed, "REPLACE")
+_GRANT: Final = inserting(LeaseGrant)
+_OF_JOURNAL: Final = (
+    LeaseGrant.account == b"", LeaseGrant.lender == "", LeaseGrant.lane == "", LeaseGrant.epoch == 0,
+)  # fmt: skip
+_IN_USE: Final = compiled(
+    LeaseGrant.select(fn.MAX(LeaseGrant.sequence))
+    .join(
+        Installed,
+        on=(Installed.lane == LeaseGrant.lane)
+        & (Installed.epoch == LeaseGrant.epoch)
+        & (Installed.lender == LeaseGrant.lender),
+    )
+    .where(*_OF_JOURNAL, LeaseGrant.sequence <= Installed.sequence)
+)
+_FORGET: Final = compiled(LeaseGrant.delete().where(*_OF_JOURNAL, LeaseGrant.sequence < 0))
 
 _SPEND: Final = compiled(
     LeaseGrant.update(spent_minor=LeaseGrant.spent_minor + 0).where(
@@ -157,17 +172,9 @@ def grant(
     most = leases.grantable(account.limit_minor, account.used_minor, held, sum(elsewhere.values()))
     stranded = max(0, leasable_minor - sum(elsewhere.values()))
     granted = 0 if account.blocked else min(planned_minor, most, stranded)
-    LeaseGrant.create(
-        account=account.token,
-        lender=account.lender,
-        lane=lane,
-        epoch=epoch,
-        sequence=sequence,
-        granted_minor=granted,
-        applied_number=applied_number,
-        valid_until_s=valid_until_s,
-        edition=account.edition,
-    )
+    row = {"account": account.token, "lender": account.lender, "lane": lane, "epoch": epoch, "sequence": sequence}
+    row |= {"granted_minor": granted, "applied_number": applied_number, "valid_until_s": valid_until_s}
+    put(LeaseGrant, _GRANT, row | {"spent_minor": 0, "edition": account.edition})
     accounts.guard(account)
     _forget(account, lane, epoch)
     return granted
@@ -183,14 +190,10 @@ def installed(lane: str, epoch: int, lender: str, sequence: int) -> None:
 
 def _forget(account: Account, lane: str, epoch: int) -> None:
     """Delete the account's grants that the lane's installed snapshot has replaced; ``live`` skips them anyway."""
-    mine = (LeaseGrant.account == account.token) & (LeaseGrant.lender == account.lender)
-    mine &= (LeaseGrant.lane == lane) & (LeaseGrant.epoch == epoch)
-    told = Installed.select(Installed.sequence).where(
-        Installed.lane == lane, Installed.epoch == epoch, Installed.lender == account.lender
-    )
-    in_use = LeaseGrant.select(fn.MAX(LeaseGrant.sequence)).where(mine, LeaseGrant.sequence <= told).scalar()
+    of_journal = account.token, account.lender, lane, epoch
+    ((in_use,),) = fetch(_IN_USE, *of_journal)
     if in_use is not None:
-        LeaseGrant.delete().where(mine, LeaseGrant.sequence < in_use).execute()
+        change(_FORGET, *of_journal, in_use)
 
 
 def forget_lapsed(lane: str, epoch: int, lender: str) -> int:
