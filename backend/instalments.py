@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime
 from typing import Final, NamedTuple
 
 from agent.core.authorization import UNDECIDED, HoldEvent, HoldState
-from agent.core.disclosure import Choice, Statement, StatementError, digest, read_statement, statement
+from agent.core.disclosure import Choice, Statement, StatementError, digest, part_left, read_statement, statement
 from agent.core.instalments import offer
 from agent.core.journal import INT_END, Entry
 from agent.core.plans import PlanError
@@ -229,7 +229,7 @@ def fees_due(row: PlanSale, captured_minor: int, refunded_minor: int) -> dict[Si
     """What is left of a sale's fees after refunds; the audit compares the postings with it."""
     debt_minor = captured_minor if row.state == CAPTURED else 0
     parts = _fees_of(read_statement(bytes(row.statement)), debt_minor)
-    return {side: minor - minor * refunded_minor // max(1, debt_minor) for side, minor in parts.items()}
+    return {side: part_left(minor, debt_minor, refunded_minor) for side, minor in parts.items()}
 
 
 def merchant_fees_minor(lane: str, lender: str, sales: set[tuple[str, int]]) -> int:

@@ -14,6 +14,7 @@ from agent.core.credit_pass import Reason
 from agent.core.decision import Funding
 from agent.core.default_policy import default_policy
 from agent.core.explanation import ALWAYS, Said
+from agent.core.journal import BODIES, Kind
 from agent.core.money import Money
 from agent.core.policy_rules import Effect
 from agent.core.receipt import DECLINED, OCCASIONS
@@ -179,18 +180,21 @@ OTHER = [{"is_signed": True}, {"occasion": DECLINED, "reason": "limit_exceeded"}
 LATER = [{"occasion": occasion, "sold": Money(5000, "CNY"), "sold_at": "lane-02"} for occasion in OCCASIONS.values()]
 
 
+NOW = ({"is_online": True}, {"is_guaranteed": True}, {"is_guaranteed": False}, {"account": ""})
+OF_PLANS = ({"is_held": True}, {"plan_left_minor": 2500}, {"plan_left_minor": 0})
+
+
+@pytest.mark.parametrize("language", texts.LANGUAGES)
+def test_every_kind_of_entry_of_a_sale_has_its_words(language: texts.Language) -> None:
+    of_sales = [kind for kind, body in BODIES.items() if "amount_minor" in body or kind == Kind.PRINT]
+    assert [kind for kind in of_sales if f"kind_{kind}" not in texts.catalogue(language)["explain"]] == []
+
+
 @pytest.mark.parametrize("language", texts.LANGUAGES)
 def test_every_label_stands_on_some_slip(language: texts.Language) -> None:
     printed = "".join(
         to_text(sale_slip(replace(receipt("m", "s", "l"), **mode), language), 48)
-        for mode in (
-            {"is_online": True},
-            {"is_guaranteed": True},
-            {"is_guaranteed": False},
-            {"account": ""},
-            *OTHER,
-            *LATER,
-        )
+        for mode in (*NOW, *OTHER, *LATER, *OF_PLANS)
     )
     labels = texts.catalogue(language)["slip"].values()
     assert [label for label in labels if label not in printed] == []

@@ -60,7 +60,7 @@ class _Attempt:
             position=f"{entry['epoch']}-{entry['number']}",
             local=f"{at.astimezone(self._zone):%Y-%m-%d %H:%M:%S%z}",
             utc=f"{at:%Y-%m-%dT%H:%M:%SZ}",
-            kind=entry["kind"],
+            kind=self._say(f"kind_{entry['kind']}"),
             amount=format_minor(entry["amount_minor"], entry["currency"]) if entry["currency"] else "",
         ).rstrip()
         offset_s = entry["clock_offset_s"]
@@ -95,9 +95,14 @@ class _Attempt:
     def _rules(self) -> Iterator[str]:
         checks, rules = self._decision["checks"], self._decision["rules"]
         if checks:
+            deciding = [check for check in checks if check["answered"]]
+            if deciding:
+                yield "  " + self._say("decided_by")
+                yield from self._check(deciding[0])
             yield "  " + self._say("checks")
             for check in checks:
-                yield from self._check(check)
+                if check not in deciding:
+                    yield from self._check(check)
         elif self._decision["by"] == "backend" and rules:
             yield "  " + self._say("backend_rules")
             for rule_id, _, outcome in rules:
@@ -106,9 +111,8 @@ class _Attempt:
     def _check(self, check: Mapping[str, Any]) -> Iterator[str]:
         said, effect = check["said"], self._say(f"effect_{check['effect']}", code=check["response_code"]).strip()
         sentence = self._say(f"because_{said}", sentence=self._sentence(check["reason"]))
-        answer = f"  <= {self._say('answered')}" if check["answered"] else ""
-        yield f"    {self._say(f'said_{said}'):<5} {check['id']:<20} {sentence} ({effect}){answer}"
-        yield f"          {self._with_values(check['when'], check['values'])}"
+        yield f"    {self._say(f'said_{said}'):<5} {check['id']:<20} {sentence} ({effect})"
+        yield "          " + self._say(f"holds_{said}", condition=self._with_values(check["when"], check["values"]))
 
     def _with_values(self, when: str, values: Mapping[str, Any]) -> str:
         """The condition, each name with its value behind it; then the values that it rests on without naming them."""

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from agent.cli.options import client, show
+from agent.core.money import format_minor
 from agent.errors import CounterfoilError
 
 NONE = "none"
@@ -105,6 +106,9 @@ def print_outcome(view: Mapping[str, Any]) -> None:
         print(f"  {sentence}")
     if view.get("plan"):
         print_offer(view["plan"])
+    if left := view.get("plan_left"):
+        total, fee = (format_minor(left[name], view["amount"]["currency"]) for name in ("total_minor", "fee_minor"))
+        print(f"  left of the plan after refunds: {total}, {fee} of it fees")
     if view["state"] == "choosing":
         print_menu({**view, "reason": None})
         print(f"Choose with: counterfoil sale choose {view['sale_id']} PLAN (or {NONE})")

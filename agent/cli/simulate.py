@@ -27,8 +27,8 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Exit code 0 when every promise held, 1 when one did not."""
-    from agent.simulation.fleet import Scale
     from agent.simulation.report import as_json, as_text, run_series
+    from agent.simulation.town import Scale
 
     scale = replace(Scale(), lanes=max(1, args.lanes), lenders=max(1, args.lenders), hours=args.hours)
     runs = list(run_series(args.seed or 0, args.runs or (RUNS if args.seed is None else 1), scale))

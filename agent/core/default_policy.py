@@ -56,6 +56,7 @@ LIMITS: dict[str, int] = {
     "proof_fresh_s": 60,
     "proof_tolerance_s": 30,
     "proof_bound_s": 300,
+    "statement_shown_min_s": 0,
     "captures_max": 1,
     "hold_valid_s": 7 * _DAY_S,
     "signature_minor": 0,

@@ -121,6 +121,29 @@ class Choice:
 _CHOICE: Final = ("id", "statement", "coupon", "fee_minor", "merchant_fee_minor")
 
 
+def part_left(minor: int, captured_minor: int, refunded_minor: int) -> int:
+    """What is left of a fee (or any part of a plan) after refunds: it goes back in the share in which the principal
+    does, rounded so that the last part of the principal brings the last of it back."""
+    return minor - minor * refunded_minor // captured_minor if captured_minor else 0
+
+
+@dataclass(frozen=True, slots=True)
+class PlanLeft:
+    """What a customer still pays of a plan after refunds, minor units, whatever of it has been paid already."""
+
+    principal_minor: int
+    fee_minor: int
+
+    @property
+    def total_minor(self) -> int:
+        return self.principal_minor + self.fee_minor
+
+
+def plan_left(said: Statement, captured_minor: int, refunded_minor: int) -> PlanLeft:
+    """What refunds have left of the plan that was disclosed."""
+    return PlanLeft(captured_minor - refunded_minor, part_left(said.fee_minor, captured_minor, refunded_minor))
+
+
 def digest(data: bytes) -> bytes:
     return hashlib.sha256(data).digest()
 

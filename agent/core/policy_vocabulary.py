@@ -100,6 +100,9 @@ class Limits:
     proof_fresh_s: Annotated[int, Range(10, 300, "age of a pass's proof at the scan, at most")]
     proof_tolerance_s: Annotated[int, Range(0, 120, "difference between the phone's clock and the lane's, at most")]
     proof_bound_s: Annotated[int, Range(60, 3_600, "how long a fresh proof stays bound to its sale")]
+    statement_shown_min_s: Annotated[
+        int, Range(0, 60, "how long the costs of a plan are shown before it may be chosen, at least; 0: not looked at")
+    ]
     captures_max: Annotated[int, Range(1, 99, "captures of one sale, at most; the last one releases the rest")]
     hold_valid_s: Annotated[int, Range(3_600, 31 * _DAY_S, "how long an approved sale may wait for its capture")]
     signature_minor: Annotated[int, _minor("smallest amount that the customer signs for on the slip; 0: none")]

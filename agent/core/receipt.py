@@ -52,6 +52,8 @@ class Receipt:
     ``is_guaranteed``: paid by the lane's lease, so that the backend never declines it afterwards; an approval under the
     pass's own cap is the lender's risk instead, and the slip must not say more. ``plan``: what was disclosed of its
     instalments. ``reason`` is why it was declined; ``is_signed``: the merchant keeps a part that the customer signs.
+    ``is_held``: approved and captured later, so that nothing is charged yet; ``plan_left_minor``: what the customer
+    still pays of the plan after a void or refund.
     """
 
     seller: Seller
@@ -72,6 +74,8 @@ class Receipt:
     sold_at: str | None = None
     reason: str = ""
     is_signed: bool = False
+    is_held: bool = False
+    plan_left_minor: int | None = None
 
 
 def masked(account: bytes | None) -> str:
@@ -117,5 +121,6 @@ def receipt_of(
         entry=entry,
         code=slip_code(seller.lane, hold.sale_id),
         occasion=occasion,
+        is_held=occasion == APPROVED and hold.capture == "later",
         sold=None if occasion in (APPROVED, DECLINED) else charged if occasion in GIVES_BACK else sold,
     )

@@ -78,7 +78,7 @@ class Offers:
     def __init__(self, ledger: Ledger, clock: LaneClock, timezone: str, language: Language) -> None:
         self._ledger, self._clock, self._language = ledger, clock, language
         self._zone = ZoneInfo(timezone)
-        self._shown: dict[bytes, int] = {}  # by digest of a statement, when it was first asked for
+        self._shown: dict[tuple[str | None, bytes], int] = {}  # by sale and digest of a statement, since when
 
     def menu(self, lender: Lender, basket: Basket, coupon: str | None = None) -> Menu:
         """What is offered now, and from now on counts as shown. Raises OfferRefused (clock_untrusted)."""
@@ -90,7 +90,7 @@ class Offers:
             used, why = self._coupon_for(lender, basket, plan, coupon, reading)
             reason = reason or why
             statements.append(self._statement(terms, plan, basket, used, reading))
-        self._note_shown(statements, reading.now_s)
+        self._note_shown(basket.sale_id, statements, reading.now_s)
         has_helped = any(said.coupon_id for said in statements)
         return Menu(lender, tuple(statements), None if has_helped else reason)
 
@@ -110,7 +110,9 @@ class Offers:
         said = self._statement(terms, plan, basket, coupon, reading)
         if wish.statement not in (None, said.digest):
             raise OfferRefused("plan_changed")
-        shown_at = self._shown.get(said.digest)
+        shown_at = self._shown.get((basket.sale_id, said.digest), self._shown.get((None, said.digest)))
+        if shown_at is not None and reading.now_s - shown_at < lender.policy.limits.statement_shown_min_s:
+            raise OfferRefused("choice_early")
         language = wish.language or self._language
         return Chosen(Choice.of(said), said, lender.policy.version, wish.coupon, language, shown_at)
 
@@ -148,11 +150,15 @@ class Offers:
     def _day(self, at_s: int) -> date:
         return datetime.fromtimestamp(at_s, UTC).astimezone(self._zone).date()
 
-    def _note_shown(self, statements: list[Statement], now_s: int) -> None:
+    def _note_shown(self, sale_id: str | None, statements: list[Statement], now_s: int) -> None:
+        """Two customers may be shown the same statement: of each sale the first showing counts. Of offers that belong
+        to no sale yet it is the last one, which nobody can have looked at for longer."""
         for said in statements:
-            self._shown.setdefault(said.digest, now_s)
-        for digest in list(self._shown)[:-SHOWN_KEPT]:
-            del self._shown[digest]
+            if sale_id is None:
+                self._shown.pop((None, said.digest), None)
+            self._shown.setdefault((sale_id, said.digest), now_s)
+        for shown in list(self._shown)[:-SHOWN_KEPT]:
+            del self._shown[shown]
 
 
 def _terms(lender: Lender, basket: Basket) -> Instalments | None:

@@ -11,11 +11,12 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from agent.core.authorization import Hold, HoldState
+from agent.core.disclosure import plan_left
 from agent.core.insights import outcome_of
 from agent.core.journal import Draft, Position
 from agent.core.money import Money
 from agent.core.print_job import FINAL
-from agent.core.receipt import APPROVED, DECLINED, OCCASIONS, Receipt, Seller, masked, receipt_of, slip_code
+from agent.core.receipt import APPROVED, DECLINED, GIVES_BACK, OCCASIONS, Receipt, Seller, masked, receipt_of, slip_code
 from agent.core.slip_refund import SlipRefund
 from agent.core.trusted_time import ClockReading
 from agent.ports import Ledger, Slip
@@ -58,10 +59,13 @@ class SlipDesk:
         occasion, head = OCCASIONS.get(draft.kind), self._ledger.head
         if occasion is None:
             return None
+        plan = disclosed(self._ledger, hold) if occasion == APPROVED or occasion in GIVES_BACK else None
+        left = plan_left(plan, hold.captured_minor, hold.refunded_minor) if plan and occasion in GIVES_BACK else None
         receipt = replace(
             self._receipt(hold, reading.now_s, Position(head.epoch, head.number + 1), occasion),
             amount=Money(draft.body["amount_minor"], hold.currency),
-            plan=disclosed(self._ledger, hold) if occasion == APPROVED else None,
+            plan=plan if occasion == APPROVED else None,
+            plan_left_minor=left.total_minor if left else None,
             is_signed=occasion == APPROVED and self._asks_signature(hold),
         )
         # The lane's claim of a sale (rule 17) belongs on the slip of its approval alone, which its attempt tells.

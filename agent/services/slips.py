@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from agent.core.cose import Signer
 from agent.core.journal import Entry, Kind
+from agent.core.money import Money
 from agent.core.receipt import APPROVED, Receipt, masked
 from agent.core.slip_claim import SlipClaim, make_claim
 from agent.ports import Ledger, Slip
@@ -37,11 +38,13 @@ def sale_slip(receipt: Receipt, language: Language) -> Document:
             Rule(),
             Text(label(receipt.occasion), align="center", bold=True, size="double"),
             Text(str(receipt.amount), align="center", bold=True, size="double"),
+            *((Text(label("held"), align="center", bold=True),) if receipt.is_held else ()),
             *((Text(mode, align="center"),) if receipt.occasion == APPROVED else ()),
             *((Text(text(language, receipt.reason, "customer"), align="center"),) if receipt.reason else ()),
             Rule(),
             *((Pair(label("sold"), str(receipt.sold)),) if receipt.sold is not None else ()),
             *((Pair(label("sold_at"), receipt.sold_at),) if receipt.sold_at is not None else ()),
+            *_left(receipt, label),
             *_payer(receipt, label),
             *_given(label("authorization_code"), receipt.authorization_code),
             Pair(label("response_code"), receipt.response_code),
@@ -75,6 +78,15 @@ def _signed(receipt: Receipt, label: Callable[[str], str]) -> tuple[Block, ...]:
         Feed(1),
         Cut(),
     )
+
+
+def _left(receipt: Receipt, label: Callable[[str], str]) -> tuple[Block, ...]:
+    """What a refund leaves to be paid of the instalments."""
+    if receipt.plan_left_minor is None:
+        return ()
+    if not receipt.plan_left_minor:
+        return (Text(label("plan_nothing_left")),)
+    return (Pair(label("plan_left"), str(Money(receipt.plan_left_minor, receipt.amount.currency)), bold=True),)
 
 
 def _payer(receipt: Receipt, label: Callable[[str], str]) -> tuple[Pair, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, Final, get_args
 
 from agent.core.authorization import Hold, HoldState
+from agent.core.disclosure import Statement, plan_left
 from agent.core.print_job import PrintJobState
 from agent.core.receipt import masked
 from agent.core.slip_refund import RefundState, SlipRefund
@@ -74,6 +75,7 @@ class Views:
             "authorization_code": hold.authorization_code,
             "amount": {"minor": hold.amount_minor, "currency": hold.currency},
             "plan": statements.to_json(said, self._language) if said else None,
+            "plan_left": _plan_left(said, hold),
             "captured": {"minor": hold.captured_minor, "currency": hold.currency},
             "refunded": {"minor": hold.refunded_minor, "currency": hold.currency},
             "expires_at": hold.expires_at,
@@ -117,3 +119,11 @@ def _text_key(hold: Hold) -> str:
         return "captured_in_part"
     shown = SHOWN_STATES[hold.state]
     return hold.reason or "asking" if shown in ("asking", "approved", "declined") else shown
+
+
+def _plan_left(said: Statement | None, hold: Hold) -> dict[str, int] | None:
+    """What refunds at this lane have left of the plan, minor units; None without a plan, or before any refund."""
+    if said is None or not hold.refunded_minor:
+        return None
+    left = plan_left(said, hold.captured_minor, hold.refunded_minor)
+    return {"principal_minor": left.principal_minor, "fee_minor": left.fee_minor, "total_minor": left.total_minor}

@@ -17,10 +17,10 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from agent.core.authorization import Hold, HoldRefused, HoldState, event_of
-from agent.core.journal import Entry, Kind, Sealed
+from agent.core.journal import Entry, Sealed
 from agent.lane import Lane
 from agent.services.settlement import BatchReport
 from agent.simulation.backend_process import WEB, BackendProcess, Credit, Customer
@@ -28,22 +28,16 @@ from agent.simulation.disk import Survivors
 from agent.simulation.lane_process import LaneProcess, Witness
 from agent.simulation.printer import Paper
 from agent.simulation.recovery import DiskReader
-from backend import accounts, allowances, audit, holds
+from agent.simulation.tally import FOR_PEOPLE, Attempt, Tally, is_before_people
+from backend import accounts, allowances, audit
 from backend.database import rows as rows_of
 from backend.schema import Dispute, JournalEntry, QuarantinedEntry
-from backend.schema import Hold as BackendHold
 from backend.schema import Journal as JournalRow
 
 LAST_EVENTS: Final = 40
 OUTSIDE_THE_BOOKS: Final = "online_not_answered"
 FORGOTTEN_LAYER: Final = "snapshot_unknown"
 TERMS_OF_AN_ANSWER: Final = ("amount_minor", "response_code", "reason", "authorization_code", "mode")
-
-
-class Attempt(NamedTuple):
-    lane: str
-    sale_id: str
-    number: int
 
 
 @dataclass(slots=True)
@@ -77,8 +71,8 @@ class Auditor(Witness):
         self._told: dict[Attempt, tuple[Any, ...]] = {}
         self._told_approved: set[tuple[str, str]] = set()
         self._paper: Counter[tuple[str, str]] = Counter()
-        self._captured: Counter[Attempt] = Counter()
-        self._given_back: Counter[Attempt] = Counter()
+        self._tally = Tally(self.violated)
+        self._promised: dict[Credit, int] = {}
         self._horizons: Counter[tuple[str, str]] = Counter()
         self._repaid: Counter[Credit] = Counter()
         self._released: dict[Credit, list[tuple[str, Entry, int]]] = defaultdict(list)
@@ -97,6 +91,16 @@ class Auditor(Witness):
         must hold all the same, and the lane must come back to the backend in a new epoch."""
         self.note(f"{lane.name.lane} gets an old ledger")
         self._put_back.add(lane.name.lane)
+
+    def replaced(self, lane: LaneProcess) -> None:
+        """The lane's disk is destroyed, and with it what was not sent. What it approved stands all the same."""
+        self.note(f"{lane.name.lane} gets another device")
+        self._put_back.add(lane.name.lane)
+
+    def hold_of(self, lane: LaneProcess, sale_id: str) -> Hold | None:
+        """The approved attempt of a sale, as its lane recorded it."""
+        mine = (hold for key, hold in self._holds.items() if key[:2] == (lane.name.lane, sale_id))
+        return next((hold for hold in mine if hold.is_approved), None)
 
     def put_back_backend(self) -> None:
         """An old database is put back. Two things that it has forgotten are for people, because the lane's word alone
@@ -125,11 +129,12 @@ class Auditor(Witness):
 
     def _fold(self, lane: LaneProcess, sealed: Sealed) -> None:
         entry = sealed.entry
+        self._tally.recorded_of_slip(entry)
         if event_of(entry.kind, entry.body) is None:
             return
         assert entry.lender and entry.sale_id and entry.attempt
         key = Attempt(lane.name.lane, entry.sale_id, entry.attempt)
-        self._check_given_back(key, entry)
+        self._tally.recorded(key, entry, has_forgotten=key.lane in self._put_back)
         before = self._holds.get(key, Hold(entry.lender, entry.sale_id, entry.attempt))
         try:
             hold = before.apply(entry.kind, entry.body)
@@ -143,18 +148,10 @@ class Auditor(Witness):
             self._released[hold.lender, hold.account].append((key.lane, entry, released_minor))
         if hold.is_approved:
             self._check_one_approval(key)
+            if key.lane not in self._put_back:
+                self._tally.check_coupon(key, self._holds)
         if hold.account is not None:
             self._check_account((hold.lender, hold.account))
-
-    def _check_given_back(self, key: Attempt, entry: Entry) -> None:
-        """By the amounts of the entries alone, whatever the product makes of them."""
-        if entry.kind == Kind.CAPTURE:
-            self._captured[key] += entry.body["amount_minor"]
-        elif entry.kind in (Kind.VOID, Kind.REFUND):
-            self._given_back[key] += entry.body["amount_minor"]
-        if self._given_back[key] > self._captured[key] and key.lane not in self._put_back:
-            given_back, captured = self._given_back[key], self._captured[key]
-            self.violated(f"promise 3: {key.sale_id} gave back {given_back} of {captured} captured")
 
     def announced(self, lane: LaneProcess, hold: Hold) -> None:
         """Something became visible at the lane: it must be on the disk, and it must not contradict an answer."""
@@ -181,7 +178,7 @@ class Auditor(Witness):
         if lane.name.lane in self._put_back:
             return
         mine = [key for key in self._holds if (key.lane, key.sale_id) == (lane.name.lane, paper.sale_id)]
-        if not mine:
+        if not mine and not self._tally.refunded_at(lane.name.lane, paper.sale_id):
             self.violated(f"promise 1: {lane.name.lane} printed {paper.sale_id}, which it never recorded")
         for key in mine[-1:]:
             self._check_durable(lane, key, "printed")
@@ -200,9 +197,11 @@ class Auditor(Witness):
             self.violated(f"promise 2: {through} acknowledged to {lane.name.lane}, the backend has {row.number}")
 
     def settled(self, lane: LaneProcess, report: BatchReport) -> None:
-        """A batch has been compared. One that was put back has forgotten what the backend knows: it differs."""
+        """A batch has been compared. One that was put back has forgotten what the backend knows: it differs; so does
+        one with an entry that is before people, in nothing but that."""
         self.note(f"{lane.name.lane} batch {report.batch} is {report.state}")
-        names_entries_only = self._backend_was_put_back and not report.differences
+        is_explained = self._backend_was_put_back or is_before_people(lane.name.lane)
+        names_entries_only = is_explained and not report.differences
         if report.state == "different" and lane.name.lane not in self._put_back and not names_entries_only:
             self.violated(f"promise 2: batch {report.batch} of {lane.name.lane} differs: {report.differences}")
 
@@ -238,6 +237,13 @@ class Auditor(Witness):
             self.violated(
                 f"promise 4: the backend promised {promised} of {customer.account.hex()[:8]} ({figures}), "
                 f"its limit is {customer.limit_minor}"
+            )
+        # A cut may leave it above the limit of this moment; then nothing may make it more.
+        before, self._promised[customer.key] = self._promised.get(customer.key, 0), promised
+        if promised > max(account.limit_minor, before) and not self._backend_was_put_back:
+            self.violated(
+                f"promise 4: {before} of {customer.account.hex()[:8]} was promised, and now {promised}, "
+                f"although its limit is cut to {account.limit_minor}"
             )
 
     def _forgotten_minor(self, credit: Credit) -> int:
@@ -296,14 +302,13 @@ class Auditor(Witness):
             )
 
     def _stands_at_lanes(self, credit: Credit) -> int:
-        return sum(
-            self._owed(key.lane, hold) for key, hold in self._holds.items() if (hold.lender, hold.account) == credit
-        )
+        return sum(self._owed(key, hold) for key, hold in self._holds.items() if (hold.lender, hold.account) == credit)
 
-    def _owed(self, lane: str, hold: Hold) -> int:
-        """What the lane has sworn to be over it captures no more, whether or not an entry says so yet (rule 1)."""
-        is_over = hold.expires_at is not None and hold.expires_at <= self._horizons[lane, hold.lender]
-        return hold.owed_minor - (hold.held_minor if is_over else 0)
+    def _owed(self, key: Attempt, hold: Hold) -> int:
+        """What the lane has sworn to be over it captures no more, whether or not an entry says so yet (rule 1); what
+        another lane gave back is owed no more."""
+        is_over = hold.expires_at is not None and hold.expires_at <= self._horizons[key.lane, hold.lender]
+        return max(0, hold.owed_minor - (hold.held_minor if is_over else 0) - self._tally.by_slip(key))
 
     def _stands_at_backend(self, credit: Credit) -> int:
         """Holds that no lane has decided: elsewhere, or still being asked for. The lane's outcome wins (rule 6)."""
@@ -319,6 +324,8 @@ class Auditor(Witness):
         disputes = list(Dispute.select().where(Dispute.lane.not_in(self._put_back)))
         replaced = {row.lane for row in disputes if row.reason == FORGOTTEN_LAYER}
         for row in disputes:
+            if row.reason in FOR_PEOPLE:
+                continue
             is_forgotten = row.reason == OUTSIDE_THE_BOOKS or row.lane in replaced
             if not (self._backend_was_put_back and is_forgotten):
                 self.violated(f"promise 4: {row.lane} #{row.number} is disputed: {row.reason}, {row.amount_minor}")
@@ -377,11 +384,8 @@ class Auditor(Witness):
                 self.violated(
                     f"promise 3: the backend holds {held} for {sale_id}/{attempt}, {lane} knows nothing of it"
                 )
-            elif str(hold.state) != state or (hold.is_approved and hold.amount_minor != amount):
+            elif hold.is_approved and hold.amount_minor != amount:
+                self.violated(f"promise 3: {sale_id}/{attempt} is of {hold.amount_minor} at {lane}, {amount} there")
+            elif str(hold.state) != state and not self._tally.by_slip(Attempt(lane, sale_id, attempt)):
                 self.violated(f"promise 3: {sale_id}/{attempt} is {hold.state} at {lane} and {state} at the backend")
-        for row in BackendHold.select().where(BackendHold.lane.not_in([WEB.lane, *self._put_back])):
-            known = self._holds.get(Attempt(row.lane, row.sale_id, row.attempt))
-            theirs = holds.captured(row), holds.given_back(row)
-            if known is not None and theirs != (known.captured_minor, known.refunded_minor):
-                mine = known.captured_minor, known.refunded_minor
-                self.violated(f"promise 3: {row.sale_id} captured and gave back {mine} at {row.lane}, {theirs} there")
+        self._tally.check_books(self._holds, self._put_back)

@@ -5,6 +5,7 @@ The one rule: what the backend has not committed it never knew; every crash ends
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,9 @@ from typing import Any, Final, TypeAlias
 
 from playhouse.apsw_ext import APSWDatabase
 
-from agent.core.cose import SigningKey
+from agent.conformance.enrollment import Applicant
+from agent.core import cbor
+from agent.core.cose import PublicKey, SigningKey
 from agent.core.credit_pass import Credential, issue_credential
 from agent.core.default_policy import default_policy
 from agent.core.money import MINOR_MAX
@@ -22,6 +25,7 @@ from agent.services.lenders import EnrolledLender
 from agent.simulation.disk import Disk, DiskVfs, Survivors
 from agent.simulation.network import Network
 from backend import accounts, allowances, enrollment, holds, lenders, recovery, reports, rotation
+from backend.admin import coupons, leases
 from backend.api import create_app
 from backend.compose import Backend, compose
 from backend.database import close, open_database, transaction
@@ -30,7 +34,7 @@ from backend.events import Hub
 from backend.identity import Authority, LaneName
 from backend.schema import Hold
 from backend.snapshots import Plan
-from backend.wire import Amount, AuthorizationRequest, rfc3339
+from backend.wire import Amount, AuthorizationRequest, Enrollment, b64url, from_b64url, rfc3339
 
 LENDER: Final = "sim"
 CURRENCY: Final = "CNY"
@@ -39,6 +43,9 @@ PATH: Final = "/backend.db"
 POSTED_AT_ONCE: Final = 1_000
 WEB: Final = LaneName("web", "merchant-1", "web")
 """Purchases elsewhere: they ask the backend, hold no lease and keep no journal here."""
+
+_CSR: Final = Applicant.new().csr_pem
+"""Of any key: the lines of a simulation end without TLS, and ask for no certificate."""
 
 GENEROUS: Final = {
     "account_consecutive_lower": 100_000,
@@ -181,6 +188,37 @@ class BackendProcess:
             self.backend.refresh_snapshots()  # which ends a recovery, too
             self._book_forgotten_repayments()
 
+    def grant_more(self) -> int:
+        """Layers for the lanes that have asked for more, as the server cuts them after a turn of posting; how many."""
+        return 0 if self.backend is None else sum(self.backend.granting_more())
+
+    def recall(self, lender: str, lane: str | None, account: bytes | None, hold_s: int) -> None:
+        """The lender asks for leases back, if the backend runs."""
+        if self.backend is not None:
+            named = account.hex() if account else None
+            leases.recall(self.backend, reason="asked", lane=lane, account=named, lender=lender, hold_s=hold_s)
+
+    def issue_coupon(self, customer: Customer, plan: str) -> str | None:
+        """A coupon for the account; None while the backend is down."""
+        if self.backend is None:
+            return None
+        account = customer.account.hex()
+        answer = coupons.issue(self.backend, account=account, lender=customer.lender, plans=[plan], borne_by="lender")
+        return str(answer["coupon"])
+
+    def replace(self, name: LaneName, journal_key: PublicKey) -> tuple[int, dict[str, Any]]:
+        """Another device takes the lane's place; its epoch, and how the journal before ended here."""
+        assert self._database is not None and self.backend is not None, "nobody is replaced while it is down"
+        place = enrollment.NewLane(name.lane, name.store, name.merchant, "Shop", CATEGORY, CURRENCY)
+        with transaction(self._database):
+            code = enrollment.create_code(
+                place, self._authority, now_s=self._clock(), randomness=self._random.randbytes, replace=True
+            )
+        key = b64url(cbor.encode(journal_key.to_cose_key()))
+        asked = Enrollment.model_validate({"code": code, "csr": _CSR, "journal_key": key})
+        answer = json.loads(self.backend.enroll(asked))
+        return answer["epoch"], answer["previous"] | {"hash": from_b64url(answer["previous"]["hash"])}
+
     def publish_policy(self) -> None:
         """A new version of every policy comes into force; the backend is restarted with it."""
         if self.backend is None or self._database is None:
@@ -254,7 +292,7 @@ class BackendProcess:
         assert account is not None
         repaid_minor: int = min(account.used_minor, most_minor)
         if repaid_minor:
-            accounts.move(account, used_minor=-repaid_minor)
+            accounts.repay(account, repaid_minor)
         return repaid_minor
 
     def set_limit(self, customer: Customer, limit_minor: int) -> None:

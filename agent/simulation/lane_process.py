@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -140,6 +141,8 @@ class LaneProcess:
         self.printer = PaperPrinter(site.random, lambda paper: site.witness.printed(self, paper), printer_trouble)
         self.lane: Lane | None = None
         self._machine = _Machine()
+        self._epoch = 1
+        self._previous: Mapping[str, Any] | None = None
         self._ledger: SqliteLedger | None = None
         self._tasks: list[asyncio.Task[Any]] = []
         self._uplink: asyncio.Task[Any] | None = None
@@ -166,7 +169,15 @@ class LaneProcess:
     def _composed(self, ledger: SqliteLedger, backend: RemoteBackend) -> Lane:
         lane = self.name.lane
         return Lane(
-            LaneSettings(lane, self.name.store, 1, Seller("Shop", self.name.store, lane), bytes(32)),
+            LaneSettings(
+                lane,
+                self.name.store,
+                self._epoch,
+                Seller("Shop", self.name.store, lane),
+                bytes(32),
+                epoch_reason="replaced" if self._previous else "enrolled",
+                previous=self._previous,
+            ),
             self.site.lenders,
             self._journal_key,
             ledger=ledger,
@@ -210,6 +221,15 @@ class LaneProcess:
         await self.crash(None)
         self.disk = self._vfs.disk = Disk(files)
         return True
+
+    def become_another_device(self, journal_key: SigningKey, epoch: int, previous: Mapping[str, Any]) -> None:
+        """Nothing of the dead device is left: neither its disk nor its key, nor what lay beside them."""
+        assert self.lane is None and self._uplink is None, "the device that it replaces runs no more"
+        self._journal_key, self._epoch, self._previous = journal_key, epoch, previous
+        self.disk = self._vfs.disk = Disk()
+        self._machine = _Machine()
+        shutil.rmtree(self._snapshots)
+        (self._snapshots / "spool").mkdir(parents=True)
 
     async def crash_uplink(self) -> None:
         if self._uplink is not None:

@@ -24,7 +24,7 @@ from agent.services.outcomes import Outcomes
 from agent.services.printing import Spooler
 from agent.services.witness import HeadWitness
 from agent.simulation.backend_process import LENDER
-from agent.simulation.fleet import START_S
+from agent.simulation.town import START_S
 from agent.store.ledger import SqliteLedger
 from agent.uplink.client import BackendClient
 from agent.uplink.faults import Torn
@@ -149,6 +149,17 @@ def grant_as_if_nothing_were_forgotten() -> Iterator[None]:
         yield
 
 
+def forget_leases_after_a_cut() -> AbstractContextManager[object]:
+    """Once a limit was cut, the backend compares with it what is used and held, and forgets what is still leased."""
+    available = allowances.available
+
+    def forgetful(account: Any) -> int:
+        free: int = account.limit_minor - account.used_minor - account.held_minor
+        return free if account.limit_cut else available(account)
+
+    return mock.patch.object(allowances, "available", forgetful)
+
+
 def refund_as_if_nothing_were_given_back() -> AbstractContextManager[object]:
     """Each refund is compared with what was captured, and not with what of it is left."""
     return mock.patch.object(Hold, "refundable_minor", property(lambda hold: hold.captured_minor))
@@ -166,5 +177,6 @@ BUGS: Final[Mapping[str, Callable[[], AbstractContextManager[object]]]] = {
     "stand in with a restored ledger": stand_in_with_a_restored_ledger,
     "share exposure between lenders": share_exposure_between_lenders,
     "grant as if nothing were forgotten": grant_as_if_nothing_were_forgotten,
+    "forget leases after a limit cut": forget_leases_after_a_cut,
     "refund as if nothing were given back": refund_as_if_nothing_were_given_back,
 }

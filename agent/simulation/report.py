@@ -9,7 +9,8 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from agent.simulation.fleet import Run, Scale, simulate
+from agent.simulation.fleet import Run, simulate
+from agent.simulation.town import Scale
 
 VIOLATIONS_SHOWN_MAX = 10
 

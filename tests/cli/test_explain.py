@@ -44,11 +44,16 @@ def test_a_decline_names_the_rule_its_values_and_its_limit(served: ServedLane, e
     lines = [line.strip() for line in told.splitlines()]
     at = next(n for n, line in enumerate(lines) if line.startswith("YES   floor-limit"))
     sentence = catalogue("en")["reasons"]["floor_limit"]["cashier"]
-    assert lines[at].split("  ")[-2:] == [f"{sentence}. (declines 61)", "<= this is the answer"]
+    assert lines[at].endswith(f" {sentence}. (declines 61)")
     assert lines[at + 1] == "sale_amount_minor (¥812.34) >= floor_limit_minor (¥800.00)"
+    assert lines[at - 1] == "The answer was given by:", "what decided comes before all that did not"
+    assert [line for line in lines if "floor-limit " in line] == [lines[at]], "and is not told again"
     assert "Attempt 1: declined 61, ¥812.34" in told
     assert "time known by a time that the lender signed" in told
     assert "Decided again from its own record: the same answer" in told
+    assert "declined by this lane" in told, "kinds of entries are told in words"
+    quiet = next(n for n, line in enumerate(lines) if line.startswith("no "))
+    assert lines[quiet + 1].startswith("does not hold: "), "a quiet rule tells with its values why it was quiet"
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -5,7 +5,8 @@ import os
 
 import pytest
 
-from agent.simulation.fleet import Scale, simulate
+from agent.simulation.fleet import simulate
+from agent.simulation.town import Scale
 
 LANE_HOURS = float(os.environ.get("COUNTERFOIL_LANE_HOURS", "1000"))
 SCALES = (
@@ -15,6 +16,8 @@ SCALES = (
     Scale(hours=10.0, ledger_put_back_every_s=3600.0),
     Scale(hours=10.0, backend_put_back_every_s=3600.0),
     Scale(hours=10.0, limit_change_every_s=900.0),
+    Scale(hours=8.0, lanes=3, recall_every_s=1800.0, coupon_share=0.7, slip_refund_share=0.5),
+    Scale(hours=10.0, replace_every_s=5400.0, recall_every_s=3600.0),
 )
 RUNS = max(1, round(LANE_HOURS / 22))
 SEEDS = range(1000, 1000 + RUNS)

@@ -13,6 +13,7 @@ from agent.core.coupons import Coupon, issue_coupon
 from agent.core.default_policy import default_policy
 from agent.core.disclosure import Choice, read_statement
 from agent.core.journal import Kind
+from agent.core.money import Money
 from agent.core.policy import parse_policy, sign_policy
 from agent.errors import IdempotencyConflict, OfferRefused
 from agent.services.offers import Basket, Wish, disclosed
@@ -50,6 +51,10 @@ def refused(till: Till, wish: Wish, **fields: Any) -> str:
     return error.value.reason
 
 
+def basket(sale_id: str = "sale-0001") -> Basket:
+    return Basket(Money(PRICE, "CNY"), "5411", CUSTOMER, sale_id)
+
+
 def new_policy(till: Till, version: int, **plan: Any) -> None:
     """A newer policy, with changes to its plan of three payments."""
     payload = default_policy(LENDER, version=version, issued_at=NOW_S - 100, expires_at=NOW_S + 86_400)
@@ -67,6 +72,32 @@ def test_the_disclosure_is_on_the_disk_before_the_backend_is_asked(till: Till) -
     till.backend.available, till.backend.answer = True, look
     sell(till, Wish("3x"))
     assert asked == [[Kind.DISCLOSURE, Kind.ONLINE_INTENT]]
+
+
+def test_costs_that_were_shown_too_briefly_cannot_be_agreed_to(till: Till) -> None:
+    """The policy says for how long; how long it was is in the journal."""
+    payload = default_policy(LENDER, version=2, issued_at=NOW_S - 100, expires_at=NOW_S + 86_400)
+    payload["limits"]["statement_shown_min_s"] = 5
+    till.lane.lenders.install_policy(LENDER, sign_policy(parse_policy(payload), till.lender.key(trust.Role.POLICY)))
+    menu = till.checkout.offers.menu(till.lane.lenders.first, basket())
+    wish = Wish("6x", statement=menu.statements[2].digest)
+    till.clock.pass_time(4)
+    assert refused(till, wish) == "choice_early"
+    till.clock.pass_time(1)
+    sell(till, wish)
+    body = till.entries(Kind.DISCLOSURE)[0].entry.body
+    assert body["chosen_at"] - body["shown_at"] == 5
+
+
+def test_the_next_customer_of_the_same_amount_is_shown_the_costs_anew(till: Till) -> None:
+    """The statement is the same to the byte; what the customer before was shown does not count for this one."""
+    menu = till.checkout.offers.menu(till.lane.lenders.first, basket("sale-0000"))
+    till.clock.pass_time(60)
+    till.checkout.offers.menu(till.lane.lenders.first, basket())
+    till.clock.pass_time(7)
+    sell(till, Wish("6x", statement=menu.statements[2].digest))
+    body = till.entries(Kind.DISCLOSURE)[0].entry.body
+    assert body["chosen_at"] - body["shown_at"] == 7
 
 
 def test_a_stand_in_sale_in_three_payments(till: Till) -> None:

@@ -1,7 +1,8 @@
 """The fleet in short: some hours of it in the fast suite; `make proof` runs a thousand lane-hours."""
 
-from agent.simulation.fleet import Scale, simulate
+from agent.simulation.fleet import simulate
 from agent.simulation.planted_bugs import BUGS
+from agent.simulation.town import Scale
 
 SHORT = Scale(hours=1.5)
 

@@ -14,10 +14,10 @@ from agent.core.money import Money
 from agent.core.travel import Place
 from agent.services.checkout import Order
 from agent.simulation.backend_process import CURRENCY, BackendProcess, Customer
-from agent.simulation.fleet import START_S
 from agent.simulation.lane_process import LaneProcess, Site
 from agent.simulation.loop import run_virtually
 from agent.simulation.network import CALM, Line, Network
+from agent.simulation.town import START_S
 from backend import places
 from backend.database import transaction
 from backend.identity import LaneName
