@@ -144,7 +144,7 @@ class NotEnrolled(CounterfoilError):
     """This lane has no keys and no certificate yet."""
 
     code = "not_enrolled"
-    hint = "Get a one-time code from the backend, then as root: counterfoil enroll --code CODE"
+    hint = "Get a one-time code from the backend, then as root: `counterfoil enroll --code CODE`."
 
 
 class AgentNotRunning(CounterfoilError):
