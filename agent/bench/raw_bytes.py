@@ -33,7 +33,7 @@ def raw_per_s(out: Path, bodies: Sequence[Sequence[bytes]]) -> float:
             identities = sorted(out.glob("lane-*"))
             return asyncio.run(_measure(port, identities, bodies))
         finally:
-            server.terminate()
+            server.kill()  # a forked child has taken over what a gentler signal does here
             server.join()
 
 
