@@ -1,4 +1,4 @@
-"""One browser for all, and a counter with a cashier and a customer for each test."""
+"""One browser a file, and a counter with a cashier and a customer for each test."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,8 +12,9 @@ from playwright.sync_api import Browser, BrowserContext
 from tests.page.shopfront import CHROMIUM, SMALL, Eyes, Shopfront, chromium
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """Closed behind the last test of a file: as long as it is open, an event loop runs in the tests' thread."""
     if not CHROMIUM.exists():
         pytest.skip(f"{CHROMIUM} is missing: make services")
     with chromium() as started:
