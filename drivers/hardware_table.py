@@ -1,4 +1,4 @@
-"""The table of supported scanners, from the id table and the recordings. Rule: what was only emulated is called so.
+"""The tables of scanners and printers, from ids, recordings and profiles. Rule: what was only emulated is called so.
 
 `python -m drivers.hardware_table tests/recordings > docs/hardware.md`
 """
@@ -11,11 +11,15 @@ from pathlib import Path
 from typing import Final
 
 from drivers.models import known_models
+from drivers.printers.profiles import PROFILES, Profile
 from drivers.recording import Recording, load
 
-_HEAD: Final = """# Scanners
+_HEAD: Final = """# Hardware
 
-Made by `python -m drivers.hardware_table tests/recordings` from `drivers/models.json` and the recordings; do not edit.
+Made by `python -m drivers.hardware_table tests/recordings` from `drivers/models.json`, the recordings and
+`drivers/printers/overlay.toml`; do not edit.
+
+## Scanners
 
 - **recorded**: a real device sent it, and the tests replay what it sent (`counterfoil devices record` makes the file).
 - **emulated**: played to the program as the kernel shows the device; no device of that model has been tried.
@@ -25,6 +29,17 @@ Any other scanner works too, when it is configured by its address: as a serial p
 
 | model | USB id | line | tried | source of the id |
 | --- | --- | --- | --- | --- |"""
+_PRINTERS: Final = """
+## Printers
+
+- **emulated**: a program plays it in the tests, the one that is named; no printer of that model has been tried.
+- **listed**: what the database of python-escpos, or a manual, says of it; nothing of it has been tried.
+
+Chinese **drawn** is printed as dots: slow, and always right. **Proof** is how a job is known to be on paper: the
+printer echoes the job's id, or answers behind the job (barrier), or says nothing (none).
+
+| profile | columns | Chinese | answers | proof | tried |
+| --- | --- | --- | --- | --- | --- |"""
 _TRIED: Final = {"device": "recorded", "emulated": "emulated"}
 _LINES: Final = {"serial": "serial", "keyboard": "keyboard", "hidpos": "HID-POS"}
 
@@ -42,7 +57,14 @@ def table(recordings: Iterable[Recording]) -> str:
     for one in made.values():
         name, ids = one.name or "of no name", one.model_id.strip(":") or "none"
         rows.append(f"| {name} | {ids} | {_LINES[one.kind]} | {_TRIED[one.source]} | the recording |")
-    return "\n".join(rows) + "\n"
+    return "\n".join([*rows, _PRINTERS, *map(_printer, PROFILES.values())]) + "\n"
+
+
+def _printer(one: Profile) -> str:
+    chinese = one.characters if one.kanji else "drawn" if one.pictures else "none"
+    tried = f"emulated: {one.played_by}" if one.played_by else "listed"
+    answers, proof = "yes" if one.answers_status else "no", one.confirmation.replace("process_id", "echo")
+    return f"| `{one.name}` | {one.columns} | {chinese} | {answers} | {proof} | {tried} |"
 
 
 def main() -> None:

@@ -38,7 +38,8 @@ class Profile:
     `confirmation`: the best proof of printing it gives: the echo of our process id (GS ( H), an answer that comes only
     after the job (GS r 1), or none. `drawer_open_level`: level of the drawer pin when the drawer is open, None when
     nobody knows. `draws_qr`, `draws_barcodes`: makes codes itself; `pictures`: takes dots (GS v 0). `beeper`: what
-    makes it sound. `escpos`: its name in the database of python-escpos, which knows its cutter.
+    makes it sound. `escpos`: its name in the database of python-escpos, which knows its cutter. `played_by`: whose
+    program plays it in the tests, "": it is listed only.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Profile:
     pictures: bool = True
     beeper: BeepCommand = "none"
     escpos: str = "default"
+    played_by: str = ""
 
     @property
     def kanji(self) -> bool:
