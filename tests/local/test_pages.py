@@ -5,6 +5,7 @@ import re
 import pytest
 
 from agent import texts
+from agent.core.settlement import NAMES, PLAN_PREFIX
 from agent.local.pages import FILES, HEADERS
 from agent.services.views import SHOWN_STATES
 from tests.local.served import ServedLane
@@ -61,6 +62,12 @@ def test_every_state_of_a_sale_has_its_look() -> None:
     looks = set(re.findall(r"^  (\w+): \[\"", SCRIPTS["states.js"], re.MULTILINE))
     assert set(SHOWN_STATES.values()) | {"waiting", "choosing", "unknown"} <= looks
     assert {f"state_{look}" for look in looks} <= texts.catalogue("zh-CN")["page"].keys()
+
+
+def test_every_total_of_a_day_has_its_words_those_of_a_plan_too() -> None:
+    labels = {label for label in texts.catalogue("en")["page"] if label.startswith("total_")}
+    assert labels == {f"total_{name}" for name in NAMES} | {"total_plan"}
+    assert f'"{PLAN_PREFIX}"' in SCRIPTS["day.js"]
 
 
 def test_pages_are_served_with_a_policy_that_lets_them_load_nothing_but_their_own_files(till: Till) -> None:

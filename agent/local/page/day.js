@@ -7,6 +7,8 @@ import { openDialog, problemWords } from "/page/notes.js";
 import { lendOperator } from "/page/operator.js";
 import { t } from "/page/texts.js";
 
+const PLAN = "plan.";
+
 export async function askDay(counter) {
   const answer = await get("/v1/status");
   const desk = { rows: [], reports: null, fault: answer.ok ? "" : problemWords(answer), isBusy: false };
@@ -57,6 +59,11 @@ function reports(desk, { currency }) {
     el("p", { class: state === "matched" ? "done" : "note" }, t(`day_${state}`)),
     el("table", { class: "totals" }, el("tbody", {}, Object.entries(totals)
       .filter(([, sum]) => sum && typeof sum.count === "number")
-      .map(([kind, { count, minor }]) => el("tr", {}, el("th", { scope: "row" }, t(`total_${kind}`)),
+      .map(([kind, { count, minor }]) => el("tr", {}, el("th", { scope: "row" }, wordsOf(kind)),
         el("td", {}, String(count)), el("td", {}, minor === undefined ? "" : money({ minor, currency }))))))));
+}
+
+/** What a total counts; "plan.3x" is that of one plan. */
+function wordsOf(kind) {
+  return kind.startsWith(PLAN) ? t("total_plan", { plan: kind.slice(PLAN.length) }) : t(`total_${kind}`);
 }
