@@ -18,10 +18,10 @@ from typing import Any, Final
 
 from agent import devices
 from agent.config import Config
-from agent.config_sections import Beeper as BeeperSettings
 from agent.core import cbor, cose
 from agent.core.journal import Head, JournalError
 from agent.core.receipt import Seller
+from agent.device_desk import DeviceDesk, at_work
 from agent.errors import LedgerCorrupt, NotEnrolled
 from agent.lane import Lane, LaneSettings
 from agent.lane_desk import LaneDesk
@@ -31,10 +31,8 @@ from agent.local.server import make_server
 from agent.local.services import LocalServices, Shop
 from agent.machine import MachineClock, as_owner_of, machine_digest, stop_on_signals
 from agent.overview import clock_facts, lane_looks, lane_status, ledger_facts, lender_facts
-from agent.ports import OperatorBook, PrintResult
+from agent.ports import OperatorBook
 from agent.services import forwarding
-from agent.services.beeps import Beeps
-from agent.services.customer_display import screens
 from agent.services.explaining import explanation
 from agent.services.introductions import Introducer
 from agent.services.lenders import EnrolledLender, Lenders
@@ -48,7 +46,6 @@ from agent.store.reserve import Reserve
 from agent.store.snapshot_files import SnapshotFiles
 from agent.store.witness import WitnessFile
 from agent.supervision import kept_up, running, until_stopped
-from agent.texts import Language
 from agent.uplink.identity import (
     Enrolled,
     certificate_life,
@@ -59,18 +56,11 @@ from agent.uplink.identity import (
 )
 from agent.uplink.remote import RemoteBackend
 from agent.uplink.unix_channel import serve_unix
-from drivers.beepers.beeper import Beeper
 from drivers.device import Device, Scan
-from drivers.displays.line_display import LineDisplay
 from drivers.printers.pos_printer import POSPrinter
 
 LOG: Final = logging.getLogger(__name__)
 MAINTENANCE_S: Final = 60.0
-PRINTER_LOOK_S: Final = 30.0
-"""Between two looks at a printer that has nothing to print: a network printer may serve other tills too."""
-
-DISPLAY_LOOK_S: Final = 2.0
-
 RESERVE_S: Final = 0.5
 
 
@@ -89,21 +79,17 @@ async def _run(config: Config, enrolled: Enrolled) -> int:
         ledger = SqliteLedger.open(str(config.lane.ledger_file))
         stack.callback(ledger.close)
         fixtures = await _open_fixtures(config, stack)
-        printer = fixtures.printer
-        lane, desk = _compose(config, enrolled, ledger, printer, reserve)
+        lane, desk = _compose(config, enrolled, ledger, fixtures.printer, reserve)
         stack.callback(lane.witness.look)
         await stack.enter_async_context(_served_uplink(config, lane))
         scanners = _open_scanners(config, lane, stack)
-        serving = await stack.enter_async_context(_served_api(config, lane, desk, scanners, fixtures))
+        device_desk = DeviceDesk(config, scanners, fixtures)
+        serving = await stack.enter_async_context(_served_api(config, lane, desk, device_desk))
         loops = [kept_up(lane.spooler.run), kept_up(lambda: _maintained(lane)), kept_up(lane.start), _kept(reserve)]
         loops.append(kept_up(Watch(lane.events, lane_looks(lane)).run))
-        if printer is not None:
-            loops.append(kept_up(partial(_looked_after, lane, printer, config.lane.language)))
         if fixtures.display is not None:
             lane.display_failed = partial(_reason_of, fixtures.display)
-            loops.append(kept_up(partial(_displayed, lane, fixtures.display, config.lane.language)))
-        if fixtures.beeper is not None:
-            loops.append(kept_up(partial(_beeped, lane, fixtures.beeper, config.beeper)))
+        loops.extend(map(kept_up, at_work(config, lane, fixtures)))
         tasks = await stack.enter_async_context(running(*loops))
         LOG.info("ready", extra={"lane": lane.settings.lane})
         return await until_stopped(stop, [serving, *tasks], broken=lambda: ledger.failed)
@@ -201,27 +187,8 @@ async def _served_uplink(config: Config, lane: Lane) -> AsyncIterator[None]:
 
 @contextlib.asynccontextmanager
 async def _served_api(
-    config: Config, lane: Lane, desk: LaneDesk, scanners: list[Device], fixtures: devices.Fixtures
+    config: Config, lane: Lane, desk: LaneDesk, device_desk: DeviceDesk
 ) -> AsyncIterator[asyncio.Task[None]]:
-    async def check_devices() -> list[dict[str, Any]]:
-        found = [await asyncio.to_thread(devices.report, config, device) for device in [*scanners, *fixtures.all]]
-        return [report.to_dict() for report in found]
-
-    async def print_test() -> PrintResult | None:
-        printer = fixtures.printer
-        return await asyncio.to_thread(devices.print_test, config, printer) if printer else None
-
-    async def open_drawer() -> dict[str, Any] | None:
-        drawer = fixtures.drawer
-        return await asyncio.to_thread(devices.open_cash_drawer, config, drawer) if drawer else None
-
-    async def act_virtually(what: str, device: str, code: str) -> str:
-        return await asyncio.to_thread(devices.act_virtually, [*scanners, *fixtures.all], what, device, code)
-
-    async def test_display() -> dict[str, Any] | None:
-        display = fixtures.display
-        return await asyncio.to_thread(devices.show_test, config, display) if display else None
-
     backend = lane.backend
     assert isinstance(backend, RemoteBackend)
     secret = _http_secret(config)
@@ -247,11 +214,11 @@ async def _served_api(
             status=lambda: lane_status(lane, desk),
             explain=partial(explanation, lane.ledger),
             verify_journal=lambda: _verified_running(lane),
-            check_devices=check_devices,
-            print_test=print_test,
-            open_drawer=open_drawer,
-            test_display=test_display,
-            act_virtually=act_virtually,
+            check_devices=device_desk.check,
+            print_test=device_desk.print_test,
+            open_drawer=device_desk.open_drawer,
+            test_display=device_desk.test_display,
+            act_virtually=device_desk.act_virtually,
             claim=backend.claim,
             shop=Shop(config.merchant.name, config.merchant.store_name, config.lane.language),
             wallets=dict(lane.settings.rails),
@@ -308,49 +275,8 @@ async def _kept(reserve: Reserve) -> None:
         await asyncio.sleep(RESERVE_S)
 
 
-async def _looked_after(lane: Lane, printer: POSPrinter, language: Language) -> None:
-    """A printer that is out of paper or gone is told of before a slip waits for it."""
-    while True:
-        if not lane.ledger.next_print_job():
-            health = await asyncio.to_thread(printer.check_health, "external")
-            lane.spooler.looked(health.reason, devices.action(health.reason, language))
-        await asyncio.sleep(PRINTER_LOOK_S)
-
-
 def _reason_of(device: Device) -> str:
     return device.state.reason
-
-
-async def _displayed(lane: Lane, display: LineDisplay, language: Language) -> None:
-    """Follows the sales; a display that was gone is tried again, and shows what it would have shown."""
-    sales = lane.events.subscribe()
-    try:
-        while True:
-            try:
-                event = await asyncio.wait_for(sales.get(), DISPLAY_LOOK_S)
-            except TimeoutError:
-                if display.state.reason:
-                    await asyncio.to_thread(display.check_health)
-                continue
-            if event is None:
-                return
-            if event["type"] == "sale":
-                await asyncio.to_thread(display.show, *screens(event["data"], language))
-    finally:
-        lane.events.unsubscribe(sales)
-
-
-async def _beeped(lane: Lane, beeper: Beeper, wanted: BeeperSettings) -> None:
-    """Follows the sales. A sound that cannot be made now is not made later."""
-    beeps = Beeps(on_decline=wanted.on_decline, on_attention=wanted.on_attention)
-    sales = lane.events.subscribe()
-    try:
-        while (event := await sales.get()) is not None:
-            signal = beeps.heard(event["data"]) if event["type"] == "sale" else None
-            if signal is not None:
-                await asyncio.to_thread(beeper.sound, signal)
-    finally:
-        lane.events.unsubscribe(sales)
 
 
 async def _maintained(lane: Lane) -> None:

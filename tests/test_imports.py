@@ -136,6 +136,14 @@ TABLE = (
         project=("agent.config", "agent.errors", "agent.ports", "agent.services.slips", "agent.texts", "drivers"),
     ),
     Row(
+        "agent.device_desk",
+        "devices follow the sales and never the other way round",
+        project=(
+            *("agent.config", "agent.config_sections", "agent.devices", "agent.lane", "agent.ports", "agent.texts"),
+            *("agent.services.beeps", "agent.services.customer_display", "drivers"),
+        ),
+    ),
+    Row(
         "agent.diagnosis",
         "it looks at every part from outside, also at those that do not start",
         project=("agent", "drivers"),

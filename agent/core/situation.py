@@ -23,7 +23,6 @@ VOCABULARY: Final = 1
 
 _COUNT_MAX: Final = 2**31
 _TIME_END: Final = 2**53
-_YEAR_S: Final = 366 * 86_400
 
 
 @dataclass(frozen=True, slots=True)
