@@ -13,6 +13,8 @@ from tests.page.shopfront import LARGE, SMALL, Eyes, Shopfront, approved
 pytestmark = pytest.mark.proof
 
 AA = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
+DIALOGS = {"F6": ".insights .columns"}
+"""What a function key opens, and what is there when it has."""
 HOSTILE = "<img src=x onerror=alert(1)><script>window.owned=1</script>"
 
 
@@ -57,6 +59,10 @@ def test_every_state_is_accessible_at_aa_and_nothing_is_cut_off(
     look("approved offline")
     cashier.keys("F3")
     look("dialog")
+    for key, what in DIALOGS.items():
+        cashier.keys("Escape", key)
+        cashier.page.wait_for_selector(what)
+        look(what)
     shop.stop()
     cashier.sees("lost")
     look("lost")

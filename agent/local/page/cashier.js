@@ -8,6 +8,7 @@ import { draft, draftOf, forget } from "/page/draft.js";
 import { Entry } from "/page/entry.js";
 import { Feed } from "/page/feed.js";
 import { findSale } from "/page/find.js";
+import { askInsights } from "/page/insights.js";
 import { readAmount } from "/page/money.js";
 import { isDialogOpen, problemWords, toast } from "/page/notes.js";
 import { lendOperator } from "/page/operator.js";
@@ -134,6 +135,7 @@ const FUNCTIONS = {
   F2: ["find", () => findSale(feed.counter)],
   F3: ["", () => acts.open()],
   F4: ["drawer", drawer],
+  F6: ["insights", () => askInsights()],
   F8: ["day", () => askDay(feed.counter)],
   F9: ["", switchLanguage],
 };

@@ -33,16 +33,18 @@ export function el(name, attributes = {}, ...children) {
   return element;
 }
 
+/** An element of a drawing: its looks are attributes and classes, for the policy allows no style of its own. */
+export function svg(name, attributes = {}, ...children) {
+  const element = document.createElementNS(SVG, name);
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+  element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined));
+  return element;
+}
+
 /** A drawing that says nothing to a screen reader: the words beside it do. */
 export function icon(name) {
-  const svg = document.createElementNS(SVG, "svg");
-  svg.setAttribute("viewBox", "0 0 24 24");
-  svg.setAttribute("class", `icon icon-${name}`);
-  svg.setAttribute("aria-hidden", "true");
-  const path = document.createElementNS(SVG, "path");
-  path.setAttribute("d", SHAPES[name]);
-  svg.append(path);
-  return svg;
+  const about = { viewBox: "0 0 24 24", class: `icon icon-${name}`, "aria-hidden": "true" };
+  return svg("svg", about, svg("path", { d: SHAPES[name] }));
 }
 
 /** A button; `key` is shown beside its words and keeps the focus where it was when the page is drawn anew. */
