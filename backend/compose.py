@@ -179,9 +179,17 @@ class Backend:
 
     def _check_sound(self) -> None:
         """Raises Problem("recovering") while what these books say of leases may be too little."""
+        self._look_at_new_connection()
+        recovery.check_over()
+
+    def _is_sound(self) -> bool:
+        """The same as a value: a backend that recovers grants nothing, also if it learnt of it a step ago."""
+        self._look_at_new_connection()
+        return recovery.started_at() is None
+
+    def _look_at_new_connection(self) -> None:
         if is_shared(self.database) and self.watermark.is_due(self.database.connection()):
             self.notice_put_back()
-        recovery.check_over()
 
     def post_pending(self, entries_max: int) -> int:
         """Bring up to ``entries_max`` stored entries into effect; how many there were. Called from time to time."""
@@ -270,9 +278,10 @@ class Backend:
 
         A layer includes what has been posted (lease rule 3), however much is stored besides.
         """
+        self._look_at_new_connection()
         transact(self.database, lambda: recovery.end_if_complete(now_s=self.clock()))
         for known in self.lenders:
-            if recovery.started_at() is None:
+            if self._is_sound():
                 recalls.tend(self.database, known, now_s=self.clock())
                 yield from self._planning(known)
         for lane in [lane for lane in lanes.in_service() if lane in self.heard]:
@@ -280,13 +289,13 @@ class Backend:
             for lender in self.lenders.values():
                 if not lender.serves(merchant):
                     continue
-                if recovery.started_at() is not None:
-                    return  # such a backend grants nothing, also if it learnt of it a step ago
+                if not self._is_sound():
+                    return
                 yield int(snapshots.refresh(self.database, lane, lender, self.plan, now_s=self.clock()) is not None)
 
     def granting_more(self) -> Iterator[int]:
         """A delta at once for each who asked for more of their leases; how much they get is the plan's word."""
-        while self.asked and recovery.started_at() is None:
+        while self.asked and self._is_sound():
             lane, name = self.asked.pop()
             lender = self.lenders.get(name)
             may_have_it = lane in self.heard and lane in lanes.in_service()
