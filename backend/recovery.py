@@ -77,8 +77,8 @@ def heard(beat: Heartbeat, name: LaneName, lenders: Mapping[str, Lender], *, now
     """Note what a lane says of itself; whether it is believed. To be called inside a transaction.
 
     A lane that knows more than is stored here, and more than it has told before, proves that this backend has
-    forgotten something (else); so does a certificate that it must have issued. A lane that says so too often is not
-    believed, and what it says is not kept.
+    forgotten something (else); so does a certificate that it must have issued. A lane that says so too often begins
+    nothing, and what it says is not kept; but once others have begun it, it is waited for and heard like any lane.
     """
     report = reports.believed(beat, name.lane)
     if report is None or report.epoch != lanes.find(name.lane).epoch:
@@ -86,9 +86,10 @@ def heard(beat: Heartbeat, name: LaneName, lenders: Mapping[str, Lender], *, now
     is_forgotten = access.of(name, now_s=now_s) is Access.FORGOTTEN
     reason = reports.forgotten(report, lenders) or (CERTIFICATE_FORGOTTEN if is_forgotten else None)
     if reason is not None:
-        if is_spent(name.lane, now_s=now_s):
+        if not is_spent(name.lane, now_s=now_s):
+            begin(reason, now_s=now_s, lane=name.lane)
+        elif started_at() is None:
             return False
-        begin(reason, now_s=now_s, lane=name.lane)
     if is_forgotten:
         certificates.remember(name, report.epoch)
     reports.note(report, beat, lenders, now_s=now_s)

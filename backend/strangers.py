@@ -42,7 +42,7 @@ def journal_of(upload: Upload, name: LaneName, *, now_s: int) -> Journal:
         is_present = device is Access.FULL and _goes_on(upload, key)
         if key is None or not (is_present or device is Access.FORGOTTEN) or _is_disbelieved(upload.lane, key):
             raise unknown from None
-        if recovery.is_spent(upload.lane, now_s=now_s):
+        if recovery.started_at() is None and recovery.is_spent(upload.lane, now_s=now_s):
             raise unknown from None
     if Lane.get_or_none(Lane.lane == upload.lane) is None:
         Lane.create(lane=name.lane, store=name.store, merchant=name.merchant, epoch=lanes.NO_EPOCH)

@@ -12,7 +12,7 @@ from backend import accounts, recovery
 from backend.admin import restoring
 from backend.database import transaction
 from backend.problems import Problem
-from backend.schema import Account, Dispute, LeaseGrant, Recovery, SnapshotLayer
+from backend.schema import Account, Dispute, LaneReport, LeaseGrant, Recovery, SnapshotLayer
 from tests.backend.lanes import LENDER, Shop
 from tests.leases.backups import Forget, backup_of, files_of, installed, rewind, send_layers
 from tests.leases.devices import heartbeat, replace
@@ -297,6 +297,30 @@ def test_one_lanes_word_begins_a_recovery_a_few_times_a_day_and_the_operator_is_
     shop.clock.now_s += recovery.LANE_WINDOW_S
     assert claims_more(shop, 2)[1] is not None, "another day"
     assert restoring.show(shop.backend)["not_believed"] == []
+
+
+def test_a_lane_whose_word_begins_nothing_any_more_is_heard_when_the_operator_has_begun_it(
+    shop: Shop, backup: Callable[[], Forget]
+) -> None:
+    """It is waited for; not to hear it would keep everybody waiting for a day, whatever the operator does."""
+    a = installed(shop, "A")
+    claims_more(shop, recovery.LANE_BEGINS_MAX)
+    with transaction(shop.backend.database):
+        LaneReport.delete().execute()
+    a.sent = a.head.number
+    forget = backup()
+    a.stand_in(60)
+    a.upload()
+    forget()
+    heartbeat(shop, a)
+    assert recovery.started_at() is None, "it has said so too often"
+    shop.clock.now_s += 1
+    restoring.begin(shop.backend, reason=recovery.BY_OPERATOR)
+    heartbeat(shop, shop.lanes["B"])
+    heartbeat(shop, a)
+    rewind(a)
+    assert list(recovery.missing()) == []
+    assert shop.account().held_minor == 60
 
 
 def test_the_operator_is_told_on_whose_word_the_backend_recovers(shop: Shop) -> None:

@@ -12,6 +12,7 @@ from agent.core.cose import SigningKey
 from agent.core.trust import Role
 from backend import access, lanes, recovery, reports, rotation, strangers
 from backend.access import Access
+from backend.admin import restoring
 from backend.database import transaction
 from backend.identity import LaneName
 from backend.problems import Problem
@@ -93,6 +94,22 @@ def test_the_first_word_of_a_forgotten_lane_ends_all_granting(shop: Shop, sold: 
     assert shop.backend.refresh_snapshots() == 0
     with pytest.raises(Problem, match="recovering"):
         shop.lanes["A"].ask(shop.lanes["A"].request(10, shop.lanes["A"].new_sale()))
+
+
+def test_a_device_of_a_lane_that_is_not_believed_any_more_is_waited_for_once_others_have_begun(
+    shop: Shop, sold: Sold
+) -> None:
+    """Else a recovery that has begun would end without its leases."""
+    lane, _ = sold
+    with transaction(shop.backend.database):
+        for _ in range(recovery.LANE_BEGINS_MAX):
+            recovery.begin(reports.JOURNAL_FORGOTTEN, now_s=shop.clock.now_s, lane="C")
+        Recovery.update(ended_at=shop.clock.now_s).execute()
+    with pytest.raises(Problem, match="lane_unknown"):
+        send_all(shop, lane, ISSUED)
+    restoring.begin(shop.backend, reason=recovery.BY_OPERATOR)
+    assert set(send_all(shop, lane, ISSUED)) == {"accepted"}
+    assert "C" in recovery.missing()
 
 
 def test_what_a_forgotten_lane_recorded_is_stored_at_once_and_moves_nothing_before_an_operator_admits_it(
