@@ -34,12 +34,14 @@ def b64url(data: bytes) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """What a snapshot's record grants this lane of one account."""
+    """What a snapshot's record grants this lane of one account, and up to which entry of the lane the layer that
+    supplied the record includes its journal."""
 
     account: bytes
     epoch: int
     granted_minor: int
     valid_until_s: int
+    applied_number: int
 
 
 @dataclass(slots=True)
@@ -194,6 +196,13 @@ class Lane:
     def ask_for_more(self, phone: Phone, left_minor: int) -> None:
         body = {"account": phone.account, "left_minor": left_minor}
         self.write(Kind.LEASE_REQUEST, body, lender=phone.lender)
+
+    def left(self, lease: Lease) -> int:
+        """What may still be spent of a lease: what it grants less what later entries took of it."""
+        after, mine = (lease.epoch, lease.applied_number), (sealed.entry for sealed in self.entries)
+        later = (entry.body for entry in mine if entry.position > after and entry.body.get("account") == lease.account)
+        taken = (body.get("lease") or {} for body in later)
+        return leases.remaining(lease.granted_minor, sum(each.get("delta_minor", 0) for each in taken), 0)
 
     def spent(self, delta_minor: int) -> dict[str, int] | None:
         return {"epoch": self.head.epoch, "delta_minor": delta_minor} if delta_minor else None

@@ -29,11 +29,14 @@ class Installed:
     files: tuple[bytes, ...]
     stack: Stack
 
-    def lease(self, account: bytes, epoch: int) -> Lease | None:
-        found = self.stack.lookup(account)
-        if found is None or found.record.removed or found.manifest.lease_epoch != epoch:
+    def lease(self, account: bytes, lane: Lane) -> Lease | None:
+        """What it grants the lane of the account in its present epoch."""
+        found, head = self.stack.lookup(account), lane.head
+        if found is None or found.record.removed or found.manifest.lease_epoch != head.epoch:
             return None
-        return Lease(account, epoch, found.record.allowance_minor, found.record.valid_until_s)
+        record, (of_epoch, number) = found.record, found.manifest.applied_through.get(head.lane, (0, 0))
+        applied_number = number if of_epoch == head.epoch else 0
+        return Lease(account, head.epoch, record.allowance_minor, record.valid_until_s, applied_number)
 
 
 def from_b64url(text: str) -> bytes:
@@ -72,6 +75,12 @@ def listing(exchange: Exchange) -> list[dict[str, Any]]:
         whole = all(type(row.get(name)) is int for name in ("sequence", "size")) and type(row.get("base")) is bool
         exchange.demand(whole, "in each layer: sequence, base, size, sha256, url")
     return found
+
+
+def newest(lane: Lane, lender: str) -> int:
+    """The sequence of the lane's newest layer, installed or not."""
+    sequence: int = listing(lane.line.get(f"/v1/snapshot?lender={lender}"))[-1]["sequence"]
+    return sequence
 
 
 def fetch(lane: Lane, lender: str, keys: KeyList, *, above: int = 0) -> Installed | None:

@@ -152,7 +152,7 @@ class World:
 
     def lease(self, lane: Lane, phone: Phone, *, least_minor: int = 400) -> Lease:
         """What the lane's snapshot grants it of the phone's account."""
-        lease = self._installed[lane.name].lease(phone.account, lane.head.epoch)
+        lease = self._installed[lane.name].lease(phone.account, lane)
         if lease is None or lease.granted_minor < least_minor:
             raise Skipped(f"the snapshot grants less than {least_minor} minor units of the account")
         return lease
