@@ -12,7 +12,18 @@ from agent.core.authorization import Hold
 from agent.core.money import Money
 from agent.core.slip_claim import SlipName, read_slip
 from agent.local.problems import problem
-from agent.local.requests import BadRequest, Capture, Refund, Reversal, SlipClaim, SlipRefund, read, sale_of
+from agent.local.requests import (
+    LANE_CHARS_MAX,
+    BadRequest,
+    Capture,
+    Refund,
+    Reversal,
+    SlipClaim,
+    SlipRefund,
+    is_sale_id,
+    read,
+    sale_of,
+)
 from agent.local.services import LocalServices
 from agent.services.hold_desk import UNKNOWN, Refused
 
@@ -82,6 +93,6 @@ def _slip_of(body: SlipRefund) -> SlipName:
     named = read_slip(body.slip) if body.slip else None
     if not body.slip and body.lane and body.sale_id:
         named = SlipName(body.lane, body.sale_id)
-    if named is None:
+    if named is None or len(named.lane) > LANE_CHARS_MAX or not is_sale_id(named.sale_id):
         raise BadRequest(422, "slip_malformed", "Scan the slip's code, or give lane and sale_id.")
     return named

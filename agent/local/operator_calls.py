@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 from agent.core.operators import Action
 from agent.local.access import Caller
 from agent.local.doors import CALLER
-from agent.local.requests import SignIn, read
+from agent.local.requests import BadRequest, SignIn, is_sale_id, read
 from agent.local.services import LocalServices
 
 HEADER: Final = "Counterfoil-Operator"
@@ -42,8 +42,11 @@ async def sign_out(services: LocalServices, request: Request) -> Response:
 
 
 def permit(services: LocalServices, request: Request, action: Action) -> None:
-    """Raises OperatorRefused, OperatorsUnreadable, ledger faults."""
+    """Raises OperatorRefused, OperatorsUnreadable, ledger faults; BadRequest for what can be no sale: it is recorded
+    before it is looked up."""
     sale_id = request.path_params.get("sale_id")
+    if sale_id is not None and not is_sale_id(sale_id):
+        raise BadRequest(404, "sale_unknown", "This is no sale id.")
     services.operators.permit(action, _session_of(request), sale_id, owner=_owner(request))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import re
 from collections.abc import Coroutine
 from dataclasses import replace
 from datetime import date
@@ -25,6 +26,8 @@ from agent.texts import Language
 BODY_BYTES_MAX: Final = 64 * 1024
 WAIT_MAX_S: Final = 60.0
 SALE_ID: Final = r"^[A-Za-z0-9._-]{8,36}$"
+LANE_CHARS_MAX: Final = 64
+"""Of a text in an entry of the journal (lane protocol, section 8)."""
 
 
 class Body(BaseModel):
@@ -136,7 +139,7 @@ class SlipRefund(Body):
     amount: _Amount
     slip: str | None = Field(default=None, max_length=2048)
     lender: str | None = Field(default=None, max_length=16)
-    lane: str | None = Field(default=None, max_length=64)
+    lane: str | None = Field(default=None, max_length=LANE_CHARS_MAX)
     sale_id: str | None = Field(default=None, pattern=SALE_ID)
     reason: str = Field(default="cashier", max_length=64)
 
@@ -217,6 +220,10 @@ async def read(request: Request, shape: type[B]) -> B:
     except ValidationError as error:
         faults = [f"{'.'.join(map(str, fault['loc'])) or 'body'}: {fault['msg']}" for fault in error.errors()]
         raise BadRequest(422, "body_malformed", "; ".join(faults)) from None
+
+
+def is_sale_id(text: str) -> bool:
+    return re.fullmatch(SALE_ID, text, re.ASCII) is not None
 
 
 def sale_of(request: Request) -> str:

@@ -35,6 +35,8 @@ class OperatorFile:
         """By name; empty as long as there is no file. Raises OperatorsUnreadable."""
         try:
             rows = json.loads(self._path.read_bytes())
+            if not isinstance(rows, list):
+                raise TypeError("operators are a list")  # anything else that is empty would be "nobody signs in"
             found = [Operator(**row | {"role": Role(row["role"])}) for row in rows]
         except FileNotFoundError:
             return {}

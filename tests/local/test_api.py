@@ -327,6 +327,17 @@ def test_a_refund_by_slip_is_in_the_currency_of_the_lane(pos: ServedLane) -> Non
     pos.tell(story)
 
 
+@pytest.mark.parametrize("slip", [slip_code("l" * 65, "sale-0001"), slip_code("lane-02", "s" * 37), "CFS1:lane-02:\0"])
+def test_a_slip_of_what_can_be_no_sale_is_refused_and_not_recorded(pos: ServedLane, slip: str) -> None:
+    def story(client: LocalClient) -> None:
+        before = pos.till.ledger.head
+        body = {"request_id": "r-1", "slip": slip, "amount": AMOUNT}
+        assert problem(lambda: client.post("/v1/refunds", body)) == (422, "slip_malformed")
+        assert pos.till.ledger.head == before
+
+    pos.tell(story)
+
+
 def test_a_code_that_is_no_good_pass_is_shown_nobodys_offers(pos: ServedLane) -> None:
     stale = pos.till.phone().code(age_s=600)
 

@@ -8,7 +8,7 @@ import pytest
 from agent.core.operators import TRIES_MAX, Operator, Role
 from agent.demo.props import free_port
 from agent.local.access import Caller
-from agent.local.client import LocalClient
+from agent.local.client import LocalClient, RequestRefused
 from tests.local.served import ServedLane
 from tests.local.test_access import AMOUNT, JSON, TOKEN, Browser, cookie
 from tests.services.lanes import Till
@@ -70,6 +70,18 @@ def test_pos_software_sends_its_session_as_a_header(pos: ServedLane) -> None:
         assert refund("") == refund("0" * 64) == (403, "operator_required")
         assert refund(session_of("12")) == (403, "role_required")
         assert refund(session_of("1")) == (200, "refunded")
+
+    pos.tell(story)
+
+
+def test_what_can_be_no_sale_leaves_no_word_in_the_journal(pos: ServedLane) -> None:
+    def story(client: LocalClient) -> None:
+        sold(pos, client)
+        before = pos.till.ledger.head
+        for sale_id in ("s" * 2000, "sale-0001%20", "%EF%BC%91" * 8):
+            with pytest.raises(RequestRefused, match="no sale id"):
+                client.post(f"/v1/sales/{sale_id}/void")
+        assert pos.till.ledger.head == before
 
     pos.tell(story)
 

@@ -9,6 +9,7 @@ pytest.importorskip("playwright", reason="playwright is not installed: make setu
 
 from playwright.sync_api import BrowserContext, expect
 
+from agent.core.operators import Operator, Role
 from tests.page.shopfront import Eyes, Shopfront, approved, declined
 
 pytestmark = pytest.mark.proof
@@ -112,6 +113,27 @@ def test_a_double_click_or_two_enters_make_one_sale(shop: Shopfront, cashier: Ey
     assert len(shop.sales) == 1
 
 
+def test_the_second_half_of_a_double_click_does_not_send_the_outcome_away(shop: Shopfront, cashier: Eyes) -> None:
+    to_approved(shop, cashier)
+    again = cashier.page.locator("#stage .main")
+    again.dispatch_event("click", {"detail": 2})
+    time.sleep(0.3)
+    cashier.sees("approved")
+    again.click()
+    cashier.sees("ready")
+
+
+def test_digits_that_were_pressed_while_a_sale_was_open_do_not_hide_that_it_was_approved(
+    shop: Shopfront, cashier: Eyes
+) -> None:
+    shop.backend(approved)
+    to_declined(shop, cashier)
+    cashier.keys("7")
+    shop.scan()
+    pay_in_full(cashier)
+    cashier.sees("approved", "¥128.50")
+
+
 @pytest.mark.parametrize("state", STATES)
 def test_a_reload_and_a_restart_of_the_agent_show_the_sale_exactly_where_it_is(
     shop: Shopfront, cashier: Eyes, customer: Eyes, state: str
@@ -191,10 +213,35 @@ def test_a_sale_is_found_and_refunded_in_part_once(shop: Shopfront, cashier: Eye
     cashier.page.get_by_label("Amount").fill("1000")
     cashier.page.locator(".confirm .main").click()
     expect(cashier.page.locator("dialog .fault")).to_contain_text("At most ¥128.50")
+    expect(cashier.page.get_by_label("Amount")).to_have_value("1000")
     cashier.page.get_by_label("Amount").fill("28.50")
     cashier.page.locator(".confirm .main").dblclick()
     expect(cashier.page.locator("dialog .done")).to_have_text("Done")
     assert shop.sales[0]["refunded"]["minor"] == 2_850
+
+
+def test_a_key_that_is_pressed_twice_opens_one_dialog(shop: Shopfront, cashier: Eyes) -> None:
+    cashier.page.evaluate(
+        """() => ["F2", "F2"].forEach((key) =>
+            document.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true })))"""
+    )
+    expect(cashier.page.locator("dialog")).to_have_count(1)
+    time.sleep(0.3)
+    assert cashier.page.locator("dialog").count() == 1
+
+
+def test_a_pin_that_is_entered_twice_at_once_is_one_try(shop: Shopfront, cashier: Eyes) -> None:
+    book = shop.lane.book
+    book.change("1", lambda _: Operator("1", Role.SUPERVISOR, book.hashed("2468")))
+    cashier.keys("F4")
+    cashier.page.locator("#operator").fill("1")
+    cashier.page.locator("#pin").fill("1357")
+    cashier.page.evaluate(
+        "() => { const form = document.querySelector('dialog form'); form.requestSubmit(); form.requestSubmit(); }"
+    )
+    expect(cashier.page.locator("dialog .fault")).to_contain_text("Wrong number or PIN")
+    time.sleep(0.5)
+    assert book.all()["1"].failures == 1
 
 
 def test_the_language_changes_at_once_and_stays(shop: Shopfront, cashier: Eyes) -> None:

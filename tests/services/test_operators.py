@@ -151,7 +151,7 @@ def test_sessions_are_bounded(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.parametrize(
-    "damage", [b"", b"{", b"[{}]", b'[{"name": "1", "role": "owner", "pin_hash": ""}]', b"\xff", b"7"]
+    "damage", [b"", b"{", b"[{}]", b'[{"name": "1", "role": "owner", "pin_hash": ""}]', b"\xff", b"7", b"{}", b'""']
 )
 def test_a_file_that_cannot_be_read_is_never_no_operators(desk: Desk, tmp_path: Path, damage: bytes) -> None:
     (tmp_path / "operators.json").write_bytes(damage)

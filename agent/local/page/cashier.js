@@ -29,6 +29,7 @@ function show() {
   const { counter, isConnected } = feed ?? {};
   if (!feed || (!counter && isConnected)) return;
   if (counter) beginWith(counter.merchant.language);
+  if (feed.sale && (!isOver(feed.sale) || waitsForCode(feed.sale))) entry.drop(); // no amount waits behind an open sale
   const state = { sale: shown(), counter, entry, isConnected, isBusy };
   const look = lookOf(state.sale, "cashier", isConnected);
   document.title = `${look.word} · Counterfoil`;
@@ -132,11 +133,11 @@ const drawer = () => once(async () => {
 
 /** What the function keys do: the label at the foot of the page ("" for none), and the deed. */
 const FUNCTIONS = {
-  F2: ["find", () => findSale(feed.counter)],
-  F3: ["", () => acts.open()],
+  F2: ["find", () => once(() => findSale(feed.counter))],
+  F3: ["", () => once(() => acts.open())],
   F4: ["drawer", drawer],
-  F6: ["insights", () => askInsights()],
-  F8: ["day", () => askDay(feed.counter)],
+  F6: ["insights", () => once(() => askInsights())],
+  F8: ["day", () => once(() => askDay(feed.counter))],
   F9: ["", switchLanguage],
 };
 

@@ -8,17 +8,20 @@ const LENGTH_MAX = 13;
 export class Entry {
   constructor(now = () => performance.now()) {
     this.now = now;
-    this.text = "";
-    this.refused = null;
     this.clear();
   }
 
   clear() {
+    this.drop();
+    this.run = 0;
+    this.last = -Infinity;
+  }
+
+  /** Forget what was typed; how fast the keys come is still known. */
+  drop() {
     this.text = "";
     this.refused = null;
     this.before = "";
-    this.run = 0;
-    this.last = -Infinity;
   }
 
   /** Whether this key comes too fast for a hand: from the fourth on, what the burst has typed is taken back. */

@@ -110,9 +110,10 @@ async function printAgain(desk) {
 
 function confirmation(desk, redraw) {
   const { name, left } = desk.deed;
-  const field = left && amountField(left);
+  const field = left && amountField(desk.deed.typed ?? plain(left));
   const act = async (event) => {
     event.preventDefault();
+    desk.deed.typed = field?.value; // a refused amount is corrected, never replaced by all of it
     const read = left ? readAmount(field.value, left.currency) : {};
     if (read.refused || (left && read.minor > left.minor)) {
       desk.fault = t(read.refused ?? "amount_above", { left: left && money(left) });
@@ -129,9 +130,9 @@ function confirmation(desk, redraw) {
       button(t("not_now"), () => { desk.deed = null; redraw(); })));
 }
 
-function amountField(left) {
+function amountField(value) {
   const about = { id: "deed-amount", inputmode: "decimal", autocomplete: "off", maxlength: "14" };
-  return el("input", { ...about, value: plain(left) });
+  return el("input", { ...about, value });
 }
 
 async function perform(desk, minor) {

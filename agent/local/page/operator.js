@@ -19,12 +19,16 @@ function askPin(refusal) {
   return new Promise((resolve) => {
     let fault = problemWords(refusal);
     let isIn = false;
+    let isAsking = false;
     const name = el("input", { id: "operator", autocomplete: "off", maxlength: "32" });
     const pin = el("input", { id: "pin", type: "password", inputmode: "numeric", autocomplete: "off", maxlength: "12" });
     openDialog(t("pin_title"), (redraw, close) => {
       const enter = async (event) => {
         event.preventDefault();
+        if (isAsking) return; // each try counts: pressed twice, it is one
+        isAsking = true;
         const answer = await post("/v1/operator-session", { operator: name.value, pin: pin.value });
+        isAsking = false;
         pin.value = "";
         isIn = answer.ok;
         fault = answer.ok ? "" : problemWords(answer);
