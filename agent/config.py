@@ -14,22 +14,10 @@ from typing import Any, Final
 
 from pydantic import BaseModel, Field, ValidationError
 
+from agent.config_devices import Beeper, DeviceName, Display, Drawer, Printer, Scanner
+from agent.config_fields import Section
 from agent.config_problems import allowed, problems, section_at
-from agent.config_sections import (
-    Backend,
-    Beeper,
-    DeviceName,
-    Display,
-    Drawer,
-    Lane,
-    Limits,
-    Local,
-    Merchant,
-    Printer,
-    Scanner,
-    Section,
-    Uplink,
-)
+from agent.config_sections import Backend, Lane, Limits, Local, Merchant, Uplink
 from agent.errors import ConfigError, ConfigMissing, ConfigProblem
 
 FILE_BYTES_MAX: Final = 1 << 20

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from agent import devices
 from agent.config import Config
-from agent.config_sections import Beeper as BeeperSettings
+from agent.config_devices import Beeper as BeeperSettings
 from agent.lane import Lane
 from agent.ports import PrintResult
 from agent.services.beeps import Beeps

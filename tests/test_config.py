@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from agent import config
+from agent.config_devices import Scanner
 from agent.config_problems import allowed, section_at
-from agent.config_sections import Scanner
 from agent.errors import ConfigError, ConfigProblem
 from drivers import registry
 

@@ -139,7 +139,7 @@ TABLE = (
         "agent.device_desk",
         "devices follow the sales and never the other way round",
         project=(
-            *("agent.config", "agent.config_sections", "agent.devices", "agent.lane", "agent.ports", "agent.texts"),
+            *("agent.config", "agent.config_devices", "agent.devices", "agent.lane", "agent.ports", "agent.texts"),
             *("agent.services.beeps", "agent.services.customer_display", "drivers"),
         ),
     ),
@@ -166,7 +166,10 @@ TABLE = (
     Row(
         "agent.config",
         "settings are data",
-        project=("agent.errors", "agent.config_problems", "agent.config_sections"),
+        project=(
+            *("agent.errors", "agent.config_problems"),
+            *("agent.config_sections", "agent.config_devices", "agent.config_fields"),
+        ),
         libraries=("pydantic", "pydantic_core"),
     ),
     Row(
@@ -175,7 +178,14 @@ TABLE = (
         project=("agent.errors", "drivers.printers.profiles"),
         libraries=("pydantic", "pydantic_core"),
     ),
-    Row("agent.config_sections", "settings are data", project=("drivers.printers.profiles",), libraries=("pydantic",)),
+    Row("agent.config_sections", "settings are data", project=("agent.config_fields",), libraries=("pydantic",)),
+    Row(
+        "agent.config_devices",
+        "settings are data",
+        project=("agent.config_fields", "drivers.printers.profiles"),
+        libraries=("pydantic",),
+    ),
+    Row("agent.config_fields", "settings are data", libraries=("pydantic",)),
     Row("agent.errors", "everyone may raise these, so they may need no one"),
     Row("agent.logs", "everyone may log"),
     Row("agent.texts", "everyone may speak"),

@@ -1,7 +1,7 @@
 """The local API: what POS software, the page and the command line may ask of the running agent, and where.
 
-The one rule: every answer of a call is JSON, and every refusal a problem document; the services decide, nothing here
-does. One table has every call, who may make it, and what it reads.
+The one rule: every refusal is a problem document; the services decide, nothing here does. One table has every
+call, who may make it, and what it reads.
 """
 
 from __future__ import annotations
