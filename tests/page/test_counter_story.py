@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("playwright", reason="playwright is not installed: make setup")
 
-from playwright.sync_api import BrowserContext, expect
+from playwright.sync_api import BrowserContext, Route, expect
 
 from agent.core.operators import Operator, Role
 from tests.page.shopfront import Eyes, Shopfront, approved, declined
@@ -216,6 +216,29 @@ def test_a_sale_is_found_and_refunded_in_part_once(shop: Shopfront, cashier: Eye
     expect(cashier.page.get_by_label("Amount")).to_have_value("1000")
     cashier.page.get_by_label("Amount").fill("28.50")
     cashier.page.locator(".confirm .main").dblclick()
+    expect(cashier.page.locator("dialog .done")).to_have_text("Done")
+    assert shop.sales[0]["refunded"]["minor"] == 2_850
+
+
+def test_a_refund_whose_answer_was_lost_is_the_same_one_when_it_is_begun_anew(shop: Shopfront, cashier: Eyes) -> None:
+    to_approved(shop, cashier)
+    cashier.keys("F3")
+
+    def refund() -> None:
+        cashier.page.get_by_role("button", name="Refund", exact=True).click()
+        cashier.page.get_by_label("Amount").fill("28.50")
+        cashier.page.locator(".confirm .main").click()
+
+    def lose(route: Route) -> None:
+        route.fetch()
+        route.abort()
+
+    cashier.page.route("**/refund", lose)
+    refund()
+    expect(cashier.page.locator("dialog .fault")).not_to_be_empty()
+    cashier.page.unroute("**/refund")
+    cashier.page.locator(".confirm").get_by_role("button", name="Not now").click()
+    refund()
     expect(cashier.page.locator("dialog .done")).to_have_text("Done")
     assert shop.sales[0]["refunded"]["minor"] == 2_850
 

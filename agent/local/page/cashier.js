@@ -21,6 +21,7 @@ const [top, strips, stage, keys, told] = ["top", "alerts", "stage", "keys", "tol
 const entry = new Entry();
 let feed = null;
 let isBusy = false;
+let isOpening = false;
 
 /** The sale that is shown: none while the next amount is typed over one that is over. */
 const shown = () => (entry.text && isOver(feed.sale) && !waitsForCode(feed.sale) ? null : feed.sale);
@@ -131,13 +132,24 @@ const drawer = () => once(async () => {
   toast(answer.ok ? t("drawer_opened") : problemWords(answer), answer.ok);
 });
 
+/** A dialog asks the agent before it is there: the key that is pressed again meanwhile opens no second one. */
+const opening = (open) => async () => {
+  if (isOpening) return;
+  isOpening = true;
+  try {
+    await open();
+  } finally {
+    isOpening = false;
+  }
+};
+
 /** What the function keys do: the label at the foot of the page ("" for none), and the deed. */
 const FUNCTIONS = {
-  F2: ["find", () => once(() => findSale(feed.counter))],
-  F3: ["", () => once(() => acts.open())],
+  F2: ["find", opening(() => findSale(feed.counter))],
+  F3: ["", opening(() => acts.open())],
   F4: ["drawer", drawer],
-  F6: ["insights", () => once(() => askInsights())],
-  F8: ["day", () => once(() => askDay(feed.counter))],
+  F6: ["insights", opening(askInsights)],
+  F8: ["day", opening(() => askDay(feed.counter))],
   F9: ["", switchLanguage],
 };
 

@@ -49,10 +49,11 @@ export function icon(name) {
 
 /**
  * A button; `key` is shown beside its words and keeps the focus where it was when the page is drawn anew. The second half
- * of a double click may meet what was drawn meanwhile in the same place: but for digits, it presses nothing.
+ * of a double click may meet what was drawn meanwhile in the same place: it presses nothing but what is pressed `again`
+ * and again, as digits are.
  */
-export function button(words, press, { key = "", kind = "", off = false, label = null } = {}) {
-  const onclick = kind === "digit" ? press : (event) => event.detail < 2 && press(event);
+export function button(words, press, { key = "", kind = "", off = false, label = null, again = kind === "digit" } = {}) {
+  const onclick = again ? press : (event) => event.detail < 2 && press(event);
   const attributes = { type: "button", class: `button ${kind}`, "data-key": key || words, disabled: off, onclick };
   return el("button", { ...attributes, "aria-label": label }, el("span", {}, words), key && el("kbd", {}, key));
 }

@@ -24,7 +24,7 @@ function leftOf(all, gone) {
 
 /** Open the dialog: on one sale if its id is known, else on the list of the last ones. */
 export async function findSale(counter, saleId = null) {
-  const desk = { counter, sale: null, recent: [], deed: null, fault: "", said: "", isBusy: false };
+  const desk = { counter, sale: null, recent: [], deed: null, fault: "", said: "", isBusy: false, requests: {} };
   if (saleId) await load(desk, saleId);
   if (!desk.sale) await list(desk);
   openDialog(t("find_title"), (redraw, close) => (desk.sale ? one(desk, redraw, close) : all(desk, redraw, close)));
@@ -32,6 +32,7 @@ export async function findSale(counter, saleId = null) {
 
 async function load(desk, saleId) {
   const answer = await get(ofSale(saleId));
+  desk.requests = {}; // whoever sees how the sale stands now asks for something new
   Object.assign(desk, answer.ok ? { sale: answer.body, fault: "" } : { sale: null, fault: problemWords(answer) });
 }
 
@@ -95,7 +96,8 @@ function facts(sale) {
 function deeds(desk, redraw) {
   const rows = DEEDS[desk.sale.hold] ?? [];
   const ask = (name, left) => () => {
-    desk.deed = { name, left: left?.(desk.sale), request: crypto.randomUUID() };
+    const about = `${desk.sale.sale_id} ${name}`; // until it is answered, what is asked again is the same request
+    desk.deed = { name, about, left: left?.(desk.sale), request: (desk.requests[about] ??= crypto.randomUUID()) };
     redraw();
   };
   return el("div", { class: "pair" },
@@ -136,11 +138,12 @@ function amountField(value) {
 }
 
 async function perform(desk, minor) {
-  const { name, request } = desk.deed;
+  const { name, about, request } = desk.deed;
   const body = name === "capture" || name === "refund" ? { amount_minor: minor, request_id: request } : {};
   desk.isBusy = true;
   const answer = await lendOperator(() => post(ofSale(desk.sale.sale_id, name), body));
   desk.isBusy = false;
+  if (answer.ok) delete desk.requests[about];
   if (!answer.ok) desk.fault = problemWords(answer);
   else Object.assign(desk, { sale: answer.body, deed: null, fault: "", said: t("deed_done") });
 }

@@ -46,8 +46,9 @@ function chooser(view, today, close) {
   day.addEventListener("change", look);
   point();
   return el("div", { class: "days" }, el("span", { class: "fill" }),
-    button("‹", step(-1), { label: t("day_before") }), el("label", { for: "insights-day", class: "unseen" }, t("insights_day")),
-    day, button("›", step(1), { label: t("day_after") }), heard, el("span", { class: "fill" }), csv,
+    button("‹", step(-1), { again: true, label: t("day_before") }),
+    el("label", { for: "insights-day", class: "unseen" }, t("insights_day")),
+    day, button("›", step(1), { again: true, label: t("day_after") }), heard, el("span", { class: "fill" }), csv,
     button(t("close"), close, { key: "Esc" }));
 }
 
