@@ -75,7 +75,7 @@ function chart(title, ...drawn) {
   return el("section", { class: "chart" }, el("h3", {}, title), drawn);
 }
 
-/** The day in six figures. */
+/** The day at a glance. */
 function tiles({ approved, declined, offline, with_coupon: coupon, undone, refunded, currency }) {
   const sum = ({ minor }) => money({ minor, currency });
   const back = { count: undone.count + refunded.count, minor: undone.minor + refunded.minor };

@@ -20,8 +20,8 @@ export function problemWords(problem) {
   if (!problem.status) return t("agent_gone");
   const { title, detail, hint, texts } = problem;
   const told = texts?.[languageNow()];
-  if (told) return `${told.cashier}. ${told.next}`;
-  if (title && isKnown(title)) return `${said(title, "cashier")}. ${said(title, "next")}`;
+  if (told) return t("sentences", { first: told.cashier, then: told.next });
+  if (title && isKnown(title)) return t("sentences", { first: said(title, "cashier"), then: said(title, "next") });
   return [detail, hint].filter(Boolean).join(" ");
 }
 
