@@ -72,8 +72,9 @@ def _check_received(request: SettlementRequest, lane: str) -> None:
 
 def _compare(request: SettlementRequest, lane: str, rail: Rail | None) -> dict[str, Any]:
     totals, captured = Totals(), set[tuple[str, int]]()
+    parked = {number for number, result, _ in rows(_set_aside(request, lane)) if result == "parked"}
     for entry in _entries(request, lane):
-        if entry.sale_id and entry.attempt:
+        if entry.sale_id and entry.attempt and entry.number not in parked:
             _note_captured(captured, entry, (entry.sale_id, entry.attempt))
         totals.add(entry.kind, entry.body)
     ours, head = totals.to_wire(), _hash_of(lane, request.epoch, request.last_number)
@@ -85,8 +86,9 @@ def _compare(request: SettlementRequest, lane: str, rail: Rail | None) -> dict[s
 
 
 def _note_captured(captured: set[tuple[str, int]], entry: Entry, sale: tuple[str, int]) -> None:
-    """A plan's fee is due with the final capture, in one batch only; a sale that its batch voids again owes none."""
-    if entry.kind == Kind.CAPTURE and entry.body.get("final", True):
+    """A plan's fee is due when the sale's last part was captured or the rest given up, in one batch only; a sale that
+    its batch voids again owes none."""
+    if entry.kind in (Kind.REVERSAL, Kind.EXPIRY) or (entry.kind == Kind.CAPTURE and entry.body.get("final", True)):
         captured.add(sale)
     elif entry.kind == Kind.VOID:
         captured.discard(sale)

@@ -205,6 +205,26 @@ def test_a_batch_takes_the_merchants_share_once_and_none_of_a_sale_that_it_voids
     assert [fee_of(batch) - of_half for batch in batches] == [0, made.said.merchant_fee_minor]
 
 
+@pytest.mark.parametrize("end", ["reversal", "expiry"])
+def test_a_batch_takes_the_merchants_share_when_the_rest_of_a_sale_was_given_up_and_never_again(
+    shop: Shop, end: str
+) -> None:
+    lane, made, sale_id = shop.lanes["A"], deal(shop, "6x"), "sale-A-9001"
+    disclose(lane, made, sale_id)
+    lane.stand_in(PRICE, sale_id, plan=Choice.of(made.said).to_body())
+    third = {"amount_minor": PRICE // 3, "currency": "CNY", "account": shop.token, "final": False}
+    lane.write("capture", third, sale_id)
+    rest = {"amount_minor": PRICE * 2 // 3, "currency": "CNY", "reason": "x"}
+    lane.write(end, rest, sale_id)
+    first_end = lane.head
+    lane.write("reversal", rest, sale_id)
+    assert lane.upload() == ["accepted"] * 4 + ["parked:hold_captured"]
+    assert fees() == (270, 180, 0, 450)
+    of_third = fee_minor(PRICE // 3, Lender.get(Lender.lender == LENDER).fee_basis_points)
+    batches = settled(lane, 1, 1, first_end), settled(lane, 2, first_end.number + 1, lane.head)
+    assert [fee_of(batch) for batch in batches] == [of_third + 180, 0]
+
+
 @pytest.mark.parametrize(("borne_by", "owed"), [("merchant", (0, 690, 0, 690)), ("lender", (0, 0, 690, 690))])
 def test_a_coupons_fee_is_borne_by_whom_it_names(shop: Shop, borne_by: str, owed: tuple[int, ...]) -> None:
     lane = shop.lanes["A"]
