@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from typing import Any, Final
+from urllib.parse import quote
 
 from agent.cli.options import add_config, add_json, client, show
 from agent.core.insights import to_csv
@@ -24,7 +25,7 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    day = client(args).get("/v1/insights" + (f"?day={args.day}" if args.day else ""))
+    day = client(args).get("/v1/insights" + (f"?day={quote(args.day, safe='')}" if args.day else ""))
     if args.json:
         show(day)
     elif args.csv:

@@ -2,6 +2,7 @@
 
 import argparse
 from typing import Any
+from urllib.parse import quote
 
 from agent.cli.options import add_config, add_json, client, show
 
@@ -22,14 +23,18 @@ def add_parser(subparsers: Any) -> None:
 
 
 def _show(args: argparse.Namespace) -> int:
-    lender = f"?lender={args.lender}" if args.lender else ""
-    return _shown(args, client(args).get(f"/v1/leases/{args.account}{lender}"))
+    lender = f"?lender={quote(args.lender, safe='')}" if args.lender else ""
+    return _shown(args, client(args).get(f"{_path(args.account)}{lender}"))
 
 
 def _return(args: argparse.Namespace) -> int:
     body = {"lender": args.lender, "amount_minor": args.amount}
     given = {name: value for name, value in body.items() if value is not None}
-    return _shown(args, client(args).post(f"/v1/leases/{args.account}/return", given))
+    return _shown(args, client(args).post(f"{_path(args.account)}/return", given))
+
+
+def _path(account: str) -> str:
+    return f"/v1/leases/{quote(account, safe='')}"
 
 
 def _shown(args: argparse.Namespace, lease: dict[str, Any]) -> int:

@@ -50,6 +50,6 @@ def test_json_has_the_day_and_a_day_that_is_none_is_refused_in_words(
     served: ServedLane, config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert json.loads(told(served, config, capsys, "--json")[1])["approved"]["count"] == 1
-    for day in ("yesterday", "0001-01-01", "9999-12-31"):
+    for day in ("yesterday", "0001-01-01", "9999-12-31", "last monday", "2027-01-15&format=csv"):
         code, screen = told(served, config, capsys, "--day", day)
         assert (code, "A day " in screen) == (1, True)
