@@ -111,7 +111,9 @@ class Offers:
         if wish.statement not in (None, said.digest):
             raise OfferRefused("plan_changed")
         shown_at = self._shown.get((basket.sale_id, said.digest), self._shown.get((None, said.digest)))
-        if shown_at is not None and reading.now_s - shown_at < lender.policy.limits.statement_shown_min_s:
+        # A signed time may have put the clock back meanwhile: what was just shown was shown for no time, not for less.
+        shown_s = None if shown_at is None else max(0, reading.now_s - shown_at)
+        if shown_s is not None and shown_s < lender.policy.limits.statement_shown_min_s:
             raise OfferRefused("choice_early")
         language = wish.language or self._language
         return Chosen(Choice.of(said), said, lender.policy.version, wish.coupon, language, shown_at)

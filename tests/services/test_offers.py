@@ -89,6 +89,14 @@ def test_costs_that_were_shown_too_briefly_cannot_be_agreed_to(till: Till) -> No
     assert body["chosen_at"] - body["shown_at"] == 5
 
 
+def test_a_clock_that_is_put_back_by_a_signed_time_makes_no_choice_an_early_one(till: Till) -> None:
+    """Signed times are whole seconds, so one may be a second behind the one before."""
+    menu, clock = till.checkout.offers.menu(till.lane.lenders.first, basket()), till.lane.clock
+    nonce, keys = clock.ask(LENDER), till.lane.lenders.first.keys
+    assert clock.accept(LENDER, nonce, till.lender.signed_time(nonce, NOW_S - 1), keys)
+    sell(till, Wish("6x", statement=menu.statements[2].digest))
+
+
 def test_the_next_customer_of_the_same_amount_is_shown_the_costs_anew(till: Till) -> None:
     """The statement is the same to the byte; what the customer before was shown does not count for this one."""
     menu = till.checkout.offers.menu(till.lane.lenders.first, basket("sale-0000"))
