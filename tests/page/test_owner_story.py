@@ -1,4 +1,4 @@
-"""What the owner does at the counter's page: looks at what a day came to, by keyboard alone."""
+"""The day at the counter's page, by keyboard alone: a shift, its drawer, what the day came to and what it carries."""
 
 import pytest
 
@@ -6,8 +6,9 @@ pytest.importorskip("playwright", reason="playwright is not installed: make setu
 
 from playwright.sync_api import expect
 
+from agent.core.operators import Operator, Role
 from tests.page.shopfront import Eyes, Shopfront, approved
-from tests.page.test_counter_story import to_approved
+from tests.page.test_counter_story import to_approved, to_offline
 
 pytestmark = pytest.mark.proof
 
@@ -48,3 +49,48 @@ def test_the_day_before_is_one_key_away_and_tomorrow_is_not_there(shop: Shopfron
     cashier.page.get_by_role("button", name="The day after").press("Enter")
     expect(cashier.page.locator(".insights")).to_contain_text("¥128.50")
     expect(cashier.page.get_by_label("Day", exact=True)).to_have_value("2027-01-15")
+
+
+def test_a_shift_is_opened_and_closed_and_says_what_is_missing_in_the_drawer(shop: Shopfront, cashier: Eyes) -> None:
+    cashier.keys("F7")
+    cashier.page.get_by_label("Operator").fill("12")
+    cashier.page.get_by_label("In the drawer at the start").fill("500")
+    cashier.keys("Enter")
+    counted = cashier.page.get_by_label("Counted in the drawer")
+    expect(counted).to_be_focused()
+    cashier.keys("Enter")
+    expect(cashier.page.locator("dialog .fault")).to_have_text("Type an amount first")
+    counted.fill("0")
+    cashier.page.get_by_label("Cash taken").fill("-480.50")
+    cashier.keys("Enter")
+    expect(cashier.page.locator("dialog .note")).to_have_text("¥19.50 is missing")
+    closed = shop.do(shop.till.lane.shifts.newest)
+    assert (closed.operator, closed.float_minor, closed.cash_minor, closed.counted_minor) == ("12", 50_000, -48_050, 0)
+
+
+def test_what_the_day_carries_on_is_told_line_by_line(shop: Shopfront, cashier: Eyes) -> None:
+    to_offline(shop, cashier)
+    cashier.keys("F8")
+    cashier.page.get_by_role("button", name="Close the day").press("Enter")
+    carried = cashier.page.locator("dialog .lines li")
+    expect(carried.first).to_contain_text("Records still to be sent")
+    expect(cashier.page.locator("dialog h4")).to_have_text("Carried to the next day")
+
+
+def test_an_operator_who_signed_in_signs_out_with_one_key(shop: Shopfront, cashier: Eyes) -> None:
+    book = shop.lane.book
+    book.change("12", lambda _: Operator("12", Role.CASHIER, book.hashed("2468")))
+    leave = cashier.page.locator("#keys").get_by_text("Sign out 12")
+    cashier.keys("F8")
+    cashier.page.get_by_role("button", name="Close the day").press("Enter")
+    cashier.page.get_by_label("Operator", exact=True).last.fill("12")
+    cashier.page.get_by_label("PIN").fill("2468")
+    cashier.keys("Enter")
+    expect(cashier.page.locator("dialog .totals")).to_be_visible()
+    cashier.keys("Escape")
+    expect(leave).to_be_visible()
+    cashier.page.reload()
+    expect(leave).to_be_visible()
+    cashier.keys("F10")
+    expect(leave).to_have_count(0)
+    expect(cashier.page.locator("#toast")).to_have_text("Signed out")

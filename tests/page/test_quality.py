@@ -13,7 +13,7 @@ from tests.page.shopfront import LARGE, SMALL, Eyes, Shopfront, approved
 pytestmark = pytest.mark.proof
 
 AA = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
-DIALOGS = {"F6": ".insights .columns"}
+DIALOGS = {"F6": ".insights .columns", "F7": "#shift-float", "F8": "dialog .main"}
 """What a function key opens, and what is there when it has."""
 HOSTILE = "<img src=x onerror=alert(1)><script>window.owned=1</script>"
 

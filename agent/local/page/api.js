@@ -19,6 +19,7 @@ async function call(method, path, body) {
 
 export const get = (path) => call("GET", path);
 export const post = (path, body = {}) => call("POST", path, body);
+export const drop = (path) => call("DELETE", path, {});
 
 /** The path of a call about one sale. */
 export const ofSale = (saleId, what = "") => `/v1/sales/${encodeURIComponent(saleId)}${what && `/${what}`}`;

@@ -11,7 +11,8 @@ import { findSale } from "/page/find.js";
 import { askInsights } from "/page/insights.js";
 import { readAmount } from "/page/money.js";
 import { isDialogOpen, problemWords, toast } from "/page/notes.js";
-import { lendOperator } from "/page/operator.js";
+import { leave, lendOperator, operatorNow, watchOperator } from "/page/operator.js";
+import { askShift } from "/page/shift.js";
 import { panel, side } from "/page/stage.js";
 import { isOver, lookOf, waitsForCode } from "/page/states.js";
 import { beginWith, languageNow, loadTexts, otherLanguage, setLanguage, t } from "/page/texts.js";
@@ -45,8 +46,9 @@ function show() {
 
 function menu(isConnected) {
   const off = !isConnected;
-  return Object.entries(FUNCTIONS).filter(([, [label]]) => label).map(([key, [label, press]]) =>
-    button(t(label), press, { key, off }));
+  const operator = operatorNow()?.operator;
+  return Object.entries(FUNCTIONS).filter(([key, [label]]) => label && (key !== LEAVE || operator)).map(([key, [label, press]]) =>
+    button(t(label, { operator }), press, { key, off }));
 }
 
 function switchLanguage() {
@@ -143,14 +145,22 @@ const opening = (open) => async () => {
   }
 };
 
+const signOut = () => once(async () => {
+  const answer = await leave();
+  toast(answer.ok ? t("signed_out") : problemWords(answer), answer.ok);
+});
+
+const LEAVE = "F10";
 /** What the function keys do: the label at the foot of the page ("" for none), and the deed. */
 const FUNCTIONS = {
   F2: ["find", opening(() => findSale(feed.counter))],
   F3: ["", opening(() => acts.open())],
   F4: ["drawer", drawer],
   F6: ["insights", opening(askInsights)],
+  F7: ["shift", opening(() => askShift(feed.counter))],
   F8: ["day", opening(() => askDay(feed.counter))],
   F9: ["", switchLanguage],
+  [LEAVE]: ["sign_out", signOut],
 };
 
 function step(by) {
@@ -208,5 +218,6 @@ function scanned({ kind, value, sale_id: saleId }) {
 
 await loadTexts();
 feed = new Feed({ changed: () => { show(); resume(); }, scanned });
+watchOperator(show);
 document.addEventListener("keydown", pressed);
 window.addEventListener("storage", async () => { await loadTexts(); show(); });

@@ -5,9 +5,10 @@ import { button, el } from "/page/dom.js";
 import { money } from "/page/money.js";
 import { openDialog, problemWords } from "/page/notes.js";
 import { lendOperator } from "/page/operator.js";
-import { t } from "/page/texts.js";
+import { isKnown, said, t } from "/page/texts.js";
 
 const PLAN = "plan.";
+const STATES = ["disputed", "parked", "quarantined"];
 
 export async function askDay(counter) {
   const answer = await get("/v1/status");
@@ -16,7 +17,7 @@ export async function askDay(counter) {
     const named = [...answer.lenders, ...answer.wallets.map((wallet) => ({ ...wallet, lender: wallet.rail }))];
     desk.rows = named.map(({ lender, name, batch }) => ({ lender, name, batch }));
     desk.waiting = answer.queue.depth;
-    desk.exceptions = answer.queue.exceptions.length;
+    desk.exceptions = answer.queue.exceptions;
   }
   openDialog(t("day_title"), (redraw, close) => [
     el("p", { class: "fault", role: "alert" }, desk.fault),
@@ -26,13 +27,13 @@ export async function askDay(counter) {
 }
 
 function open(desk) {
-  return [
+  return el("section", {},
     el("ul", { class: "plain" }, desk.rows.map(({ name, batch }) =>
       el("li", {}, t("day_batch", { name, batch: batch.batch })))),
     desk.waiting ? el("p", { class: "note" }, t("day_waiting", { count: desk.waiting })) : null,
-    desk.exceptions ? el("p", { class: "note" }, t("day_exceptions", { count: desk.exceptions })) : null,
-    el("p", {}, t("day_confirm")),
-  ];
+    desk.exceptions?.length ? [el("p", { class: "note" }, t("day_exceptions", { count: desk.exceptions.length })),
+      el("ul", { class: "lines" }, desk.exceptions.map((item) => line(item, item.why)))] : null,
+    el("p", {}, t("day_confirm")));
 }
 
 function closeButton(desk, redraw) {
@@ -54,13 +55,33 @@ function closeButton(desk, redraw) {
 }
 
 function reports(desk, { currency }) {
-  return desk.reports.map(({ name, batch, state, totals }) => el("section", {},
+  return desk.reports.map(({ name, batch, state, totals, open: still }) => el("section", {},
     el("h3", {}, t("day_report", { name, batch })),
-    el("p", { class: state === "matched" ? "done" : "note" }, t(`day_${state}`)),
+    el("p", { class: state === "matched" ? "done" : "note", role: "status" }, t(`day_${state}`)),
+    still && carried(still, currency),
     el("table", { class: "totals" }, el("tbody", {}, Object.entries(totals)
       .filter(([, sum]) => sum && typeof sum.count === "number")
       .map(([kind, { count, minor }]) => el("tr", {}, el("th", { scope: "row" }, wordsOf(kind)),
         el("td", {}, String(count)), el("td", {}, minor === undefined ? "" : money({ minor, currency }))))))));
+}
+
+/** What goes on into the next day, line by line, as on the printed report; a clean day says so. */
+function carried({ unsent, held, items }, currency) {
+  const lines = [
+    unsent ? el("li", {}, el("strong", {}, t("day_unsent")), el("span", {}, String(unsent))) : null,
+    held.count ? el("li", {}, el("strong", {}, `${t("day_held")} × ${held.count}`),
+      el("span", {}, money({ minor: held.minor, currency }))) : null,
+    ...items.map((item) => line(item, item.reason, item.minor ? money({ minor: item.minor, currency }) : "")),
+  ].filter(Boolean);
+  if (!lines.length) return el("p", { class: "done" }, t("day_nothing_carried"));
+  return [el("h4", {}, t("day_carried")), el("ul", { class: "lines" }, lines)];
+}
+
+/** An entry that was not simply accepted; a word that this page does not know is shown as it is. */
+function line({ state, epoch, number, sale_id: saleId }, reason, amount = "") {
+  const why = isKnown(reason) ? said(reason, "cashier") : reason;
+  return el("li", {}, el("strong", {}, STATES.includes(state) ? t(`day_${state}`) : state),
+    el("code", {}, `${epoch}-${number}`), el("span", {}, [why, saleId].filter(Boolean).join(" · ")), el("span", {}, amount));
 }
 
 /** What a total counts; "plan.3x" is that of one plan. */

@@ -23,13 +23,13 @@ export function money(amount) {
   return `${amount.minor < 0 ? "-" : ""}${SIGNS[amount.currency] ?? `${amount.currency} `}${figures}`;
 }
 
-/** What was typed, as minor units; or the key of the text that says why it is no amount. */
-export function readAmount(typed, currency) {
+/** What was typed, as minor units, `least` or more; or the key of the text that says why it is no amount. */
+export function readAmount(typed, currency, { least = 1 } = {}) {
   const exponent = exponentOf(currency);
   const [whole, part = "", ...more] = typed.split(".");
   if (more.length || !/^\d*$/.test(whole + part)) return { refused: "amount_not_a_number" };
   if (part.length > exponent) return { refused: "amount_too_fine" };
   const minor = Number(`${whole}${part.padEnd(exponent, "0")}`);
-  if (!minor) return { refused: "amount_missing" };
+  if (!typed || minor < least) return { refused: "amount_missing" };
   return minor > MINOR_MAX ? { refused: "amount_too_large" } : { minor };
 }

@@ -1,16 +1,48 @@
 // Who does it: sensitive deeds ask for an operator's PIN where operators are configured. The one rule: the PIN goes to the
 // agent and is kept nowhere.
 
-import { post } from "/page/api.js";
+import { drop, get, post } from "/page/api.js";
 import { button, el } from "/page/dom.js";
 import { openDialog, problemWords } from "/page/notes.js";
 import { t } from "/page/texts.js";
 
 const NEEDS_OPERATOR = ["operator_required", "role_required"];
 
+let here = null;
+let idleMs = 300_000;
+let gone;
+let told = () => {};
+
+/** Who is signed in at this page, {operator, role}; null: nobody that it knows of. */
+export const operatorNow = () => here;
+
+/** Ask once who is signed in, from before a reload; `changed` is called whenever that is somebody else. */
+export async function watchOperator(changed) {
+  told = changed;
+  const answer = await get("/v1/operators");
+  if (!answer.ok) return;
+  idleMs = answer.idle_max_s * 1000;
+  isHere(answer.signed_in);
+}
+
+export async function leave() {
+  const answer = await drop("/v1/operator-session");
+  if (answer.ok) isHere(null);
+  return answer;
+}
+
+/** The agent forgets who does nothing for a while; so does the page, without asking: asking would be doing something. */
+function isHere(operator) {
+  here = operator;
+  clearTimeout(gone);
+  if (here) gone = setTimeout(() => isHere(null), idleMs);
+  told();
+}
+
 /** The answer of `deed`; when it needs an operator, asks for the PIN and tries once more. */
 export async function lendOperator(deed) {
   const answer = await deed();
+  if (answer.ok && here) isHere(here);
   if (answer.ok || !NEEDS_OPERATOR.includes(answer.title)) return answer;
   return (await askPin(answer)) ? deed() : answer;
 }
@@ -31,6 +63,7 @@ function askPin(refusal) {
         isAsking = false;
         pin.value = "";
         isIn = answer.ok;
+        if (isIn) isHere(answer.body);
         fault = answer.ok ? "" : problemWords(answer);
         if (isIn) close();
         else redraw();
