@@ -76,14 +76,15 @@ class Mishaps:
         self._town.auditor.note(f"{lane.name.lane} has its clock wrong by {lane.clock.offset_s} s")
 
     async def _put_back_a_ledger(self) -> None:
-        """A backup is put back while the line is cut; later somebody comes and recovers the lane (lease rule 11)."""
+        """A backup is put back while the line is cut; later somebody comes and recovers the lane (lease rule 11). What
+        was spent alone in between, nobody but the witness knows of."""
         lane = self._random.choice(self._town.lanes)
-        backup = lane.disk.after_kill()
+        backup, line = lane.disk.after_kill(), self._line_of(lane)
+        line.up_cut = line.down_cut = True
         await asyncio.sleep(self._random.uniform(600, 3600))
         if not await lane.put_back(backup):
             return
         self._town.auditor.put_back(lane)
-        line = self._line_of(lane)
         line.up_cut = line.down_cut = True
         lane.boot()
         await asyncio.sleep(self._random.uniform(600, 1800))
