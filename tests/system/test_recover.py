@@ -56,6 +56,11 @@ def codes(stage: Stage) -> set[str]:
     return {found["code"] for found in status(stage).get("conditions", [])}
 
 
+def newest_snapshot(stage: Stage) -> int:
+    [lender] = status(stage)["lenders"]
+    return lender["snapshot_sequence"] or 0
+
+
 @pytest.mark.parametrize("witness", ["kept", "lost"])
 def test_a_lane_whose_backup_was_put_back_is_recovered_and_sells_again(tmp_path: Path, witness: str) -> None:
     with staged(tmp_path / "recover") as stage:
@@ -77,6 +82,7 @@ def test_a_lane_whose_backup_was_put_back_is_recovered_and_sells_again(tmp_path:
         assert "counterfoil recover" in said(stage, "doctor")[1]
         wait_for("the line is up", lambda: status(stage)["link"]["up"], 30)
 
+        before = newest_snapshot(stage)
         code, screen = said(stage, "recover")
         assert (code, "here:     epoch 1" in screen, "Nothing was changed" in screen) == (3, True, True)
         code, screen = said(stage, "recover", "--yes")
@@ -86,7 +92,8 @@ def test_a_lane_whose_backup_was_put_back_is_recovered_and_sells_again(tmp_path:
 
         wait_for("all is sent, old and new", lambda: is_quiet(stage), 30)
         assert "journal_fork" not in codes(stage)
-        wait_for("a snapshot of the new epoch", lambda: "snapshot_missing" not in codes(stage), 30)
+        wait_for("a snapshot of the new epoch", lambda: newest_snapshot(stage) > before, 30)
+        wait_for("it is in force", lambda: "snapshot_missing" not in codes(stage), 30)
         assert offline(stage, "alone-again") == ("approved", "stand_in", "approved_offline")
         wait_for("all is sent", lambda: is_quiet(stage), 30)
         assert stage.client.post("/v1/settlements")["state"] == "matched"
