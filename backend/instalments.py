@@ -11,6 +11,8 @@ from dataclasses import asdict, replace
 from datetime import UTC, date, datetime
 from typing import Final, NamedTuple
 
+from peewee import fn
+
 from agent.core.authorization import UNDECIDED, HoldEvent, HoldState
 from agent.core.disclosure import Choice, Statement, StatementError, digest, part_left, read_statement, statement
 from agent.core.instalments import offer
@@ -23,7 +25,7 @@ from backend.coupons import PlanRefused
 from backend.database import inserting, load, put, selecting
 from backend.holds import Attempt
 from backend.lenders import Lender, policy_of
-from backend.schema import Account, Hold, PlanSale
+from backend.schema import Account, Hold, MerchantShare, PlanSale
 from backend.wire import AuthorizationRequest, from_b64url
 
 DAYS_OFF_MAX: Final = 1
@@ -36,6 +38,7 @@ _FIND: Final = selecting(
     PlanSale, PlanSale.lane == "", PlanSale.lender == "", PlanSale.sale_id == "", PlanSale.attempt == 0
 )
 _SAVE: Final = inserting(PlanSale, "REPLACE")
+_SHARE: Final = inserting(MerchantShare)
 
 DISCLOSED, SOLD, CAPTURED, UNDONE = "disclosed", "sold", "captured", "undone"
 
@@ -135,7 +138,9 @@ def follow(hold: Hold, event: HoldEvent, entry: Entry, lender: Lender) -> Doubt 
         _undo(row)
     elif row.state == SOLD:
         row.state = CAPTURED
-        accounts.charge_fees(_account(row), fees_due(row, hold.captured_minor, 0), f"fees of {key}")
+        due = fees_due(row, hold.captured_minor, 0)
+        accounts.charge_fees(_account(row), due, f"fees of {key}")
+        _share(entry, due[Side.MERCHANT_FEE])
         _save(row)
     return None
 
@@ -162,7 +167,7 @@ def _free_coupon(row: PlanSale) -> None:
         coupons.free(row, said.coupon_id)
 
 
-def refunded(hold: Hold, before_minor: int, *, is_void: bool) -> None:
+def refunded(hold: Hold, before_minor: int, entry: Entry, *, is_void: bool) -> None:
     """Fees go back as the principal does, in the same share: all of them with the last part of it. A void is as if the
     sale had never been: its coupon is good again."""
     row = _find(Attempt(hold.lane, hold.lender, hold.sale_id, hold.attempt))
@@ -170,6 +175,7 @@ def refunded(hold: Hold, before_minor: int, *, is_void: bool) -> None:
         before, left = (fees_due(row, hold.captured_minor, minor) for minor in (before_minor, hold.refunded_minor))
         back = {side: minor - left[side] for side, minor in before.items()}
         accounts.give_fees_back(_account(row), back, f"fees back of {holds.cause(hold)}")
+        _share(entry, -back[Side.MERCHANT_FEE])
         if is_void:
             _free_coupon(row)
 
@@ -232,11 +238,17 @@ def fees_due(row: PlanSale, captured_minor: int, refunded_minor: int) -> dict[Si
     return {side: part_left(minor, debt_minor, refunded_minor) for side, minor in parts.items()}
 
 
-def merchant_fees_minor(lane: str, lender: str, sales: set[tuple[str, int]]) -> int:
-    """What the merchant bears of the fees of these captured sales (sale id, attempt) of a lane."""
-    keys = [Attempt(lane, lender, *sale) for sale in sales]
-    found = ((row, holds.find(key)) for key in keys if (row := _find(key)) is not None)
-    return sum(fees_due(row, hold.captured_minor, 0)[Side.MERCHANT_FEE] for row, hold in found)
+def _share(entry: Entry, minor: int) -> None:
+    if minor:
+        values = {"lane": entry.lane, "epoch": entry.epoch, "number": entry.number, "lender": entry.lender}
+        put(MerchantShare, _SHARE, values | {"minor": minor})
+
+
+def merchant_fees_minor(lane: str, lender: str, epoch: int, first_number: int, last_number: int) -> int:
+    """What these entries of a lane laid on the merchant of the fees of its sales, less what they gave back."""
+    mine = (MerchantShare.lane == lane) & (MerchantShare.epoch == epoch) & (MerchantShare.lender == lender)
+    within = MerchantShare.number.between(first_number, last_number)
+    return int(MerchantShare.select(fn.SUM(MerchantShare.minor)).where(mine, within).scalar() or 0)
 
 
 def sales_of(lender: str, account: bytes) -> Iterator[tuple[PlanSale, Statement]]:

@@ -268,14 +268,14 @@ def _give_back(entry: Entry, books: Books) -> Result:
         raise _Parked(f"hold_{hold.state}")
     if hold.account is not None:
         moves.note_refund(key, bytes(hold.account), entry.recorded_at, amount_minor, entry.number)
-    return given_back(hold, amount_minor, is_void=entry.kind == Kind.VOID)
+    return given_back(hold, amount_minor, entry)
 
 
-def given_back(hold: Hold, amount_minor: int, *, is_void: bool = False) -> Result:
-    """Post a refund, as far as there is something left to refund; people see the excess."""
-    before_minor = hold.refunded_minor
+def given_back(hold: Hold, amount_minor: int, entry: Entry) -> Result:
+    """Post a refund or void, as far as there is something left to refund; people see the excess."""
+    before_minor, is_void = hold.refunded_minor, entry.kind == Kind.VOID
     excess = holds.refund(hold, amount_minor)
-    instalments.refunded(hold, before_minor, is_void=is_void)
+    instalments.refunded(hold, before_minor, entry, is_void=is_void)
     left = holds.captured(hold) - holds.given_back(hold)
     after = HoldState.VOIDED if is_void else HoldState.PARTLY_REFUNDED if left else HoldState.REFUNDED
     hold.state = str(after if holds.given_back(hold) else hold.state)
@@ -301,7 +301,7 @@ def _refund_outcome(entry: Entry, books: Books) -> Result:
         return Result()
     if hold.state not in GIVES_BACK:
         return Result("disputed", f"hold_{hold.state}", hold.account, said.amount_minor, "merchant")
-    return given_back(hold, said.amount_minor)
+    return given_back(hold, said.amount_minor, entry)
 
 
 def _refund_fault(entry: Entry, said: refunds.Said, lender: Lender) -> str | None:

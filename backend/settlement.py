@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from peewee import fn
 
-from agent.core.journal import Entry, JournalError, Kind, open_entry
+from agent.core.journal import Entry, JournalError, open_entry
 from agent.core.money import MINOR_MAX
 from agent.core.settlement import NAMES, Totals
 from backend import ingest, instalments, lanes, quarantine
@@ -71,27 +71,15 @@ def _check_received(request: SettlementRequest, lane: str) -> None:
 
 
 def _compare(request: SettlementRequest, lane: str, rail: Rail | None) -> dict[str, Any]:
-    totals, captured = Totals(), set[tuple[str, int]]()
-    parked = {number for number, result, _ in rows(_set_aside(request, lane)) if result == "parked"}
+    totals, numbers = Totals(), (request.epoch, request.first_number, request.last_number)
     for entry in _entries(request, lane):
-        if entry.sale_id and entry.attempt and entry.number not in parked:
-            _note_captured(captured, entry, (entry.sale_id, entry.attempt))
         totals.add(entry.kind, entry.body)
     ours, head = totals.to_wire(), _hash_of(lane, request.epoch, request.last_number)
     found = list(_differences(request, lane, ours, head))
-    of_plans = 0 if rail else instalments.merchant_fees_minor(lane, request.lender, captured)
+    of_plans = instalments.merchant_fees_minor(lane, request.lender, *numbers)
     given_back = ours["voided"]["minor"] + ours["refunded"]["minor"]
     paid = _paid(request, lane, rail, ours["captured"]["minor"] - given_back, of_plans)
     return {"matched": not found, "differences": found, "totals": ours, "chain_head": b64url(head)} | paid
-
-
-def _note_captured(captured: set[tuple[str, int]], entry: Entry, sale: tuple[str, int]) -> None:
-    """A plan's fee is due when the sale's last part was captured or the rest given up, in one batch only; a sale that
-    its batch voids again owes none."""
-    if entry.kind in (Kind.REVERSAL, Kind.EXPIRY) or (entry.kind == Kind.CAPTURE and entry.body.get("final", True)):
-        captured.add(sale)
-    elif entry.kind == Kind.VOID:
-        captured.discard(sale)
 
 
 def _differences(

@@ -87,7 +87,7 @@ def _give_back(entry: Entry, key: Attempt, amount_minor: int) -> Result:
         return Result("parked", f"hold_{hold.state}", minor=amount_minor)
     if given_minor := min(amount_minor, holds.refundable(hold)):
         payments.owe(key, payments.REFUND, given_minor, f"{entry.lane}/{entry.epoch}-{entry.number}")
-    return postings.given_back(hold, amount_minor, is_void=entry.kind == Kind.VOID)
+    return postings.given_back(hold, amount_minor, entry)
 
 
 def _approved(hold: Hold, key: Attempt) -> Result:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 from backend.schema.accounts import Account, Posting, RecentMove, Visit
-from backend.schema.instalments import CouponUse, PlanSale
+from backend.schema.instalments import CouponUse, MerchantShare, PlanSale
 from backend.schema.journals import Dispute, Journal, JournalEntry, QuarantinedEntry, Resolution
 from backend.schema.lanes import Certificate, EnrollmentCode, EpochChange, Lane, StorePlace, Stranger
 from backend.schema.leases import Cutting, Horizon, Installed, LeaseGrant, Recall, SnapshotLayer
@@ -47,6 +47,7 @@ __all__ = [
     "LeaseGrant",
     "Lender",
     "LenderKey",
+    "MerchantShare",
     "OnlineAnswer",
     "PlanRun",
     "PlanSale",
@@ -71,7 +72,7 @@ __all__ = [
     "WalletPayment",
 ]
 
-VERSION = 15
+VERSION = 16
 """The version of this schema, kept in the database."""
 
 TABLES: tuple[Any, ...] = (
@@ -79,5 +80,5 @@ TABLES: tuple[Any, ...] = (
     SnapshotLayer, Cutting, JournalEntry, Hold, OnlineAnswer, UsedProof, CapUse, Dispute, Resolution, Visit,
     RecentMove, Settlement, EnrollmentCode, Certificate, EpochChange, QuarantinedEntry, Claim, WalletPayment,
     RailDuty, SandboxPayment, Recovery, LaneReport, LayerReport, Stranger, PlanSale, CouponUse, PlannedLease, PlanRun,
-    KeptPolicy, SandboxReturn, SlipRefund, StorePlace, Tide,
+    MerchantShare, KeptPolicy, SandboxReturn, SlipRefund, StorePlace, Tide,
 )  # fmt: skip

@@ -37,3 +37,17 @@ class CouponUse(Row):
 
     class Meta:
         primary_key = CompositeKey("account", "lender", "coupon")
+
+
+class MerchantShare(Row):
+    """What one journal entry laid on the merchant of a plan's fees (below zero: gave back to it), minor units; it is
+    settled with the batch that the entry is in."""
+
+    lane = TextField()
+    epoch = BigIntegerField()
+    number = BigIntegerField()
+    lender = TextField()
+    minor = BigIntegerField()
+
+    class Meta:
+        primary_key = CompositeKey("lane", "epoch", "number")

@@ -18,7 +18,7 @@ from agent.core.trust import Role
 from backend import instalments
 from backend.accounts import AccountRefused, Side
 from backend.admin import accounts as operators
-from backend.schema import CouponUse, Dispute, Lender, Posting
+from backend.schema import CouponUse, Dispute, Lender, MerchantShare, Posting
 from backend.settlement import fee_minor
 from backend.wire import SettlementRequest, b64url, read
 from tests.backend.lanes import LENDER, START, PaperLane, Shop
@@ -203,6 +203,23 @@ def test_a_batch_takes_the_merchants_share_once_and_none_of_a_sale_that_it_voids
     of_half = fee_minor(PRICE // 2, Lender.get(Lender.lender == LENDER).fee_basis_points)
     batches = settled(lane, 1, 1, first_end), settled(lane, 2, first_end.number + 1, lane.head)
     assert [fee_of(batch) - of_half for batch in batches] == [0, made.said.merchant_fee_minor]
+
+
+def test_a_batch_with_a_refund_of_an_earlier_sale_gives_the_merchant_its_share_back(shop: Shop) -> None:
+    lane, made = shop.lanes["A"], deal(shop, "6x")
+    first = sell(lane, made)
+    first_end = lane.head
+    sell(lane, made)
+    for part in (PRICE // 2, PRICE - PRICE // 2):
+        lane.write("refund", {"amount_minor": part, "currency": "CNY"}, first)
+        lane.upload()
+    of_price = fee_minor(PRICE, Lender.get(Lender.lender == LENDER).fee_basis_points)
+    before, after = settled(lane, 1, 1, first_end), settled(lane, 2, first_end.number + 1, lane.head)
+    share = made.said.merchant_fee_minor
+    assert share > 0
+    assert (fee_of(before), fee_of(after)) == (of_price + share, 0), "of the second one sold and one given back"
+    shares = sum(row.minor for row in MerchantShare.select())
+    assert shares == balance(Side.MERCHANT_FEE) == share, "the shares are what the books say"
 
 
 @pytest.mark.parametrize("end", ["reversal", "expiry"])
