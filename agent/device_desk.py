@@ -89,7 +89,8 @@ async def _displayed(lane: Lane, display: LineDisplay, language: Language) -> No
     try:
         while True:
             try:
-                event = await asyncio.wait_for(sales.get(), DISPLAY_LOOK_S)
+                async with asyncio.timeout(DISPLAY_LOOK_S):
+                    event = await sales.get()
             except TimeoutError:
                 if display.state.reason:
                     await asyncio.to_thread(display.check_health)

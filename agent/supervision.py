@@ -24,13 +24,16 @@ AGAIN_S: Final = 1.0
 
 @contextlib.asynccontextmanager
 async def running(*loops: Coroutine[Any, Any, None]) -> AsyncIterator[list[asyncio.Task[None]]]:
-    """The loops as tasks; cancelled at the end."""
+    """The loops as tasks; cancelled at the end, until the last has heard it: Python 3.11's ``wait_for`` swallows a
+    cancellation that comes in the moment in which what it waits for is there."""
     tasks = [asyncio.create_task(loop) for loop in loops]
     try:
         yield tasks
     finally:
-        for task in tasks:
-            task.cancel()
+        while left := [task for task in tasks if not task.done()]:
+            for task in left:
+                task.cancel()
+            await asyncio.wait(left, timeout=AGAIN_S)
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
