@@ -246,6 +246,8 @@ FAULTS: dict[str, Fault] = {
                 "L-06.closed-epoch",
                 "L-13.captured",
                 "L-13.captured-too-much",
+                "I-09.no-statement",
+                "I-10.not-offered",
                 "J-07.unknown-kind",
                 "J-09.poisoned",
                 "J-22.other-lender",
@@ -282,6 +284,7 @@ FAULTS: dict[str, Fault] = {
                 "L-11.lane-declined",
                 "L-13.captured",
                 "L-20.limit-cut",
+                "M-01.two-accounts",
             }
         ),
         patch=_over_limit,
