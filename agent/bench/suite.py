@@ -48,7 +48,7 @@ class Effort:
     watched_s: float
 
 
-FULL: Final = Effort(Size(40, 15), Size(20, 20), Size(12, 10), 1_000_000, 10_000, 5, 2_000, 1_000, 8_000, 4.0)
+FULL: Final = Effort(Size(30, 12), Size(16, 16), Size(12, 10), 1_000_000, 10_000, 3, 1_000, 300, 4_000, 3.0)
 QUICK: Final = Effort(Size(4, 5), Size(4, 5), Size(2, 5), 10_000, 1_000, 1, 200, 100, 2_000, 1.0)
 LANES: Final = 4
 CUSTOMERS: Final = 100
