@@ -15,8 +15,8 @@ from agent.core.cose import CoseError, PublicKey
 from agent.core.journal import GENESIS_HASH, VERSION, Entry, Kind
 from agent.core.slip_claim import ClaimError, SlipClaim
 from backend import holds, lanes, postings, quarantine
+from backend.entries import Books
 from backend.holds import Attempt
-from backend.postings import Books
 from backend.problems import Problem
 from backend.schema import Claim, Journal
 from backend.wire import write

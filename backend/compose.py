@@ -35,12 +35,12 @@ from backend import (
 )
 from backend.access import Access, Call
 from backend.database import is_shared, transact, transaction
+from backend.entries import Books
 from backend.holds import Attempt
 from backend.identity import Authority, LaneName
 from backend.ingest import Stored, Upload
 from backend.lenders import InForce, Lender, Randomness
 from backend.planner import plans
-from backend.postings import Books
 from backend.problems import Problem
 from backend.rails.rail import Rail
 from backend.schema import SnapshotLayer

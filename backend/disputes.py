@@ -12,7 +12,8 @@ from peewee import fn
 
 from agent.core.journal import Entry
 from backend.database import change, compiled, fetch, inserting
-from backend.postings import Result, shown
+from backend.entries import shown
+from backend.postings import Result
 from backend.schema import Dispute
 
 _NEWEST: Final = compiled(Dispute.select(fn.MAX(Dispute.sequence)).where(Dispute.lane == ""))

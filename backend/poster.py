@@ -45,8 +45,9 @@ from backend.database import (
     selecting,
     transact,
 )
+from backend.entries import Books, account_of, attempt_of, decides, proof_of
 from backend.holds import Attempt
-from backend.postings import Books, Result
+from backend.postings import Result
 from backend.schema import Hold, Horizon, Journal, JournalEntry
 from backend.standstills import Standstills
 
@@ -168,7 +169,7 @@ def _post(database: Database, row: Journal, found: Iterable[tuple[int, bytes]], 
 
 def _opened(found: Iterable[tuple[int, bytes]]) -> Iterator[_Pending]:
     entries = [(number, _entry(data)) for number, data in found]
-    known = _known({key for _, entry in entries if entry and (key := postings.attempt_of(entry))})
+    known = _known({key for _, entry in entries if entry and (key := attempt_of(entry))})
     of_sale = {key: account for key, (account, _) in known.items()}
     for number, entry in entries:
         yield _pending(number, entry, known, of_sale) if entry else _Pending(number, None)
@@ -193,14 +194,14 @@ def _known(keys: Iterable[Attempt]) -> _Money:
 
 def _pending(number: int, entry: Entry, known: _Money, of_sale: dict[Attempt, bytes | None]) -> _Pending:
     """The account of an entry: its own, or that of the sale which it goes on with."""
-    key, account = postings.attempt_of(entry), postings.account_of(entry)
+    key, account = attempt_of(entry), account_of(entry)
     if key is None:
         return _Pending(number, entry, None, account)
     if account is None:
         return _Pending(number, entry, key, of_sale.get(key))
     of_sale[key] = account
     held, is_online = known.get(key, (None, False))
-    return _Pending(number, entry, key, account, is_online and held != account and postings.decides(entry))
+    return _Pending(number, entry, key, account, is_online and held != account and decides(entry))
 
 
 def _runs(pending: Iterable[_Pending]) -> Iterator[list[_Pending]]:
@@ -282,10 +283,10 @@ def _questions(lane: str, epoch: int, run: list[_Pending], books: Books) -> Iter
         yield holds.FIND, (key.lane, key.lender, key.sale_id, key.attempt)
         if each.account is not None:
             yield accounts.FIND, (each.account, key.lender)
-        if postings.decides(entry) and each.account is not None:
+        if decides(entry) and each.account is not None:
             yield holds.OTHERS, (key.lane, key.lender, key.sale_id, key.attempt)
             yield from allowances.questions(key.lender, each.account)
-            if cti := postings.proof_of(entry):
+            if cti := proof_of(entry):
                 yield authorizations.FIND_PROOF, (each.account, key.lender, cti)
 
 

@@ -7,12 +7,11 @@ for people to look at; it is never dropped and never stops the entries behind it
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from typing import Final
 
-from agent.core.authorization import OPEN, HoldEvent, HoldRefused, HoldState, event_of, next_state
-from agent.core.journal import INT_END, Entry, Kind
-from agent.core.money import MINOR_MAX
+from agent.core.authorization import OPEN, HoldEvent, HoldRefused, HoldState, next_state
+from agent.core.journal import Entry, Kind
 from backend import (
     accounts,
     allowances,
@@ -29,6 +28,7 @@ from backend import (
 )
 from backend.answer_codes import Approval
 from backend.database import load, selecting
+from backend.entries import Books, Facts, Parked, account_of, amount_of, delta_of, facts_of, key_of, lender_of
 from backend.holds import Attempt
 from backend.lenders import Lender
 from backend.schema import Account, CapUse, Claim, Hold
@@ -54,42 +54,6 @@ _FIND_CLAIM: Final = selecting(
 )  # fmt: skip
 
 
-class _Parked(Exception):
-    """The entry cannot be posted; its money has not moved. It never leaves this module."""
-
-
-@dataclass(frozen=True, slots=True)
-class Books:
-    """What posting needs besides the rows: the lenders, and the time in UTC seconds.
-
-    ``asked`` is told which lane (its id, and the lender) asks for more than it is leased.
-    """
-
-    lenders: Mapping[str, Lender]
-    now_s: int
-    asked: set[tuple[str, str]] = field(default_factory=set)
-
-
-@dataclass(frozen=True, slots=True)
-class _Facts:
-    """The body of an entry of a sale, every field checked."""
-
-    key: Attempt
-    epoch: int
-    lender: Lender
-    event: HoldEvent
-    amount_minor: int
-    delta_minor: int
-    account: bytes | None
-    cti: bytes | None
-    is_online: bool
-    is_cap: bool
-    is_final: bool
-    approved_at: int
-    expires_at: int | None
-    code: str | None
-
-
 def post(entry: Entry, books: Books) -> Result:
     """The effect of one entry, to be called inside a transaction. Parked means that it had none but its tombstone, and
     that what its request had set aside is free."""
@@ -99,16 +63,16 @@ def post(entry: Entry, books: Books) -> Result:
         return Result() if known else Result("parked", "kind_unknown")
     try:
         return effect(entry, books)
-    except _Parked as parked:
-        return Result("parked", str(parked), account_of(entry), _amount_of(entry))
+    except Parked as parked:
+        return Result("parked", str(parked), account_of(entry), amount_of(entry))
 
 
 def _sale(entry: Entry, books: Books) -> Result:
-    key, lender = _key(entry, books), _lender(entry, books)
+    key, lender = key_of(entry, books), lender_of(entry, books)
     if entry.kind != Kind.ONLINE_INTENT:
         # Whatever the lane decided, a request for this attempt that is still under way must not take effect.
         holds.bury(key, authorizations.tombstone(lender.policy.version, books.now_s))
-    facts = _facts(entry, books)
+    facts = facts_of(entry, books)
     hold = holds.find(key)
     try:
         state = next_state(HoldState(hold.state), facts.event)
@@ -120,7 +84,7 @@ def _sale(entry: Entry, books: Books) -> Result:
         if facts.event in (HoldEvent.REVERSE, HoldEvent.EXPIRE):
             holds.undo_online(hold)
             instalments.undone(hold)
-        raise _Parked(f"hold_{refused.state}") from None
+        raise Parked(f"hold_{refused.state}") from None
     result = _MOVES[facts.event](hold, facts)
     hold.state = str(state)
     hold.expires_at = hold.expires_at if state in OPEN else None
@@ -138,25 +102,25 @@ def _sale(entry: Entry, books: Books) -> Result:
 
 def _disclosure(entry: Entry, books: Books) -> Result:
     """What a lane showed its customer before it asked anybody to lend."""
-    fault = instalments.disclose(entry, _key(entry, books), _lender(entry, books))
+    fault = instalments.disclose(entry, key_of(entry, books), lender_of(entry, books))
     if fault is not None:
-        raise _Parked(fault)
+        raise Parked(fault)
     return Result()
 
 
-def _intend(hold: Hold, facts: _Facts) -> Result:
+def _intend(hold: Hold, facts: Facts) -> Result:
     """An intent moves no money: what it reserves of the lease counts as outstanding until its outcome."""
     hold.account = hold.account or facts.account
     hold.amount_minor = hold.amount_minor or facts.amount_minor
     return Result()
 
 
-def _approve(hold: Hold, facts: _Facts) -> Result:
+def _approve(hold: Hold, facts: Facts) -> Result:
     account = accounts.find(facts.lender.lender, facts.account) if facts.account else None
     if account is None:
-        raise _Parked("account_unknown")
+        raise Parked("account_unknown")
     if not 0 <= facts.delta_minor <= facts.amount_minor:
-        raise _Parked("body_malformed")
+        raise Parked("body_malformed")
     is_same_account = hold.account is not None and bytes(hold.account) == account.token
     above = allowances.above_limit(account) if hold.online_minor else 0
     undone = holds.undo_online(hold)
@@ -183,12 +147,12 @@ def _approve(hold: Hold, facts: _Facts) -> Result:
     return _judged(hold, facts, account)
 
 
-def _is_own_answer(facts: _Facts) -> bool:
+def _is_own_answer(facts: Facts) -> bool:
     approval = Approval(facts.key, facts.account or b"", facts.amount_minor, facts.delta_minor)
     return approval.is_own(facts.code, facts.lender)
 
 
-def _judged(hold: Hold, facts: _Facts, account: Account) -> Result:
+def _judged(hold: Hold, facts: Facts, account: Account) -> Result:
     """An approval that is paid for, and still one that people should see: a second one, or a proof used before."""
     if holds.is_sold_otherwise(facts.key):
         return Result("disputed", "sale_approved_twice", account.token, hold.amount_minor, "merchant")
@@ -197,7 +161,7 @@ def _judged(hold: Hold, facts: _Facts, account: Account) -> Result:
     return Result()
 
 
-def _use_cap(hold: Hold, facts: _Facts, account: Account) -> Result:
+def _use_cap(hold: Hold, facts: Facts, account: Account) -> Result:
     """The pass's own cap: the lender's risk, counted apart. Only for an account that the lane had no record of."""
     hold.account, hold.amount_minor = account.token, facts.amount_minor
     CapUse.create(
@@ -216,35 +180,35 @@ def _use_cap(hold: Hold, facts: _Facts, account: Account) -> Result:
     return _judged(hold, facts, account)
 
 
-def _decline(hold: Hold, facts: _Facts) -> Result:
+def _decline(hold: Hold, facts: Facts) -> Result:
     if facts.delta_minor:
-        raise _Parked("body_malformed")
+        raise Parked("body_malformed")
     holds.undo_online(hold)
     hold.account = hold.account or facts.account
     return Result()
 
 
-def _capture(hold: Hold, facts: _Facts) -> Result:
+def _capture(hold: Hold, facts: Facts) -> Result:
     """``held_minor`` may be less than what the lane may capture: what no credit covered, and what has lapsed here."""
     rest_minor = hold.amount_minor - holds.captured(hold) - facts.amount_minor
     if rest_minor < 0 or not 0 <= -facts.delta_minor <= (rest_minor if facts.is_final else 0):
-        raise _Parked("capture_exceeds_hold")
+        raise Parked("capture_exceeds_hold")
     not_restored = holds.capture(hold, facts.amount_minor, -facts.delta_minor, final=facts.is_final)
     if hold.lapsed:
         return Result("disputed", "hold_expired", hold.account, facts.amount_minor, "merchant")
     return _restored(hold, not_restored)
 
 
-def _reverse(hold: Hold, facts: _Facts) -> Result:
+def _reverse(hold: Hold, facts: Facts) -> Result:
     if not 0 <= -facts.delta_minor <= hold.amount_minor - holds.captured(hold):
-        raise _Parked("body_malformed")
+        raise Parked("body_malformed")
     return _restored(hold, holds.release(hold, -facts.delta_minor))
 
 
-def _expire(hold: Hold, facts: _Facts) -> Result:
+def _expire(hold: Hold, facts: Facts) -> Result:
     """It restores nothing at the lane (lease rule 9). What this backend had released before has nothing left to."""
     if facts.delta_minor:
-        raise _Parked("body_malformed")
+        raise Parked("body_malformed")
     holds.release(hold)
     return Result()
 
@@ -258,14 +222,14 @@ def _restored(hold: Hold, not_restored_minor: int) -> Result:
 def _give_back(entry: Entry, books: Books) -> Result:
     """A refund of a captured sale, whole or in part, or its void. Refunds at other lanes, of which its own did not
     know, may have left less than it says."""
-    key, lender, amount_minor = _key(entry, books), _lender(entry, books), _amount_of(entry)
+    key, lender, amount_minor = key_of(entry, books), lender_of(entry, books), amount_of(entry)
     if not amount_minor:
-        raise _Parked("body_malformed")
+        raise Parked("body_malformed")
     if entry.body.get("currency") != lender.currency:
-        raise _Parked("currency_mismatch")
+        raise Parked("currency_mismatch")
     hold = holds.find(key)
     if hold.state not in GIVES_BACK:
-        raise _Parked(f"hold_{hold.state}")
+        raise Parked(f"hold_{hold.state}")
     if hold.account is not None:
         moves.note_refund(key, bytes(hold.account), entry.recorded_at, amount_minor, entry.number)
     return given_back(hold, amount_minor, entry)
@@ -287,16 +251,16 @@ def given_back(hold: Hold, amount_minor: int, entry: Entry) -> Result:
 
 def _refund_outcome(entry: Entry, books: Books) -> Result:
     """A refund of another lane's sale of the same merchant, as the asking lane's journal says that it ended."""
-    lender, said = _lender(entry, books), refunds.said_by(entry)
+    lender, said = lender_of(entry, books), refunds.said_by(entry)
     if said is None:
-        raise _Parked("body_malformed")
+        raise Parked("body_malformed")
     fault = _refund_fault(entry, said, lender)
     try:
         hold = refunds.settle(entry, replace(said, approved=said.approved and fault is None))
     except refunds.Contradicted as contradicted:
-        raise _Parked(contradicted.reason) from None
+        raise Parked(contradicted.reason) from None
     if fault is not None:
-        raise _Parked(fault)
+        raise Parked(fault)
     if hold is None:
         return Result()
     if hold.state not in GIVES_BACK:
@@ -314,13 +278,13 @@ def _refund_fault(entry: Entry, said: refunds.Said, lender: Lender) -> str | Non
 
 def _lease_return(entry: Entry, books: Books) -> Result:
     """Lease rule 8: what the lane gives back is subtracted like a spend."""
-    lender = _lender(entry, books)
-    token, delta = account_of(entry), _delta(entry)
+    lender = lender_of(entry, books)
+    token, delta = account_of(entry), delta_of(entry)
     if token is None or delta <= 0:
-        raise _Parked("body_malformed")
+        raise Parked("body_malformed")
     account = accounts.find(lender.lender, token)
     if account is None:
-        raise _Parked("account_unknown")
+        raise Parked("account_unknown")
     left = allowances.outstanding_at(entry.lane, entry.epoch, lender.lender, token)
     allowances.spend(entry.lane, entry.epoch, lender.lender, token, min(delta, left))
     accounts.touch(account)
@@ -331,13 +295,13 @@ def _lease_return(entry: Entry, books: Books) -> Result:
 
 def _lease_request(entry: Entry, books: Books) -> Result:
     """The lane is short of an account's credit. It moves nothing: the account is in its next layer, due at once."""
-    lender = _lender(entry, books)
+    lender = lender_of(entry, books)
     token = account_of(entry)
     if token is None:
-        raise _Parked("body_malformed")
+        raise Parked("body_malformed")
     account = accounts.find(lender.lender, token)
     if account is None:
-        raise _Parked("account_unknown")
+        raise Parked("account_unknown")
     accounts.touch(account)
     books.asked.add((entry.lane, lender.lender))
     return Result()
@@ -350,15 +314,15 @@ def _epoch_start(entry: Entry, _books: Books) -> Result:
 
 def _snapshot_installed(entry: Entry, books: Books) -> Result:
     """Lease rule 2: from here on older grants cannot be spent. Of a layer that does not exist it would mean nothing."""
-    lender = _lender(entry, books)
+    lender = lender_of(entry, books)
     sequence = entry.body.get("sequence")
     if type(sequence) is not int or not snapshots.exists(entry.lane, lender.lender, sequence):
-        raise _Parked("snapshot_unknown")
+        raise Parked("snapshot_unknown")
     allowances.installed(entry.lane, entry.epoch, lender.lender, sequence)
     return Result()
 
 
-_MOVES: Final[Mapping[HoldEvent, Callable[[Hold, _Facts], Result]]] = {
+_MOVES: Final[Mapping[HoldEvent, Callable[[Hold, Facts], Result]]] = {
     HoldEvent.INTEND: _intend,
     HoldEvent.APPROVE: _approve,
     HoldEvent.DECLINE: _decline,
@@ -393,107 +357,6 @@ _STORED: Final = frozenset(Kind) - frozenset(_EFFECTS)
 """Known kinds that move nothing here: their bytes are the record."""
 
 
-def _key(entry: Entry, books: Books) -> Attempt:
-    _lender(entry, books)
-    key = attempt_of(entry)
-    if key is None:
-        raise _Parked("body_malformed")
-    return key
-
-
-def _facts(entry: Entry, books: Books) -> _Facts:
-    lender = _lender(entry, books)
-    body = entry.body
-    if entry.kind == Kind.ONLINE_OUTCOME and type(body.get("approved")) is not bool:
-        raise _Parked("body_malformed")
-    amount = body.get("amount_minor")
-    event = event_of(entry.kind, body)
-    assert event is not None, "only kinds that concern a hold are posted here"
-    if type(amount) is not int or not 0 < amount <= MINOR_MAX:
-        raise _Parked("body_malformed")
-    if body.get("currency") != lender.currency:
-        raise _Parked("currency_mismatch")
-    return _Facts(
-        key=_key(entry, books),
-        epoch=entry.epoch,
-        lender=lender,
-        event=event,
-        amount_minor=amount,
-        delta_minor=0 if event is HoldEvent.INTEND else _delta(entry),
-        account=account_of(entry),
-        cti=proof_of(entry),
-        is_online=entry.kind == Kind.ONLINE_OUTCOME,
-        is_cap=body.get("funding") == "cap",
-        is_final=event is not HoldEvent.CAPTURE_PART,
-        approved_at=entry.recorded_at,
-        expires_at=_time_of(body.get("expires_at")),
-        code=code if isinstance(code := body.get("authorization_code"), str) else None,
-    )
-
-
-def _time_of(value: object) -> int | None:
-    return value if type(value) is int and 0 < value < INT_END else None
-
-
-def _lender(entry: Entry, books: Books) -> Lender:
-    lender = books.lenders.get(entry.lender or "")
-    if lender is None:
-        raise _Parked("lender_unknown")
-    return lender
-
-
-def _delta(entry: Entry) -> int:
-    """What the entry took from the lease of its own epoch; 0 if it says nothing of a lease."""
-    lease = entry.body.get("lease")
-    if lease is None:
-        return 0
-    if not isinstance(lease, dict) or type(lease.get("delta_minor")) is not int:
-        raise _Parked("body_malformed")
-    if lease.get("epoch") != entry.epoch:
-        raise _Parked("lease_epoch_closed")
-    delta: int = lease["delta_minor"]
-    if abs(delta) > MINOR_MAX:
-        raise _Parked("body_malformed")
-    return delta
-
-
 def is_claimed(key: Attempt) -> bool:
     """Whether a slip told of this attempt before the journal did (lease rule 17)."""
     return load(Claim, _FIND_CLAIM, key.lane, key.lender, key.sale_id, key.attempt) is not None
-
-
-def attempt_of(entry: Entry) -> Attempt | None:
-    """The attempt of a sale that an entry speaks of; None if it does not, or not in a way that books can keep."""
-    if entry.kind == Kind.REFUND_OUTCOME:
-        said = refunds.said_by(entry)
-        return Attempt(said.lane, entry.lender or "", said.sale_id, said.attempt) if said and said.attempt else None
-    if not entry.lender or not entry.sale_id or entry.attempt is None or "\0" in entry.lender + entry.sale_id:
-        return None
-    return Attempt(entry.lane, entry.lender, entry.sale_id, entry.attempt)
-
-
-def decides(entry: Entry) -> bool:
-    """Whether the entry ends what an online answer holds for its sale."""
-    return entry.kind in (Kind.ONLINE_OUTCOME, Kind.AUTHORIZATION, Kind.DECLINE, Kind.REVERSAL)
-
-
-def shown(text: str | None) -> str | None:
-    """A text of an entry as tables can keep it: PostgreSQL takes no NUL."""
-    return text.replace("\0", "?") if text else text
-
-
-def account_of(entry: Entry) -> bytes | None:
-    """The account that an entry names, if it is one."""
-    account: Any = entry.body.get("account")
-    return account if isinstance(account, bytes) and len(account) == 16 else None
-
-
-def proof_of(entry: Entry) -> bytes | None:
-    """The phone's proof that an entry says was shown, if it is one."""
-    cti: Any = entry.body.get("cti")
-    return cti if isinstance(cti, bytes) and len(cti) == 8 else None
-
-
-def _amount_of(entry: Entry) -> int:
-    amount = entry.body.get("amount_minor")
-    return amount if type(amount) is int and 0 < amount <= MINOR_MAX else 0

@@ -12,8 +12,9 @@ from agent.core.authorization import OPEN, UNDECIDED, HoldEvent, HoldRefused, Ho
 from agent.core.journal import Entry, Kind
 from agent.core.money import MINOR_MAX
 from backend import holds, payments, postings
+from backend.entries import attempt_of
 from backend.holds import Attempt
-from backend.postings import Result, attempt_of
+from backend.postings import Result
 from backend.schema import Hold
 
 _OF_A_SALE: Final = frozenset(
