@@ -113,6 +113,11 @@ class Eyes:
         self.page.on("console", lambda said: self.faults.append(said.text) if "Content Security" in said.text else None)
         self.page.goto(address)
 
+    def reload(self) -> None:
+        """As a person does: presses nothing before the page has heard from the agent; its keys are grey until then."""
+        self.page.reload()
+        self.page.wait_for_selector("#keys button:enabled")
+
     def sees(self, state: str, words: str | None = None) -> None:
         expect(self.page.locator(f'.panel[data-state="{state}"]')).to_be_visible(timeout=15_000)
         if words is not None:

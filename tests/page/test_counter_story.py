@@ -140,7 +140,7 @@ def test_a_reload_and_a_restart_of_the_agent_show_the_sale_exactly_where_it_is(
 ) -> None:
     reach: Callable[[Shopfront, Eyes], None] = STATES[state]
     reach(shop, cashier)
-    cashier.page.reload()
+    cashier.reload()
     cashier.sees(state, "¥128.50")
     shop.stop()
     cashier.sees("lost", "Do not charge again")
@@ -156,7 +156,7 @@ def test_a_sale_that_is_asked_for_is_shown_so_after_a_reload(shop: Shopfront, ca
     to_choosing(shop, cashier)
     cashier.keys("Enter")
     cashier.sees("asking", "do not scan again")
-    cashier.page.reload()
+    cashier.reload()
     cashier.sees("asking", "¥128.50")
 
 
@@ -179,7 +179,7 @@ def test_a_sale_that_was_given_up_takes_no_code_and_does_not_come_back(shop: Sho
     cashier.keys("Escape")
     cashier.sees("ready")
     shop.scan()
-    cashier.page.reload()
+    cashier.reload()
     cashier.sees("ready")
     assert shop.sales == []
 
@@ -271,5 +271,5 @@ def test_the_language_changes_at_once_and_stays(shop: Shopfront, cashier: Eyes) 
     to_waiting(shop, cashier)
     cashier.keys("F9")
     cashier.sees("waiting", "请扫描顾客的付款码")
-    cashier.page.reload()
+    cashier.reload()
     cashier.sees("waiting", "等待扫码")

@@ -89,7 +89,7 @@ def test_an_operator_who_signed_in_signs_out_with_one_key(shop: Shopfront, cashi
     expect(cashier.page.locator("dialog .totals")).to_be_visible()
     cashier.keys("Escape")
     expect(leave).to_be_visible()
-    cashier.page.reload()
+    cashier.reload()
     expect(leave).to_be_visible()
     cashier.keys("F10")
     expect(leave).to_have_count(0)

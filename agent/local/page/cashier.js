@@ -175,7 +175,7 @@ function pressed(event) {
   const { key } = event;
   const isOnButton = document.activeElement?.tagName === "BUTTON" && !document.activeElement.classList.contains("digit");
   if (isOnButton && (key === "Enter" || key === " ")) return;
-  const isBurst = key.length === 1 || key === "Enter" ? entry.isBurst() : false;
+  const isBurst = key.length === 1 || key === "Enter" ? entry.isBurst(event.timeStamp) : false;
   if (isBurst) {
     event.preventDefault();
     return show();

@@ -6,8 +6,7 @@ const QUIET_MS = 120;
 const LENGTH_MAX = 13;
 
 export class Entry {
-  constructor(now = () => performance.now()) {
-    this.now = now;
+  constructor() {
     this.clear();
   }
 
@@ -24,9 +23,11 @@ export class Entry {
     this.before = "";
   }
 
-  /** Whether this key comes too fast for a hand: from the fourth on, what the burst has typed is taken back. */
-  isBurst() {
-    const now = this.now();
+  /**
+   * Whether the key that was struck at `now` (ms) comes too fast for a hand: from the fourth on, what the burst has typed is
+   * taken back. When it was struck, not when it is handled: a busy page gets a hand's keys all at once.
+   */
+  isBurst(now) {
     const gap = now - this.last;
     this.last = now;
     if (this.run >= BURST_KEYS && gap < QUIET_MS) return true;
