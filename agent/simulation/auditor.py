@@ -21,22 +21,20 @@ from typing import Any, Final
 
 from agent.core.authorization import Hold, HoldRefused, HoldState, event_of
 from agent.core.journal import Entry, Sealed
-from agent.lane import Lane
 from agent.services.settlement import BatchReport
-from agent.simulation.backend_process import WEB, BackendProcess, Credit, Customer
+from agent.simulation.backend_process import BackendProcess, Credit, Customer
 from agent.simulation.disk import Survivors
 from agent.simulation.lane_process import LaneProcess, Witness
 from agent.simulation.printer import Paper
 from agent.simulation.recovery import DiskReader
-from agent.simulation.tally import FOR_PEOPLE, Attempt, Tally, is_before_people
-from backend import accounts, allowances, audit
+from agent.simulation.tally import Attempt, Tally, is_before_people
+from backend import accounts, allowances
 from backend.database import rows as rows_of
-from backend.schema import Dispute, JournalEntry, QuarantinedEntry
+from backend.schema import Dispute
 from backend.schema import Journal as JournalRow
 
 LAST_EVENTS: Final = 40
 OUTSIDE_THE_BOOKS: Final = "online_not_answered"
-FORGOTTEN_LAYER: Final = "snapshot_unknown"
 TERMS_OF_AN_ANSWER: Final = ("amount_minor", "response_code", "reason", "authorization_code", "mode")
 
 
@@ -60,25 +58,32 @@ class Findings:
         return digest
 
 
+@dataclass(slots=True)
+class Evidence:
+    """What the fleet left behind: each lane's entries and holds, the backend's rows, and who got an old disk back."""
+
+    journals: dict[str, list[Sealed]] = field(default_factory=lambda: defaultdict(list))
+    holds: dict[Attempt, Hold] = field(default_factory=dict)
+    backend_rows: list[tuple[Any, ...]] = field(default_factory=list)
+    put_back: set[str] = field(default_factory=set)
+    backend_was_put_back: bool = False
+
+
 class Auditor(Witness):
     """``time_s`` tells virtual time; ``look_share`` is how often a lane's disk is read when something was shown."""
 
     def __init__(self, time_s: Callable[[], float], random: Random, look_share: float) -> None:
         self._time_s, self._random, self._look_share = time_s, random, look_share
         self.findings = Findings()
-        self.journals: dict[str, list[Sealed]] = defaultdict(list)
-        self._holds: dict[Attempt, Hold] = {}
+        self.seen = Evidence()
+        self.tally = Tally(self.violated)
         self._told: dict[Attempt, tuple[Any, ...]] = {}
         self._told_approved: set[tuple[str, str]] = set()
         self._paper: Counter[tuple[str, str]] = Counter()
-        self._tally = Tally(self.violated)
         self._promised: dict[Credit, int] = {}
         self._horizons: Counter[tuple[str, str]] = Counter()
         self._repaid: Counter[Credit] = Counter()
         self._released: dict[Credit, list[tuple[str, Entry, int]]] = defaultdict(list)
-        self._put_back: set[str] = set()
-        self._backend_was_put_back = False
-        self._backend_rows: list[tuple[Any, ...]] = []
         self._for_people: Counter[Credit] = Counter()
         self._disk = DiskReader()
         self._backend: BackendProcess | None = None
@@ -90,16 +95,16 @@ class Auditor(Witness):
         """An old ledger is put back at this lane. What it recorded since is lost to it; of the promises, the fourth
         must hold all the same, and the lane must come back to the backend in a new epoch."""
         self.note(f"{lane.name.lane} gets an old ledger")
-        self._put_back.add(lane.name.lane)
+        self.seen.put_back.add(lane.name.lane)
 
     def replaced(self, lane: LaneProcess) -> None:
         """The lane's disk is destroyed, and with it what was not sent. What it approved stands all the same."""
         self.note(f"{lane.name.lane} gets another device")
-        self._put_back.add(lane.name.lane)
+        self.seen.put_back.add(lane.name.lane)
 
     def hold_of(self, lane: LaneProcess, sale_id: str) -> Hold | None:
         """The approved attempt of a sale, as its lane recorded it."""
-        mine = (hold for key, hold in self._holds.items() if key[:2] == (lane.name.lane, sale_id))
+        mine = (hold for key, hold in self.seen.holds.items() if key[:2] == (lane.name.lane, sale_id))
         return next((hold for hold in mine if hold.is_approved), None)
 
     def put_back_backend(self) -> None:
@@ -107,7 +112,7 @@ class Auditor(Witness):
         moves no money: an online answer, and what was spent from a layer that the lane has replaced since. Until they
         are told again, money that came back counts again. Everything else must be as if nothing had been lost."""
         self.note("the backend is put back")
-        self._backend_was_put_back = True
+        self.seen.backend_was_put_back = True
 
     # -- what the fleet does -------------------------------------------------------------------------------------
 
@@ -122,40 +127,40 @@ class Auditor(Witness):
         for sealed in chain:
             entry = sealed.entry
             self.note(f"{lane.name.lane} #{entry.number} {entry.kind} {entry.sale_id} {sealed.hash.hex()[:16]}")
-            self.journals[lane.name.lane].append(sealed)
+            self.seen.journals[lane.name.lane].append(sealed)
             horizon = lane.name.lane, entry.lender or ""
             self._horizons[horizon] = max(self._horizons[horizon], entry.lease_horizon)
             self._fold(lane, sealed)
 
     def _fold(self, lane: LaneProcess, sealed: Sealed) -> None:
         entry = sealed.entry
-        self._tally.recorded_of_slip(entry)
+        self.tally.recorded_of_slip(entry)
         if event_of(entry.kind, entry.body) is None:
             return
         assert entry.lender and entry.sale_id and entry.attempt
         key = Attempt(lane.name.lane, entry.sale_id, entry.attempt)
-        self._tally.recorded(key, entry, has_forgotten=key.lane in self._put_back)
-        before = self._holds.get(key, Hold(entry.lender, entry.sale_id, entry.attempt))
+        self.tally.recorded(key, entry, has_forgotten=key.lane in self.seen.put_back)
+        before = self.seen.holds.get(key, Hold(entry.lender, entry.sale_id, entry.attempt))
         try:
             hold = before.apply(entry.kind, entry.body)
         except HoldRefused:
-            if key.lane not in self._put_back:
+            if key.lane not in self.seen.put_back:
                 raise
             return  # it decides again what it has forgotten; what it decided before stands
-        self._holds[key] = hold
+        self.seen.holds[key] = hold
         if hold.account is not None and hold.owed_minor < before.owed_minor:
             released_minor = before.owed_minor - hold.owed_minor
             self._released[hold.lender, hold.account].append((key.lane, entry, released_minor))
         if hold.is_approved:
             self._check_one_approval(key)
-            if key.lane not in self._put_back:
-                self._tally.check_coupon(key, self._holds)
+            if key.lane not in self.seen.put_back:
+                self.tally.check_coupon(key, self.seen.holds)
         if hold.account is not None:
             self._check_account((hold.lender, hold.account))
 
     def announced(self, lane: LaneProcess, hold: Hold) -> None:
         """Something became visible at the lane: it must be on the disk, and it must not contradict an answer."""
-        if lane.name.lane in self._put_back:
+        if lane.name.lane in self.seen.put_back:
             return
         key = Attempt(lane.name.lane, hold.sale_id, hold.attempt)
         self._check_answer(key, hold)
@@ -164,7 +169,7 @@ class Auditor(Witness):
     def answered(self, lane: LaneProcess, hold: Hold) -> None:
         """The POS got this answer."""
         self.note(f"{lane.name.lane} answers {hold.sale_id}/{hold.attempt} {hold.state} {hold.reason}")
-        if lane.name.lane in self._put_back:
+        if lane.name.lane in self.seen.put_back:
             return
         self.announced(lane, hold)
         sale = (lane.name.lane, hold.sale_id)
@@ -175,10 +180,10 @@ class Auditor(Witness):
 
     def printed(self, lane: LaneProcess, paper: Paper) -> None:
         self.note(f"{lane.name.lane} prints {paper.sale_id}{' (copy)' if paper.is_copy else ''}")
-        if lane.name.lane in self._put_back:
+        if lane.name.lane in self.seen.put_back:
             return
-        mine = [key for key in self._holds if (key.lane, key.sale_id) == (lane.name.lane, paper.sale_id)]
-        if not mine and not self._tally.refunded_at(lane.name.lane, paper.sale_id):
+        mine = [key for key in self.seen.holds if (key.lane, key.sale_id) == (lane.name.lane, paper.sale_id)]
+        if not mine and not self.tally.refunded_at(lane.name.lane, paper.sale_id):
             self.violated(f"promise 1: {lane.name.lane} printed {paper.sale_id}, which it never recorded")
         for key in mine[-1:]:
             self._check_durable(lane, key, "printed")
@@ -190,7 +195,7 @@ class Auditor(Witness):
     def acknowledged(self, lane: LaneProcess, through: int) -> None:
         """The lane believes that the backend has these durably."""
         self.note(f"{lane.name.lane} acknowledged through {through}")
-        if self._backend is None or self._backend.backend is None or lane.name.lane in self._put_back:
+        if self._backend is None or self._backend.backend is None or lane.name.lane in self.seen.put_back:
             return
         row = JournalRow.get(JournalRow.lane == lane.name.lane, JournalRow.epoch == 1)
         if row.number < through:
@@ -200,9 +205,9 @@ class Auditor(Witness):
         """A batch has been compared. One that was put back has forgotten what the backend knows: it differs; so does
         one with an entry that is before people, in nothing but that."""
         self.note(f"{lane.name.lane} batch {report.batch} is {report.state}")
-        is_explained = self._backend_was_put_back or is_before_people(lane.name.lane)
+        is_explained = self.seen.backend_was_put_back or is_before_people(lane.name.lane)
         names_entries_only = is_explained and not report.differences
-        if report.state == "different" and lane.name.lane not in self._put_back and not names_entries_only:
+        if report.state == "different" and lane.name.lane not in self.seen.put_back and not names_entries_only:
             self.violated(f"promise 2: batch {report.batch} of {lane.name.lane} differs: {report.differences}")
 
     def repaid(self, credit: Credit, minor: int) -> None:
@@ -216,8 +221,8 @@ class Auditor(Witness):
         rows = self._backend.holds()
         if rows is None or self._backend.backend is None:
             return
-        self._backend_rows = rows
-        if self._backend_was_put_back:
+        self.seen.backend_rows = rows
+        if self.seen.backend_was_put_back:
             columns = (Dispute.lender, Dispute.account, Dispute.amount_minor)
             forgotten = Dispute.select(*columns).where(Dispute.reason == OUTSIDE_THE_BOOKS)
             self._for_people = Counter()
@@ -240,7 +245,7 @@ class Auditor(Witness):
             )
         # A cut may leave it above the limit of this moment; then nothing may make it more.
         before, self._promised[customer.key] = self._promised.get(customer.key, 0), promised
-        if promised > max(account.limit_minor, before) and not self._backend_was_put_back:
+        if promised > max(account.limit_minor, before) and not self.seen.backend_was_put_back:
             self.violated(
                 f"promise 4: {before} of {customer.account.hex()[:8]} was promised, and now {promised}, "
                 f"although its limit is cut to {account.limit_minor}"
@@ -250,7 +255,7 @@ class Auditor(Witness):
         """What books that were put back do not show yet of the money that came back: repayments that are still to be
         entered again, and what unposted entries give back of sales that are posted, or will be before them."""
         assert self._backend is not None
-        if not self._backend_was_put_back:
+        if not self.seen.backend_was_put_back:
             return 0
         posted = {
             (lane, epoch): number
@@ -269,8 +274,8 @@ class Auditor(Witness):
         if self._random.random() >= self._look_share:
             return
         image = lane.disk.after_power_cut(Survivors.NONE, self._random)
-        mine = {sealed.data for sealed in self.journals[key.lane] if sealed.entry.sale_id == key.sale_id}
-        decided = key in self._holds and self._holds[key].state is not HoldState.INTENDED
+        mine = {sealed.data for sealed in self.seen.journals[key.lane] if sealed.entry.sale_id == key.sale_id}
+        decided = key in self.seen.holds and self.seen.holds[key].state is not HoldState.INTENDED
         if not decided or self._disk.entries_of_sale(image, key.sale_id) != mine:
             self.violated(f"promise 1: {key.lane} has {how} {key.sale_id}, and it is not on its disk")
 
@@ -281,10 +286,12 @@ class Auditor(Witness):
             self.violated(f"promise 3: {key.sale_id}/{key.number} was answered {said}, and now {terms}")
 
     def _check_one_approval(self, key: Attempt) -> None:
-        if key.lane in self._put_back:
+        if key.lane in self.seen.put_back:
             return
         others = [
-            other for other, hold in self._holds.items() if other[:2] == key[:2] and other != key and hold.is_approved
+            other
+            for other, hold in self.seen.holds.items()
+            if other[:2] == key[:2] and other != key and hold.is_approved
         ]
         if others:
             self.violated(f"promise 3: {key.sale_id} is approved as attempt {key.number} and {others[0].number}")
@@ -302,90 +309,21 @@ class Auditor(Witness):
             )
 
     def _stands_at_lanes(self, credit: Credit) -> int:
-        return sum(self._owed(key, hold) for key, hold in self._holds.items() if (hold.lender, hold.account) == credit)
+        return sum(
+            self._owed(key, hold) for key, hold in self.seen.holds.items() if (hold.lender, hold.account) == credit
+        )
 
     def _owed(self, key: Attempt, hold: Hold) -> int:
         """What the lane has sworn to be over it captures no more, whether or not an entry says so yet (rule 1); what
         another lane gave back is owed no more."""
         is_over = hold.expires_at is not None and hold.expires_at <= self._horizons[key.lane, hold.lender]
-        return max(0, hold.owed_minor - (hold.held_minor if is_over else 0) - self._tally.by_slip(key))
+        return max(0, hold.owed_minor - (hold.held_minor if is_over else 0) - self.tally.by_slip(key))
 
     def _stands_at_backend(self, credit: Credit) -> int:
         """Holds that no lane has decided: elsewhere, or still being asked for. The lane's outcome wins (rule 6)."""
         total = 0
-        for lane, sale_id, attempt, token, amount, held, _online, _state, lender in self._backend_rows:
-            known = self._holds.get(Attempt(lane, sale_id, attempt))
+        for lane, sale_id, attempt, token, amount, held, _online, _state, lender in self.seen.backend_rows:
+            known = self.seen.holds.get(Attempt(lane, sale_id, attempt))
             if token is not None and (lender, bytes(token)) == credit and held:
                 total += amount if known is None or known.state is HoldState.INTENDED else 0
         return total
-
-    def check_disputes(self) -> None:
-        """A stand-in inside its lease is guaranteed, and nothing else here gives cause for a dispute either."""
-        disputes = list(Dispute.select().where(Dispute.lane.not_in(self._put_back)))
-        replaced = {row.lane for row in disputes if row.reason == FORGOTTEN_LAYER}
-        for row in disputes:
-            if row.reason in FOR_PEOPLE:
-                continue
-            is_forgotten = row.reason == OUTSIDE_THE_BOOKS or row.lane in replaced
-            if not (self._backend_was_put_back and is_forgotten):
-                self.violated(f"promise 4: {row.lane} #{row.number} is disputed: {row.reason}, {row.amount_minor}")
-
-    def check_converged(self, lanes: Sequence[LaneProcess]) -> None:
-        """Liveness, and promise 2: after healing nothing waits, and both halves are the same bytes."""
-        for lane in lanes:
-            if lane.lane is None:
-                self.violated(f"{lane.name.lane} did not come back")
-                continue
-            if depth := lane.lane.forwarding.depth:
-                self.violated(f"promise 2: {depth} entries of {lane.name.lane} still wait")
-            if lane.lane.forwarding.fork or lane.lane.forwarding.doubt:
-                self.violated(f"{lane.name.lane} has not been recovered")
-            if pending := lane.lane.ledger.unmatched_batches():
-                self.violated(f"{len(pending)} batches of {lane.name.lane} are not matched")
-            self._check_kept(lane.lane)
-            if lane.name.lane in self._put_back:
-                continue
-            if jobs := lane.lane.ledger.print_jobs():
-                self.violated(f"{len(jobs)} slips of {lane.name.lane} still wait")
-            if intents := lane.lane.ledger.open_intents():
-                self.violated(f"{len(intents)} sales of {lane.name.lane} have no outcome")
-            self._check_halves(lane)
-        self._check_backend_holds()
-        assert self._backend is not None and self._backend.backend is not None
-        for finding in audit.findings(self._backend.backend.lenders):
-            self.violated(f"at the backend: {finding}")
-
-    def _check_kept(self, lane: Lane) -> None:
-        """What is in the lane's ledger, of any epoch, is at the backend: in its journal, or set aside for people."""
-        name, ledger = lane.settings.lane, lane.ledger
-        kept = {
-            bytes(row.data)
-            for table in (JournalEntry, QuarantinedEntry)
-            for row in table.select().where(table.lane == name)
-        }
-        mine = (data for end in ledger.ends() for data in ledger.entry_bytes_after(end.epoch, 0, end.number))
-        if missing := sum(data not in kept for data in mine):
-            self.violated(f"promise 2: {missing} entries of {name} are nowhere at the backend")
-
-    def _check_halves(self, lane: LaneProcess) -> None:
-        mine = [sealed.data for sealed in self.journals[lane.name.lane]]
-        rows = JournalEntry.select().where(JournalEntry.lane == lane.name.lane).order_by(JournalEntry.number)
-        theirs = [bytes(row.data) for row in rows]
-        if mine != theirs:
-            self.violated(f"promise 2: {lane.name.lane} recorded {len(mine)} entries, the backend holds {len(theirs)}")
-
-    def _check_backend_holds(self) -> None:
-        """One hold per sale, with the lane's amount; none that no lane knows of."""
-        for lane, sale_id, attempt, _account, amount, held, online, state, _lender in self._backend_rows:
-            if lane == WEB.lane or lane in self._put_back:
-                continue
-            hold = self._holds.get(Attempt(lane, sale_id, attempt))
-            if hold is None or online:
-                self.violated(
-                    f"promise 3: the backend holds {held} for {sale_id}/{attempt}, {lane} knows nothing of it"
-                )
-            elif hold.is_approved and hold.amount_minor != amount:
-                self.violated(f"promise 3: {sale_id}/{attempt} is of {hold.amount_minor} at {lane}, {amount} there")
-            elif str(hold.state) != state and not self._tally.by_slip(Attempt(lane, sale_id, attempt)):
-                self.violated(f"promise 3: {sale_id}/{attempt} is {hold.state} at {lane} and {state} at the backend")
-        self._tally.check_books(self._holds, self._put_back)

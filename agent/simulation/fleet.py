@@ -18,6 +18,7 @@ from random import Random
 from typing import Any, Final
 
 from agent.core.cose import SigningKey
+from agent.simulation.aftermath import Aftermath
 from agent.simulation.auditor import Auditor, Findings
 from agent.simulation.backend_process import LENDER, BackendProcess
 from agent.simulation.customers import Customers
@@ -91,8 +92,10 @@ class Fleet:
         await self._mishaps.heal()
         await self._operators.settle_all()
         await asyncio.sleep(HEAL_S)
-        auditor.check_converged(town.lanes)
-        auditor.check_disputes()
+        assert town.backend.backend is not None
+        aftermath = Aftermath(auditor.seen, auditor.tally, town.backend.backend.lenders, auditor.violated)
+        aftermath.check_converged(town.lanes)
+        aftermath.check_disputes()
         for lane in town.lanes:
             await lane.stop()
         town.backend.stop()
