@@ -226,6 +226,7 @@ async def _served_api(
         secret,
     )
     server, bound = make_server(app, config.agent_socket, port=config.local.port)
+    lane.http_failed = lambda: server.http_fault
     serving = asyncio.create_task(server.serve(bound))
     try:
         while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has no event for it

@@ -113,6 +113,8 @@ class Lane:
         """The reason of each scanner that cannot read now; set by whoever opens them."""
         self.display_failed: Callable[[], str] = str
         """The reason why the customer's display shows nothing now, else ""; set by whoever opens it."""
+        self.http_failed: Callable[[], str] = str
+        """Why page and POS software find nobody on this computer's HTTP port, else ""; set by whoever serves it."""
         self.lenders = Lenders(settings.lane, enrolled, ledger, snapshots, self.clock, introducer=introducer)
         self.events = Events()
         self.spooler = Spooler(ledger, printer, self._lane_clock, Claims(ledger, journal_key).printed)
@@ -246,6 +248,7 @@ class Lane:
             certificate_expires_at=self._certificate_expires_at(),
             scanners=self.scanners_failed(),
             display=self.display_failed(),
+            http=self.http_failed(),
         )
 
     def _limits(self) -> LimitFacts:

@@ -23,6 +23,7 @@ CHECKS: Final = (
     Check("ledger", "ledger", records.ledger, ("identity",)),
     Check("agent", "agent", machine.agent, ("config",)),
     Check("sockets", "local socket", machine.sockets, ("agent",)),
+    Check("http", "HTTP port", machine.http, ("agent",)),
     Check("journal", "journal", records.journal, ("ledger",)),
     Check("journal_head", "end of journal", records.journal_head, ("ledger",)),
     Check("clock", "clock", identity.clock, ("ledger",)),

@@ -9,6 +9,7 @@ import os
 import platform
 import pwd
 import shutil
+import socket
 import stat
 import tempfile
 import time
@@ -32,6 +33,8 @@ SLOW_SYNC_S: Final = 0.2
 PROBE_BYTES: Final = 4096
 VOLATILE: Final = ("tmpfs", "ramfs", "overlay")
 MB: Final = 10**6
+CONNECT_S: Final = 3.0
+RESTART: Final = "systemctl restart counterfoil"
 START: Final = "systemctl start counterfoil; if it stops again: journalctl -u counterfoil -n 50"
 
 
@@ -179,9 +182,29 @@ def sockets(case: Case) -> Iterator[Finding]:
     mode = stat.S_IMODE(case.agent_socket.stat().st_mode)
     if mode & 0o007:
         cause = f"{case.agent_socket} has mode {mode:04o}: every user of this computer may sell."
-        yield failed("open to everybody", cause, "Restart the agent: systemctl restart counterfoil")
+        yield failed("open to everybody", cause, f"Restart the agent: {RESTART}")
     else:
         yield ok(f"{case.agent_socket}, mode {mode:04o}")
+
+
+def http(case: Case) -> Iterator[Finding]:
+    """Pages and POS software find the agent on the port of `[local] port`, and nobody else there."""
+    port, found = case.config.local.port, {row["code"]: row["detail"] for row in case.facts.get("conditions", ())}
+    if not port:
+        yield ok("not asked for ([local] port): no page, no POS software over HTTP")
+    elif fault := found.get("http_port"):
+        remedy = f"See who has it: ss -ltnp 'sport = :{port}'. Stop that, or set another [local] port; then: {RESTART}"
+        yield failed("nobody answers for the lane", f"{fault.capitalize()}.", remedy)
+    elif not _is_answered(port):
+        yield failed(f"nobody answers on 127.0.0.1:{port}", "The port was set after the agent started.", RESTART)
+    else:
+        yield ok(f"127.0.0.1:{port}, for pages and POS software")
+
+
+def _is_answered(port: int) -> bool:
+    with socket.socket() as line:
+        line.settimeout(CONNECT_S)
+        return line.connect_ex(("127.0.0.1", port)) == 0
 
 
 def uplink(case: Case) -> Iterator[Finding]:

@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 
 from agent.core.insights import to_csv
 from agent.core.shift import Shift
+from agent.local.operator_calls import answering_for
 from agent.local.problems import problem
 from agent.local.requests import CloseDay, OtherTenders, ShiftClosing, ShiftOpening, day_of, read
 from agent.local.services import LocalServices
@@ -35,12 +36,16 @@ async def show_shift(services: LocalServices, _request: Request) -> Response:
 
 
 async def open_shift(services: LocalServices, request: Request) -> Response:
+    """A shift of whoever is signed in; a supervisor opens that of somebody else too."""
     body = await read(request, ShiftOpening)
-    return await _told(services, services.shifts.open(body.operator, body.float_minor, services.currency))
+    operator = answering_for(request, body.operator)
+    return await _told(services, services.shifts.open(operator, body.float_minor, services.currency))
 
 
 async def close_shift(services: LocalServices, request: Request) -> Response:
-    body = await read(request, ShiftClosing)
+    """A shift is counted by whoever opened it, or by a supervisor."""
+    body, newest = await read(request, ShiftClosing), services.shifts.newest()
+    answering_for(request, newest.operator if newest else "")
     return await _told(services, services.shifts.close(body.counted_minor, body.cash_minor))
 
 

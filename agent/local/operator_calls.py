@@ -11,7 +11,8 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from agent.core.operators import Action
+from agent.core.operators import Action, Operator, Role
+from agent.errors import OperatorRefused
 from agent.local.access import Caller
 from agent.local.doors import CALLER
 from agent.local.requests import BadRequest, SignIn, is_sale_id, read
@@ -19,6 +20,8 @@ from agent.local.services import LocalServices
 
 HEADER: Final = "Counterfoil-Operator"
 COOKIE: Final = "counterfoil_operator"
+OPERATOR: Final = "counterfoil.operator"
+"""Where the scope of a sensitive request holds who is signed in; None: nobody needs to be."""
 _COOKIE_RULES: Final = "Path=/; HttpOnly; SameSite=Strict"
 
 
@@ -42,12 +45,24 @@ async def sign_out(services: LocalServices, request: Request) -> Response:
 
 
 def permit(services: LocalServices, request: Request, action: Action) -> None:
-    """Raises OperatorRefused, OperatorsUnreadable, ledger faults; BadRequest for what can be no sale: it is recorded
-    before it is looked up."""
+    """Whoever is found to be responsible is in the request's scope as ``OPERATOR``. Raises OperatorRefused,
+    OperatorsUnreadable, ledger faults; BadRequest for what can be no sale: it is recorded before it is looked up."""
     sale_id = request.path_params.get("sale_id")
     if sale_id is not None and not is_sale_id(sale_id):
         raise BadRequest(404, "sale_unknown", "This is no sale id.")
-    services.operators.permit(action, _session_of(request), sale_id, owner=_owner(request))
+    owner = _owner(request)
+    request.scope[OPERATOR] = services.operators.permit(action, _session_of(request), sale_id, owner=owner)
+
+
+def answering_for(request: Request, name: str | None) -> str:
+    """Who a shift is of: the operator who is signed in, or whom a supervisor names. Raises OperatorRefused,
+    BadRequest."""
+    signed_in: Operator | None = request.scope[OPERATOR]
+    if signed_in is None and name is None:
+        raise BadRequest(422, "body_malformed", "operator: nobody is signed in, so say who")
+    if signed_in is not None and name not in (None, signed_in.name) and signed_in.role is not Role.SUPERVISOR:
+        raise OperatorRefused("role_required")
+    return name or (signed_in.name if signed_in else "")
 
 
 def _session_of(request: Request) -> str | None:

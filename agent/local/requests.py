@@ -154,9 +154,10 @@ class CloseDay(Body):
 
 
 class ShiftOpening(Body):
-    """POST /v1/shift/opening: who, a number or short name, and what is in the drawer."""
+    """POST /v1/shift/opening: who, a number or short name, and what is in the drawer. Without a name it is who is
+    signed in; a supervisor alone may name somebody else."""
 
-    operator: str = Field(pattern=NAME)
+    operator: str | None = Field(default=None, pattern=NAME)
     float_minor: int = Field(ge=0, le=MINOR_MAX)
 
 

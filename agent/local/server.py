@@ -6,7 +6,9 @@ The one rule: the socket exists with its final mode from the first moment, and a
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
+import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,7 +26,10 @@ SOCKET_MODE: Final = 0o660
 
 
 class LocalServer(uvicorn.Server):
-    """uvicorn without signal handlers of its own: the daemon decides when to stop."""
+    """uvicorn without signal handlers of its own: the daemon decides when to stop. ``http_fault``: why there is no HTTP
+    though it is asked for, else ""."""
+
+    http_fault = ""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -51,15 +56,11 @@ def make_server(app: ASGIApp, path: Path, *, port: int = 0) -> tuple[LocalServer
         loop="asyncio",
         timeout_graceful_shutdown=5,
     )
-    return LocalServer(config), [bound(path, SOCKET_MODE), *_loopback(port)]
-
-
-def _loopback(port: int) -> list[socket.socket]:
-    """This computer alone may connect. A port that is taken is told in the log: the lane sells over its Unix socket."""
-    if not port:
-        return []
-    try:
-        return [socket.create_server(("127.0.0.1", port), backlog=limits.BACKLOG)]
-    except OSError as error:
-        LOG.error("no HTTP on this computer: %s", error.strerror, extra={"port": port})
-        return []
+    server, sockets = LocalServer(config), [bound(path, SOCKET_MODE)]
+    if port:
+        try:
+            sockets.append(socket.create_server(("127.0.0.1", port), backlog=limits.BACKLOG))
+        except OSError as error:  # the lane sells over its Unix socket, and `status` says what is wrong
+            server.http_fault = f"port {port}: {os.strerror(error.errno or errno.EADDRINUSE).lower()}"
+            LOG.error("no HTTP on this computer: %s", server.http_fault)
+    return server, sockets

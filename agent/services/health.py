@@ -55,6 +55,8 @@ class LaneFacts:
     """The reason of each scanner that cannot read now, by its name."""
     display: str = ""
     """Why the customer's display shows nothing, "" when it works or there is none."""
+    http: str = ""
+    """Why nobody answers on this computer's HTTP port, "" when somebody does or none is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +172,10 @@ def _display(facts: LaneFacts) -> str | None:
     return facts.display or None
 
 
+def _http(facts: LaneFacts) -> str | None:
+    return facts.http or None
+
+
 def _printer(facts: LaneFacts) -> str | None:
     return facts.printer_reason
 
@@ -252,6 +258,7 @@ RULES: Final = (
     Rule("scanner", "error", _scanner),
     Rule("display", "warning", _display),
     Rule("printer", "warning", _printer),
+    Rule("http_port", "error", _http),
     Rule("queue_exceptions", "warning", _exceptions),
     Rule("batch_pending", "info", _batch_pending),
     Rule("batch_different", "error", _batch_different),

@@ -82,18 +82,24 @@ class OperatorDesk:
         found.used_s = now_s
         return known
 
-    def permit(self, action: Action, session: str | None, subject: str | None, *, owner: str | None = None) -> None:
-        """Record that somebody who may do this begins to; ``owner`` names the lane's own user, who needs no session.
+    def permit(
+        self, action: Action, session: str | None, subject: str | None, *, owner: str | None = None
+    ) -> Operator | None:
+        """Record that somebody who may do this begins to, and say who: None where nobody needs to sign in. ``owner``
+        names the lane's own user, who needs no session; in one, it is the session's operator who is recorded.
         Raises OperatorRefused (``operator_required``, ``role_required``), OperatorsUnreadable and ledger faults."""
-        if owner is None and self._book.all():
-            operator = self.who(session)
-            if operator is None:
-                raise OperatorRefused("operator_required")
-            if not operator.may(action):
-                raise OperatorRefused("role_required")
-            self._journal(operator.name, operator.role, action, subject)
-        elif owner is not None and self._book.all():
+        if not self._book.all():
+            return None
+        operator = self.who(session)
+        if operator is None and owner is not None and not session:
             self._journal(owner, "owner", action, subject)
+            return None
+        if operator is None:
+            raise OperatorRefused("operator_required")
+        if not operator.may(action):
+            raise OperatorRefused("role_required")
+        self._journal(operator.name, operator.role, action, subject)
+        return operator
 
     def overview(self, session: str | None) -> dict[str, Any]:
         """Who may sign in, who has, and what needs it. Raises OperatorsUnreadable."""

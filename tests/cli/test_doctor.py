@@ -14,6 +14,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
+from agent.diagnosis import machine
 from agent.diagnosis.case import Case
 from agent.diagnosis.checks import CHECKS
 from agent.diagnosis.examination import Check, Finding, examine, exit_code, failed, ok, warning
@@ -405,3 +406,28 @@ def test_a_key_that_others_may_read_does_not_hide_how_the_line_is(lane: LaneOnDi
     assert (found["keys"]["status"], found["backend_tls"]["status"], found["signed_time"]["status"]) == (
         "failed", "ok", "ok",
     )  # fmt: skip
+
+
+# -- the port of HTTP -----------------------------------------------------------------------------------------------
+
+
+def port_findings(directory: Path, port: int, conditions: list[dict[str, str]]) -> list[tuple[str, str]]:
+    path = directory / "agent.toml"
+    path.write_text(f'[lane]\nstate_dir = "{directory}"\nrun_dir = "{directory}"\n[local]\nport = {port}\n')
+    with Case(path) as case:
+        case.__dict__["agent_says"] = {"conditions": conditions}
+        return [(finding.status, f"{finding.cause} {finding.remedy}") for finding in machine.http(case)]
+
+
+def test_a_port_that_another_program_has_is_told_with_how_to_find_it(tmp_path: Path) -> None:
+    taken = [{"code": "http_port", "detail": "port 8700: address already in use"}]
+    ((status, said),) = port_findings(tmp_path, 8700, taken)
+    assert status == "failed" and "Port 8700: address already in use." in said and "ss -ltnp 'sport = :8700'" in said
+
+
+def test_a_port_that_was_set_after_the_start_needs_a_restart(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as there:
+        port = there.getsockname()[1]
+        assert port_findings(tmp_path, port, [])[0][0] == "ok"
+    ((status, said),) = port_findings(tmp_path, port, [])
+    assert status == "failed" and "restart counterfoil" in said

@@ -81,6 +81,7 @@ class ServedLane:
     async def serve(self, story: Story, **others: Any) -> Any:
         """The lane is there for as long as the story is told."""
         server, bound = make_server(self.app(**others), self.path, port=self.port)
+        self.till.lane.http_failed = lambda: server.http_fault
         serving = asyncio.create_task(server.serve(bound))
         try:
             while not server.started:  # noqa: ASYNC110

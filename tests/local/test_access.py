@@ -195,9 +195,15 @@ def test_a_page_does_not_reach_what_is_for_the_tools_of_this_computer(pos: Serve
 
 
 def test_it_listens_on_this_computer_alone_and_a_taken_port_keeps_nobody_from_selling(pos: ServedLane) -> None:
+    sale = {"sale_id": "sale-0001", "amount": AMOUNT, "code": pos.till.phone().code()}
+
+    def story(client: LocalClient) -> Any:
+        assert client.post("/v1/sales", sale)["state"] == "approved"
+        return {row["code"]: row["detail"] for row in client.get("/v1/status")["conditions"]}
+
     with socket.create_server(("127.0.0.1", pos.port)):
-        sale = {"sale_id": "sale-0001", "amount": AMOUNT, "code": pos.till.phone().code()}
-        assert pos.tell(lambda client: client.post("/v1/sales", sale))["state"] == "approved"
+        assert pos.tell(story)["http_port"] == f"port {pos.port}: address already in use"
+    assert "http_port" not in pos.tell(story)
 
 
 def test_a_burst_of_a_thousand_events_reaches_a_stream_and_a_larger_one_ends_in_a_reset(pos: ServedLane) -> None:

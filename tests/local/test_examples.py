@@ -88,3 +88,26 @@ def test_the_curl_lines_of_the_readme_are_answered(pos: ServedLane) -> None:
     answers = pos.tell(story)
     assert '"state":"approved"' in answers[0]
     assert '"last_event_id"' in answers[1]
+
+
+def test_the_example_sells_through_a_restart_of_the_agent(pos: ServedLane) -> None:
+    def until_waiting(client: LocalClient) -> None:
+        while client.get("/v1/counter")["sale"] is None:
+            assert program.poll() is None, program.communicate()[0]
+            time.sleep(0.05)
+
+    def scanned(client: LocalClient) -> str:
+        until_waiting(client)
+        pos.scan(pos.till.phone().code())
+        return program.communicate(timeout=30)[0]
+
+    program = client_of(pos, "2580")
+    pos.tell(until_waiting)
+    pos.till.restart()
+    assert pos.tell(scanned).startswith("approved")
+
+
+def test_the_example_says_that_its_token_is_wrong(pos: ServedLane) -> None:
+    (pos.till.directory / "pos-token").write_text("0" * 64)
+    said = pos.tell(lambda _: client_of(pos, "2580").communicate(timeout=20)[0])
+    assert "`counterfoil token` shows it" in said and "Traceback" not in said

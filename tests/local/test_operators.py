@@ -115,3 +115,25 @@ def test_a_file_of_operators_that_is_damaged_stops_what_is_sensitive_and_nothing
         assert (status, problem["title"]) == (503, "operators_unreadable")
 
     pos.tell(story)
+
+
+def test_a_shift_is_of_who_is_signed_in_and_a_supervisor_alone_opens_or_counts_anothers(pos: ServedLane) -> None:
+    browser = Browser(pos.port)
+
+    def ask(name: str, path: str, body: dict[str, Any]) -> Any:
+        signed_in = browser.ask("POST", "/v1/operator-session", JSON | TOKEN, {"operator": name, "pin": PIN})[1]
+        headers = JSON | TOKEN | {"Counterfoil-Operator": signed_in["session"]}
+        answer = browser.ask("POST", path, headers, body)[1]
+        return answer.get("operator") or answer["title"]
+
+    def story(client: LocalClient) -> None:
+        drawer, counted = {"float_minor": 20_000}, {"counted_minor": 20_000}
+        assert ask("12", "/v1/shift/opening", drawer | {"operator": "1"}) == "role_required"
+        assert ask("12", "/v1/shift/opening", drawer) == "12"
+        assert ask("1", "/v1/shift/closing", counted) == "12"
+        assert ask("1", "/v1/shift/opening", drawer | {"operator": "7"}) == "7"
+        assert ask("12", "/v1/shift/closing", counted) == "role_required"
+        with pytest.raises(RequestRefused, match="say who"):
+            client.post("/v1/shift/opening", drawer)
+
+    pos.tell(story)
