@@ -21,6 +21,7 @@ from agent.bench.drain import drain
 from agent.bench.leasing import leasing
 from agent.bench.looks import looks
 from agent.bench.measure import Figure, Size
+from agent.bench.pages import pages
 from agent.bench.parts import lookups, passes, rules
 from agent.bench.postgres import postgres
 from agent.bench.printing import first_byte, slip_bytes, slips
@@ -34,7 +35,7 @@ from agent.demo.stage import Cast, staged
 class Effort:
     """How much is measured. Sales are two entries of the backlog each; accounts are those of the looked up layer;
     leased are those of a day's plan, listening the lanes that one look serves; watched_s is how long a camera's
-    process is looked at."""
+    process is looked at; shown are codes that are scanned for a browser, visited its first visits."""
 
     commits: Size
     parts: Size
@@ -46,10 +47,12 @@ class Effort:
     listening: int
     uploaded: int
     watched_s: float
+    shown: int
+    visited: int
 
 
-FULL: Final = Effort(Size(30, 12), Size(16, 16), Size(12, 10), 1_000_000, 10_000, 3, 1_000, 300, 4_000, 3.0)
-QUICK: Final = Effort(Size(4, 5), Size(4, 5), Size(2, 5), 10_000, 1_000, 1, 200, 100, 2_000, 1.0)
+FULL: Final = Effort(Size(30, 12), Size(16, 16), Size(12, 10), 1_000_000, 10_000, 3, 1_000, 300, 4_000, 3.0, 100, 5)
+QUICK: Final = Effort(Size(4, 5), Size(4, 5), Size(2, 5), 10_000, 1_000, 1, 200, 100, 2_000, 1.0, 5, 1)
 LANES: Final = 4
 CUSTOMERS: Final = 100
 RICH_MINOR: Final = 100_000_000
@@ -93,6 +96,7 @@ def _with_backend(out: Path, effort: Effort) -> Iterator[Figure]:
     with contextlib.ExitStack() as stack:
         with contextlib.redirect_stdout(sys.stderr):  # the stage talks; standard output is for figures
             stage = stack.enter_context(staged(out, cast))
+        yield from pages(stage, effort.shown, effort.visited)
         stage.uplink.stop()
         stage.agent.stop()
         found = [*processes(stage, effort.starts), *asyncio.run(drain(stage, effort.sales))]

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import importlib.util
 import json
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from agent.bench.camera import camera_shares
 from agent.bench.decisions import flushes, judgement
 from agent.bench.flushes import SHOP_FLUSH_S, ShopDisk
 from agent.bench.measure import Figure, Size, compare
+from agent.bench.pages import CHROMIUM
 from agent.bench.printing import slip_bytes
 from agent.bench.props import Till
 from agent.store.ledger import SqliteLedger
@@ -102,5 +104,8 @@ def test_the_quick_bench_prints_a_figure_for_each_part_as_json() -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr
     lines = [json.loads(line) for line in done.stdout.splitlines()]
+    is_seen = bool(importlib.util.find_spec("playwright")) and CHROMIUM.exists()
+    parts = PARTS + (("page: scan to screen", "page: first paint") if is_seen else ())
     assert all(set(line) == FIELDS and line["value"] > 0 for line in lines)
-    assert [part for part in PARTS if not any(part in line["name"] for line in lines)] == []
+    assert ("page: left out" in done.stderr) == (not is_seen)
+    assert [part for part in parts if not any(part in line["name"] for line in lines)] == []
