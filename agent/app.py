@@ -26,6 +26,7 @@ from agent.errors import LedgerCorrupt, NotEnrolled
 from agent.lane import Lane, LaneSettings
 from agent.lane_desk import LaneDesk
 from agent.local.api import create_app
+from agent.local.page_links import PageLinks
 from agent.local.secret import kept_secret, publish_token
 from agent.local.server import make_server
 from agent.local.services import LocalServices, Shop
@@ -222,6 +223,7 @@ async def _served_api(
             claim=backend.claim,
             shop=Shop(config.merchant.name, config.merchant.store_name, config.lane.language),
             wallets=dict(lane.settings.rails),
+            page_links=PageLinks(),
         ),
         secret,
     )

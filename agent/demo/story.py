@@ -345,6 +345,7 @@ def _stay(stage: Stage) -> None:
     print("\nThe lane goes on; Ctrl-C ends it. In another terminal:\n")
     print(f"  {lane} status {config}")
     print(f'  {lane} sale make 2580 {config} --code "{scanned}"')
+    print(f"  chromium \"$({lane} page {config})\"     # the cashier's page; `page customer`: the customer's display")
     print(f"  curl --unix-socket {stage.socket} http://localhost/v1/status")
     token = f"$(cat {stage.socket.with_name('pos-token')})"
     print(f'  curl -N -H "Authorization: Bearer {token}" http://127.0.0.1:{stage.http_port}/v1/events', flush=True)

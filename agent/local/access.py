@@ -30,6 +30,7 @@ class Caller(StrEnum):
 EVERYBODY: Final = frozenset(Caller)
 READERS: Final = EVERYBODY - {Caller.NOBODY}
 SELLERS: Final = READERS - {Caller.DISPLAY}
+TILL_SOFTWARE: Final = frozenset({Caller.SOCKET, Caller.POS})
 LOCAL_TOOLS: Final = frozenset({Caller.SOCKET})
 
 COOKIES: Final[Mapping[Caller, str]] = {Caller.CASHIER: "counterfoil_cashier", Caller.DISPLAY: "counterfoil_display"}

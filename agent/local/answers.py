@@ -137,6 +137,14 @@ class CounterView(Answer):
     lenders: dict[str, str]
 
 
+class PageLinkView(Answer):
+    """``path`` behind http://127.0.0.1:PORT opens the page, once, within ``valid_s`` seconds."""
+
+    page: str
+    path: str
+    valid_s: int
+
+
 class Problem(Answer):
     """RFC 9457. ``title`` is a stable word, ``hint`` says what to do."""
 

@@ -16,9 +16,18 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from agent.core.operators import Action
-from agent.local import day_calls, device_calls, hold_calls, lane_calls, operator_calls, pages, requests, sale_calls
-from agent.local.access import EVERYBODY, LOCAL_TOOLS, READERS, Caller, cookie_of, refused
-from agent.local.answers import CounterView, Health, OffersView, Operators, RefundView, SalesView, SaleView, SignedIn
+from agent.local import (
+    answers,
+    day_calls,
+    device_calls,
+    hold_calls,
+    lane_calls,
+    operator_calls,
+    pages,
+    requests,
+    sale_calls,
+)
+from agent.local.access import EVERYBODY, LOCAL_TOOLS, READERS, TILL_SOFTWARE, Caller, cookie_of, refused
 from agent.local.description import document
 from agent.local.doors import CALLER, Doors
 from agent.local.problems import Endpoint, failed, guarded, not_served
@@ -31,53 +40,53 @@ async def describe(_services: LocalServices, _request: Request) -> Response:
 
 
 TABLE: Final = (
-    Served("POST", "/v1/sales", sale_calls.open_sale, "open a sale", body=requests.OpenSale, answer=SaleView),
+    Served("POST", "/v1/sales", sale_calls.open_sale, "open a sale", body=requests.OpenSale, answer=answers.SaleView),
     Served(
         "GET", "/v1/sales", sale_calls.list_sales, "the last sales, newest first",
-        answer=SalesView, query=("limit",),
+        answer=answers.SalesView, query=("limit",),
     ),
     Served(
         "GET", "/v1/sales/{sale_id}", sale_calls.show_sale, "where a sale stands", READERS,
-        answer=SaleView, query=("wait_s", "after_attempt"),
+        answer=answers.SaleView, query=("wait_s", "after_attempt"),
     ),
     Served(
         "POST", "/v1/sales/{sale_id}/choice", sale_calls.choose, "take a plan",
-        body=requests.Choice, answer=SaleView,
+        body=requests.Choice, answer=answers.SaleView,
     ),
     Served(
         "POST", "/v1/sales/{sale_id}/preview", sale_calls.preview, "show one plan whole",
-        body=requests.Preview, answer=SaleView,
+        body=requests.Preview, answer=answers.SaleView,
     ),
     Served("POST", "/v1/sales/{sale_id}/dismissal", sale_calls.dismiss, "show it no more, wait for it no more"),
     Served(
         "POST", "/v1/offers", sale_calls.offer, "what an amount may have",
-        body=requests.AskOffers, answer=OffersView,
+        body=requests.AskOffers, answer=answers.OffersView,
     ),
     Served("GET", "/v1/sales/{sale_id}/explanation", sale_calls.explain, "why it was decided so"),
     Served(
         "POST", "/v1/sales/{sale_id}/capture", hold_calls.capture, "debt out of a hold",
-        body=requests.Capture, answer=SaleView,
+        body=requests.Capture, answer=answers.SaleView,
     ),
     Served(
         "POST", "/v1/sales/{sale_id}/reversal", hold_calls.reverse, "release a hold",
-        body=requests.Reversal, answer=SaleView,
+        body=requests.Reversal, answer=answers.SaleView,
     ),
     Served("POST", "/v1/sales/{sale_id}/reprint", hold_calls.reprint, "its newest slip once more"),
     Served(
         "POST", "/v1/sales/{sale_id}/void", hold_calls.void, "undo a sale on its day",
-        body=requests.Reversal, needs=Action.VOID, answer=SaleView,
+        body=requests.Reversal, needs=Action.VOID, answer=answers.SaleView,
     ),
     Served(
         "POST", "/v1/sales/{sale_id}/refund", hold_calls.refund, "give back all or a part",
-        body=requests.Refund, needs=Action.REFUND, answer=SaleView,
+        body=requests.Refund, needs=Action.REFUND, answer=answers.SaleView,
     ),
     Served(
         "POST", "/v1/refunds", hold_calls.refund_slip, "refund a slip",
-        body=requests.SlipRefund, needs=Action.REFUND, answer=RefundView,
+        body=requests.SlipRefund, needs=Action.REFUND, answer=answers.RefundView,
     ),
     Served(
         "POST", "/v1/sales/{sale_id}/abandonment", sale_calls.abandon, "wait no longer for a wallet",
-        answer=SaleView,
+        answer=answers.SaleView,
     ),
     Served("POST", "/v1/settlements", day_calls.settle, "close the day", body=requests.CloseDay, needs=Action.SETTLE),
     Served("GET", "/v1/shift", day_calls.show_shift, "the open shift, or the last"),
@@ -94,10 +103,10 @@ TABLE: Final = (
         "POST", "/v1/other-tenders", day_calls.other_tenders, "what was sold without credit",
         body=requests.OtherTenders,
     ),
-    Served("GET", "/v1/operators", operator_calls.operators, "who may sign in, and who has", answer=Operators),
+    Served("GET", "/v1/operators", operator_calls.operators, "who may sign in, and who has", answer=answers.Operators),
     Served(
         "POST", "/v1/operator-session", operator_calls.sign_in, "sign in with a PIN",
-        body=requests.SignIn, answer=SignedIn,
+        body=requests.SignIn, answer=answers.SignedIn,
     ),
     Served("DELETE", "/v1/operator-session", operator_calls.sign_out, "sign out"),
     Served(
@@ -108,8 +117,8 @@ TABLE: Final = (
         "POST", "/v1/leases/{account}/return", lane_calls.return_lease, "give a lease back", LOCAL_TOOLS,
         requests.LeaseReturn,
     ),
-    Served("GET", "/v1/counter", lane_calls.counter, "what page and display show", READERS, answer=CounterView),
-    Served("GET", "/v1/health", lane_calls.health, "does it sell", READERS, answer=Health),
+    Served("GET", "/v1/counter", lane_calls.counter, "what page and display show", READERS, answer=answers.CounterView),
+    Served("GET", "/v1/health", lane_calls.health, "does it sell", READERS, answer=answers.Health),
     Served("GET", "/v1/openapi.json", describe, "this description", EVERYBODY),
     Served("GET", "/v1/status", lane_calls.status, "facts and conditions of the lane"),
     Served("POST", "/v1/journal/verification", lane_calls.verify, "walk the chain", LOCAL_TOOLS),
@@ -118,6 +127,10 @@ TABLE: Final = (
     Served("GET", "/v1/devices", device_calls.devices, "how each device is"),
     Served("POST", "/v1/print-jobs", device_calls.print_test, "print a test slip"),
     Served("POST", "/v1/drawer-openings", device_calls.open_drawer, "open the cash drawer", needs=Action.DRAWER),
+    Served(
+        "POST", "/v1/page-links", pages.make_link, "open a page in a browser", TILL_SOFTWARE,
+        requests.PageLink, answer=answers.PageLinkView,
+    ),
     Served("POST", "/v1/display-tests", device_calls.test_display, "try the line display"),
     Served(
         "POST", "/v1/virtual-acts", device_calls.act, "play with a virtual device", LOCAL_TOOLS,
@@ -128,8 +141,10 @@ TABLE: Final = (
 )  # fmt: skip
 
 PAGES: Final = (
-    Served("GET", "/", pages.cashier, "the cashier's page", EVERYBODY, opens=Caller.CASHIER),
-    Served("GET", "/customer", pages.customer, "the customer's display", EVERYBODY, opens=Caller.DISPLAY),
+    Served("GET", "/open/cashier/{ticket}", pages.open_cashier, "a link", EVERYBODY, opens=Caller.CASHIER),
+    Served("GET", "/open/customer/{ticket}", pages.open_customer, "a link", EVERYBODY, opens=Caller.DISPLAY),
+    Served("GET", "/", pages.cashier, "the cashier's page", EVERYBODY),
+    Served("GET", "/customer", pages.customer, "the customer's display", EVERYBODY),
     Served("GET", "/page/{name}", pages.part, "a file of a page", EVERYBODY),
 )
 """What a browser opens; each page then makes calls of ``TABLE``."""
@@ -152,7 +167,7 @@ def _endpoint(row: Served, services: LocalServices, secret: bytes) -> Endpoint:
         if row.needs is not None:
             operator_calls.permit(services, request, row.needs)
         answer = await row.call(services, request)
-        if row.opens is not None:
+        if row.opens is not None and answer.status_code < 400:
             answer.headers.append("Set-Cookie", cookie_of(row.opens, secret))
         return answer
 

@@ -1,18 +1,23 @@
 """The pages of a counter, for the cashier and for the customer, as files that ship with the package.
 
-The one rule: a page is served to whoever may open the listener, with a policy that lets it load nothing but its own
-files; what it shows, it asks of the local API like everybody else.
+The one rule: a page is opened by a link that is good once, and is served with a policy that lets it load nothing but
+its own files; what it shows, it asks of the local API like everybody else.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from importlib.resources import files
 from typing import Final
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
+from agent.local.access import READERS, Caller
+from agent.local.doors import CALLER
+from agent.local.page_links import VALID_S
+from agent.local.requests import PageLink, read
 from agent.local.services import LocalServices
 from agent.texts import LANGUAGES, catalogue
 
@@ -22,6 +27,7 @@ MEDIA_TYPES: Final = {
     ".js": "text/javascript",
     ".svg": "image/svg+xml",
 }
+PAGES: Final[Mapping[str, Caller]] = {"cashier": Caller.CASHIER, "customer": Caller.DISPLAY}
 SECTIONS: Final = ("reasons", "page")
 """Of the text catalogues, what a page shows."""
 HEADERS: Final = {
@@ -53,14 +59,36 @@ def _loaded() -> dict[str, tuple[str, bytes]]:
 FILES: Final = _loaded()
 
 
-async def cashier(_services: LocalServices, _request: Request) -> Response:
+async def make_link(services: LocalServices, request: Request) -> Response:
+    """Where a browser opens a page, once. POS software puts its own http://127.0.0.1:PORT before ``path``."""
+    body = await read(request, PageLink)
+    ticket = services.page_links.make(PAGES[body.page])
+    return JSONResponse({"page": body.page, "path": f"/open/{body.page}/{ticket}", "valid_s": VALID_S}, 201)
+
+
+async def open_cashier(services: LocalServices, request: Request) -> Response:
+    return _opened(services, request, Caller.CASHIER, "/")
+
+
+async def open_customer(services: LocalServices, request: Request) -> Response:
+    return _opened(services, request, Caller.DISPLAY, "/customer")
+
+
+def _opened(services: LocalServices, request: Request, page: Caller, place: str) -> Response:
+    """On to the page; a link that is used up, by a reload too, opens it where it is open already, and nowhere else."""
+    if services.page_links.use(page, request.path_params["ticket"]) or request.scope[CALLER] is page:
+        return Response(status_code=303, headers={"Location": place})
+    return _closed()
+
+
+async def cashier(_services: LocalServices, request: Request) -> Response:
     """``/``: where the cashier works."""
-    return _served("cashier.html")
+    return _served("cashier.html") if request.scope[CALLER] in (Caller.CASHIER, Caller.SOCKET) else _closed()
 
 
-async def customer(_services: LocalServices, _request: Request) -> Response:
+async def customer(_services: LocalServices, request: Request) -> Response:
     """``/customer``: what the customer sees; it can do nothing."""
-    return _served("customer.html")
+    return _served("customer.html") if request.scope[CALLER] in READERS - {Caller.POS} else _closed()
 
 
 async def part(_services: LocalServices, request: Request) -> Response:
@@ -68,6 +96,11 @@ async def part(_services: LocalServices, request: Request) -> Response:
     return _served(request.path_params["name"])
 
 
-def _served(name: str) -> Response:
+def _closed() -> Response:
+    """Says how the page is opened."""
+    return _served("closed.html", 401)
+
+
+def _served(name: str, status: int = 200) -> Response:
     media_type, body = FILES.get(name, ("text/plain", b""))
-    return Response(body, 200 if name in FILES else 404, headers=HEADERS, media_type=media_type)
+    return Response(body, status if name in FILES else 404, headers=HEADERS, media_type=media_type)

@@ -191,6 +191,12 @@ class SignIn(Body):
     pin: str = Field(max_length=12, repr=False)
 
 
+class PageLink(Body):
+    """POST /v1/page-links."""
+
+    page: Literal["cashier", "customer"] = "cashier"
+
+
 class SlipClaim(Body):
     """POST /v1/claims: what the code of a slip says."""
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent.core.money import Money, MoneyError
+from agent.local.page_links import PageLinks
 from agent.local.requests import BadRequest
 from agent.ports import PrintResult
 from agent.services.checkout import Checkout
@@ -71,6 +72,7 @@ class LocalServices:
     claim: Callable[[str], Awaitable[dict[str, Any]]]
     shop: Shop
     wallets: Mapping[str, str]
+    page_links: PageLinks
 
     def amount_of(self, minor: int, currency: str) -> Money:
         """An amount that this lane can sell. Raises MoneyError."""

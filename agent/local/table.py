@@ -20,8 +20,8 @@ class Served:
     """One call. ``who`` may make it, ``does`` says what it is for, ``body`` is the shape of its request.
 
     ``answer``: the shape of its answer, None: an object that is for people; ``query``: names of
-    ``description.PARAMETERS``; ``opens``: a page, which begins the session of this caller; ``needs``: an operator who
-    may do this.
+    ``description.PARAMETERS``; ``opens``: a link, which begins a page's session as this caller; ``needs``: an operator
+    who may do this.
     """
 
     method: str

@@ -17,6 +17,7 @@ from agent.errors import LedgerCorrupt
 from agent.lane_desk import LaneDesk
 from agent.local.api import create_app
 from agent.local.client import LocalClient, RequestRefused
+from agent.local.page_links import PageLinks
 from agent.local.server import make_server
 from agent.local.services import LocalServices, Shop
 from agent.overview import lane_status
@@ -37,6 +38,7 @@ class ServedLane:
         self.till, self.path = till, till.directory / "agent.sock"
         self.client, self.port = LocalClient(self.path, timeout_s=5), 0
         self.within_s = 5.0
+        self.page_links = PageLinks()
         self.book = OperatorFile(till.directory / "operators.json")
 
     @property
@@ -66,6 +68,7 @@ class ServedLane:
             "lenders": lambda: [LENDER],
             "shop": Shop("Corner Shop", "West", "zh-CN"),
             "wallets": {},
+            "page_links": self.page_links,
             "new_sale_id": lambda: "0190-new-sale",
             "status": lambda: lane_status(lane, LaneDesk(lane)),
             "explain": lambda sale_id: explanation(self.till.ledger, sale_id),

@@ -11,10 +11,11 @@ from typing import Any
 
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from agent.local.access import Caller, cookie_of
 from agent.local.client import LocalClient
 from agent.overview import lane_looks
 from agent.services.watch import Watch
-from tests.local.served import ServedLane
+from tests.local.served import SECRET, ServedLane
 from tests.services.lanes import CUSTOMER, STRANGER, Till, approved, declined
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -107,6 +108,9 @@ class Eyes:
     """A person before a page: sees states and words, presses keys as a hand does."""
 
     def __init__(self, context: BrowserContext, address: str) -> None:
+        opens = Caller.DISPLAY if address.endswith("/customer") else Caller.CASHIER
+        name, _, value = cookie_of(opens, SECRET).partition(";")[0].partition("=")  # as a link does: test_links.py
+        context.add_cookies([{"name": name, "value": value, "url": address}])
         self.page: Page = context.new_page()
         self.faults: list[str] = []
         self.page.on("pageerror", lambda error: self.faults.append(str(error)))
