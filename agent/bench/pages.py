@@ -93,11 +93,12 @@ def _first_paint_ms(browser: Browser, stage: Stage) -> float:
 
 @contextmanager
 def _visit(browser: Browser, stage: Stage) -> Iterator[Page]:
-    """The cashier's page of the stage's agent, in a browser that was never there."""
+    """The cashier's page of the stage's agent, opened by a link in a browser that was never there."""
+    link = stage.client.post("/v1/page-links", {"page": "cashier"})["path"]
     with contextlib.closing(browser.new_context(viewport={"width": 1024, "height": 600})) as context:
         page = context.new_page()
         page.add_init_script(WATCH)
-        page.goto(f"http://127.0.0.1:{stage.http_port}")
+        page.goto(f"http://127.0.0.1:{stage.http_port}{link}")
         _painted(page, "ready")
         yield page
 
