@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from agent.core.journal import Entry, Kind
+from agent.core.money import format_units
 from agent.core.settlement import Total
 
 APPROVED: Final = "approved"
@@ -31,8 +32,10 @@ TOTALS: Final = (APPROVED, DECLINED, "offline", "with_coupon", "undone", "refund
 """``offline`` and ``with_coupon`` are those of ``approved`` that the lane decided alone, and that used a coupon up;
 ``undone`` was reversed, voided, or never captured."""
 
-CSV_HEAD: Final = ("day", "of", "name", "outcome", "count", "amount_minor", "currency")
-_FORMULA: Final = tuple("=+-@\t\r")
+CSV_HEAD: Final = ("day", "clock", "of", "name", "outcome", "count", "amount", "amount_minor", "currency", "text")
+BYTE_ORDER_MARK: Final = "\ufeff"
+"""Before the table: without it spreadsheets read Chinese as the encoding of their own computer."""
+_FORMULA: Final = tuple("=+-@＝＋－＠\t\r\n")
 """A cell that begins so is run by a spreadsheet; reasons are words of a lender's policy."""
 
 
@@ -117,23 +120,34 @@ def basket(count: int, minor: int) -> dict[str, int | None]:
 
 
 def to_csv(day: Mapping[str, Any]) -> str:
-    """The figures of a day, as ``GET /v1/insights`` tells them, as one table (RFC 4180)."""
+    """The figures of a day, as ``GET /v1/insights`` tells them, as one table (RFC 4180). ``amount`` is in units of the
+    currency, ``text`` what a reason means; an hour's offset is that of its beginning, any other that of the day's."""
     out = io.StringIO()
+    out.write(BYTE_ORDER_MARK)
     table = csv.writer(out)
     table.writerow(CSV_HEAD)
-    for of, name, outcome, total in _rows(day):
-        cells = (day["day"], of, name, outcome, total["count"], total["minor"], day["currency"])
-        table.writerow(_cell(cell) for cell in cells)
+    for row in _rows(day):
+        table.writerow(map(_cell, row))
     return out.getvalue()
 
 
-def _rows(day: Mapping[str, Any]) -> Iterator[tuple[str, Any, str, Mapping[str, int]]]:
-    yield from (("day", name, "", day[name]) for name in TOTALS)
-    for of in ("hour", "plan", "lender"):
-        for row in day[f"{of}s"]:
-            yield from ((of, row[of] if row[of] is not None else "", outcome, row[outcome]) for outcome in OUTCOMES)
-    yield from (("reason", row["reason"], row["outcome"], row) for row in day["reasons"])
-    yield from (("basket", tender, "", total) for tender, total in day["basket"].items() if total)
+def _rows(day: Mapping[str, Any]) -> Iterator[tuple[object, ...]]:
+    offset, currency = day["utc_offset"], day["currency"]
+
+    def row(of: str, name: object, outcome: str, total: Mapping[str, int], **said: str) -> tuple[object, ...]:
+        amount = format_units(total["minor"], currency)
+        figures = (total["count"], amount, total["minor"], currency)
+        clock = f"UTC{said.get('utc_offset', offset)}"
+        return (day["day"], clock, of, name, outcome, *figures, said.get("text", ""))
+
+    yield from (row("day", name, "", day[name]) for name in TOTALS)
+    for hour in day["hours"]:
+        yield from (row("hour", hour["hour"], of, hour[of], utc_offset=hour["utc_offset"]) for of in OUTCOMES)
+    for breakdown in ("plan", "lender"):
+        for each in day[f"{breakdown}s"]:
+            yield from (row(breakdown, each[breakdown] or "", outcome, each[outcome]) for outcome in OUTCOMES)
+    yield from (row("reason", each["reason"], each["outcome"], each, text=each["text"]) for each in day["reasons"])
+    yield from (row("basket", tender, "", total) for tender, total in day["basket"].items() if total)
 
 
 def _cell(value: object) -> object:

@@ -66,15 +66,16 @@ class Money:
 
 def format_minor(minor: int, currency: str) -> str:
     """An amount of any size, zero and below included (totals, limits), as a slip prints it: ¥0.00, -¥12.50."""
-    return f"{'-' if minor < 0 else ''}{_SIGNS.get(currency, currency + ' ')}{_digits(abs(minor), currency)}"
+    return f"{'-' if minor < 0 else ''}{_SIGNS.get(currency, currency + ' ')}{format_units(abs(minor), currency)}"
 
 
 def format_plain(amount: Money) -> str:
     """An amount for programs that write it in major units, without a sign of its currency: 128.00."""
-    return _digits(amount.minor, amount.currency)
+    return format_units(amount.minor, amount.currency)
 
 
-def _digits(minor: int, currency: str) -> str:
+def format_units(minor: int, currency: str) -> str:
+    """``minor`` (zero or more) in units of the currency, without its sign: 128.00."""
     exponent = _EXPONENTS.get(currency, 2)
     whole, fraction = divmod(minor, 10**exponent)
     return f"{whole}.{fraction:0{exponent}}" if exponent else str(whole)

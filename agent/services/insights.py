@@ -13,13 +13,12 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from agent.core.insights import DayInsights, basket
-from agent.core.journal import Entry, Position
+from agent.core.journal import Entry
 from agent.ports import OTHER_TENDERS, Ledger
-from agent.services.journal_walk import number_at, walked
+from agent.services.journal_walk import Calendar, walked
+from agent.services.slips import utc_offset
 from agent.texts import Language, text
 
-DISORDER_S: Final = 3600
-"""Entries are in the order of their times but for corrections of the clock, which are smaller than this."""
 DAYS_NOTED: Final = 40
 """So many days of other tenders' totals are kept."""
 
@@ -32,6 +31,7 @@ class Insights:
     ) -> None:
         self._ledger, self._now_s, self._zone = ledger, now_s, ZoneInfo(zone)
         self._language, self._currency = language, currency
+        self._calendar = Calendar(ledger)
 
     def today(self) -> date:
         return datetime.fromtimestamp(self._now_s(), self._zone).date()
@@ -43,9 +43,11 @@ class Insights:
         async for entry in self._entries_of(self._begins(day), self._begins(day + timedelta(days=1))):
             found.add(entry)
         facts = {
-            "day": day.isoformat(), "timezone": self._zone.key, "currency": self._currency(),
-            "is_over": day < self.today(), **found.to_wire(),
+            "day": day.isoformat(), "timezone": self._zone.key, "utc_offset": self._offset(day, 0),
+            "currency": self._currency(), "is_over": day < self.today(), **found.to_wire(),
         }  # fmt: skip
+        for row in facts["hours"]:
+            row["utc_offset"] = self._offset(day, row["hour"])
         for row in facts["reasons"]:
             row["text"] = text(self._language, row["reason"], "cashier")
         told = self._other_tenders().get(day.isoformat())
@@ -65,13 +67,14 @@ class Insights:
     def _hour_of(self, at_s: int) -> int:
         return datetime.fromtimestamp(at_s, self._zone).hour
 
+    def _offset(self, day: date, hour: int) -> str:
+        return utc_offset(datetime(day.year, day.month, day.day, hour, tzinfo=self._zone))
+
     def _begins(self, day: date) -> int:
         return int(datetime(day.year, day.month, day.day, tzinfo=self._zone).astimezone(UTC).timestamp())
 
     async def _entries_of(self, from_s: int, until_s: int) -> AsyncIterator[Entry]:
-        for end in self._ledger.ends():
-            first = number_at(self._ledger, end, from_s - DISORDER_S)
-            last = number_at(self._ledger, end, until_s + DISORDER_S)
-            async for entry in walked(self._ledger, Position(end.epoch, first), Position(end.epoch, last)):
+        async for after, through in self._calendar.blocks(from_s, until_s):
+            async for entry in walked(self._ledger, after, through):
                 if from_s <= entry.recorded_at < until_s:
                     yield entry

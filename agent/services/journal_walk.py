@@ -15,6 +15,8 @@ from agent.ports import Ledger
 
 STEP_ENTRIES: Final = 50
 """Entries read between two looks at what else is to do: a few milliseconds."""
+BLOCK_ENTRIES: Final = 1_000
+"""Entries of which only the first and the last time are asked for: a millisecond."""
 
 
 async def walked(ledger: Ledger, after: Position, through: Position) -> AsyncIterator[Entry]:
@@ -30,14 +32,36 @@ async def walked(ledger: Ledger, after: Position, through: Position) -> AsyncIte
             await asyncio.sleep(0)
 
 
-def number_at(ledger: Ledger, end: Position, at_s: int) -> int:
-    """The last number of an epoch that was recorded before ``at_s`` (UTC seconds), found by halves; 0: none was."""
-    low, high = 0, end.number
-    while low < high:
-        middle = (low + high + 1) // 2
-        found = read(ledger, end.epoch, middle - 1, 1)
-        low, high = (middle, high) if found and found[0].recorded_at < at_s else (low, middle - 1)
-    return low
+class Calendar:
+    """Where in the journal a stretch of time may lie, whatever corrections of the clock have done to its order.
+
+    Blocks that are full are asked for their times once: what is appended never changes them. A first look at 200,000
+    entries takes some tenths of a second, in steps; each one after it, nothing.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._full: dict[Position, tuple[int, int]] = {}
+
+    async def blocks(self, from_s: int, until_s: int) -> AsyncIterator[tuple[Position, Position]]:
+        """After which place and through which one each block lies that was recorded, in part at least, from ``from_s``
+        until before ``until_s`` (UTC seconds)."""
+        for end in self._ledger.ends():
+            for first in range(1, end.number + 1, BLOCK_ENTRIES):
+                last = min(first + BLOCK_ENTRIES - 1, end.number)
+                if Position(end.epoch, first) not in self._full:
+                    await asyncio.sleep(0)
+                earliest_s, latest_s = self._times_of(end.epoch, first, last)
+                if earliest_s < until_s and latest_s >= from_s:
+                    yield Position(end.epoch, first - 1), Position(end.epoch, last)
+
+    def _times_of(self, epoch: int, first: int, last: int) -> tuple[int, int]:
+        known = self._full.get(Position(epoch, first))
+        if known is None:
+            known = self._ledger.recorded_between(epoch, first, last)
+            if last - first + 1 == BLOCK_ENTRIES:
+                self._full[Position(epoch, first)] = known
+        return known
 
 
 def read(ledger: Ledger, epoch: int, after: int, limit: int) -> list[Entry]:

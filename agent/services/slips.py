@@ -116,8 +116,13 @@ def _row(row: statements.Row) -> Block:
 def local_time(at_s: int, zone: str) -> str:
     """UTC seconds as the store's wall clock with its offset: ``2026-11-22 18:05:09 +08:00``."""
     moment = datetime.fromtimestamp(at_s, UTC).astimezone(ZoneInfo(zone))
+    return f"{moment:%Y-%m-%d %H:%M:%S} {utc_offset(moment)}"
+
+
+def utc_offset(moment: datetime) -> str:
+    """How far its clock is from UTC: ``+08:00``."""
     offset = moment.strftime("%z")
-    return f"{moment:%Y-%m-%d %H:%M:%S} {offset[:3]}:{offset[3:]}"
+    return f"{offset[:3]}:{offset[3:]}"
 
 
 class Claims:

@@ -8,8 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from peewee import fn
+
 from agent.core.forwarding import Cursor
 from agent.core.journal import Position, Sealed, open_entry
+from agent.errors import LedgerCorrupt
 from agent.ports import EXCEPTIONS_CURSOR, QueueException
 from agent.store import fold
 from agent.store.documents import Documents
@@ -21,6 +24,11 @@ _SELECT_ENTRIES: Final = fold.sql(
     .where(JournalEntry.epoch == 0, JournalEntry.number > 0)
     .order_by(JournalEntry.number)
     .limit(1)
+)
+_SELECT_TIMES: Final = fold.sql(
+    JournalEntry.select(fn.MIN(JournalEntry.recorded_at), fn.MAX(JournalEntry.recorded_at)).where(
+        JournalEntry.epoch == 0, JournalEntry.number.between(0, 0)
+    )
 )
 _SELECT_CURSOR: Final = fold.sql(
     QueueCursor.select(QueueCursor.sent_through, QueueCursor.acknowledged_through).where(QueueCursor.epoch == 0)
@@ -35,6 +43,12 @@ class Forwarded(Documents):
 
     def entry_bytes_after(self, epoch: int, number: int, limit: int) -> list[bytes]:
         return [bytes(data) for (data,) in self._read(_SELECT_ENTRIES, (epoch, number, limit)).fetchall()]
+
+    def recorded_between(self, epoch: int, first: int, last: int) -> tuple[int, int]:
+        earliest_s, latest_s = self._read(_SELECT_TIMES, (epoch, first, last)).fetchone()
+        if earliest_s is None:
+            raise LedgerCorrupt(f"entries {epoch}-{first} to {epoch}-{last} are missing")
+        return earliest_s, latest_s
 
     def cursor(self, epoch: int) -> Cursor:
         row = self._read(_SELECT_CURSOR, (epoch,)).fetchone()

@@ -40,7 +40,9 @@ def test_the_table_is_the_same_by_the_command_and_by_the_call(
     served: ServedLane, config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _, table = told(served, config, capsys, "--csv")
-    assert ["2027-01-15", "day", "approved", "", "1", "3000", "CNY"] in list(csv.reader(io.StringIO(table)))
+    assert ["2027-01-15", "UTC+08:00", "day", "approved", "", "1", "30.00", "3000", "CNY", ""] in list(
+        csv.reader(io.StringIO(table))
+    )
     status, media, data = served.tell(lambda _: served.raw("GET", "/v1/insights?format=csv"))
     assert (status, media) == (200, "text/csv; charset=utf-8")
     assert data.decode() == table

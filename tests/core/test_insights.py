@@ -73,11 +73,27 @@ def test_what_is_taken_back_is_no_approval_and_a_refused_refund_is_nothing() -> 
     assert day["basket"]["credit"]["average_minor"] is None
 
 
+def dressed(day: dict[str, Any]) -> dict[str, Any]:
+    """The figures as the service tells them: with offsets, texts, and what the till said."""
+    for row in day["hours"]:
+        row["utc_offset"] = "+08:00"
+    for row in day["reasons"]:
+        row["text"] = "=余额不足"
+    return day | {"utc_offset": "+08:00", "basket": day["basket"] | {"other": None}}
+
+
+def read(table: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(table.removeprefix("\ufeff"))))
+
+
 def test_the_table_has_every_figure_and_no_cell_that_a_spreadsheet_would_run() -> None:
     hostile = [entry(Kind.DECLINE, reason=f"{sign}cmd()") for sign in "=+-@"]
     day = figures(*hostile, entry(Kind.AUTHORIZATION)) | {"day": "2026-11-22", "currency": "CNY"}
-    head, *rows = csv.reader(io.StringIO(to_csv(day | {"basket": day["basket"] | {"other": None}})))
-    assert tuple(head) == CSV_HEAD
-    assert ["2026-11-22", "day", "approved", "", "1", "100", "CNY"] in rows
-    assert sum(int(row[4]) for row in rows if row[1] == "hour") == 5
-    assert not any(cell.startswith(tuple("=+-@")) for row in rows for cell in row)
+    table = to_csv(dressed(day))
+    assert table.startswith("\ufeff"), "a spreadsheet reads it as UTF-8"
+    rows = read(table)
+    assert tuple(rows[0]) == CSV_HEAD
+    (approved,) = [row for row in rows if (row["of"], row["name"]) == ("day", "approved")]
+    assert list(approved.values()) == ["2026-11-22", "UTC+08:00", "day", "approved", "", "1", "1.00", "100", "CNY", ""]
+    assert sum(int(row["count"]) for row in rows if row["of"] == "hour") == 5
+    assert not any(cell.startswith(tuple("=+-@＝＋－＠")) for row in rows for cell in row.values())
