@@ -23,7 +23,7 @@ def test_the_owner_sees_what_the_day_came_to_and_takes_it_along_as_a_table(shop:
     with cashier.page.expect_download() as saved:
         cashier.page.get_by_role("link", name="CSV").press("Enter")
     assert saved.value.suggested_filename == "insights-2027-01-15.csv"
-    assert "day,approved,,1,12850,CNY" in saved.value.path().read_text()
+    assert "day,approved,,1,128.50,12850,CNY," in saved.value.path().read_text("utf-8-sig")
 
 
 def test_a_basket_that_nobody_told_is_unknown_and_a_told_one_stands_beside(shop: Shopfront, cashier: Eyes) -> None:
