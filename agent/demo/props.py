@@ -9,6 +9,7 @@ import base64
 import contextlib
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -26,6 +27,7 @@ from agent.errors import CounterfoilError
 
 STOP_S: Final = 10.0
 CHUNK: Final = 65_536
+PORTS: Final = range(20_000, 32_000)
 T = TypeVar("T")
 
 
@@ -104,10 +106,15 @@ def ask(*line: str) -> Any:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that nobody listens on, below those that the kernel gives to connections (from 32768: ip(7)).
+
+    One of theirs may be taken by any connection before it is listened on.
+    """
+    while True:
+        port = PORTS[secrets.randbelow(len(PORTS))]
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class Line:

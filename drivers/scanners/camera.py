@@ -27,6 +27,8 @@ SILENCE_S: Final = 15.0
 EXIT_REASONS: Final = {10: "camera_missing", 11: "unreachable", 12: "denied", 13: "camera_no_picture"}
 """Exit code of the camera's process → id of `drivers.remedies`; any other end is a crash."""
 _STOP_S = 1.0
+_EXIT_S = 10.0
+"""A process that has closed its output says with its exit code why; on a busy machine it takes its time to end."""
 _LINE = re.compile(rb"(-|\][A-Za-z][0-9A-Za-z]) ((?:[0-9a-f]{2})+)")
 _LINE_BYTES_MAX = 2 * CODE_BYTES_MAX + 8
 
@@ -153,7 +155,7 @@ class CameraTransport:
 
     def _ended(self, process: subprocess.Popen[bytes]) -> TransportError:
         try:
-            status = process.wait(_STOP_S)
+            status = process.wait(_EXIT_S)
         except subprocess.TimeoutExpired:
             return TransportError("camera_crashed", "closed its output")
         return TransportError(EXIT_REASONS.get(status, "camera_crashed"), f"exit code {status}")

@@ -96,7 +96,7 @@ class VirtualDisplay(VirtualPort):
         with self._changed:
             return self._glass.rows
 
-    def wait_for(self, rows: tuple[str, ...], timeout_s: float = 2.0) -> bool:
+    def wait_for(self, rows: tuple[str, ...], timeout_s: float = 15.0) -> bool:
         """Whether it shows that before the time is over."""
         with self._changed:
             return self._changed.wait_for(lambda: self._glass.rows == rows, timeout_s)

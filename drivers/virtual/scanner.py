@@ -10,7 +10,7 @@ from pathlib import Path
 from drivers.scanners.framing import SUFFIX_BYTES, Suffix
 from drivers.virtual.port import VirtualPort
 
-_WRITE_S = 2.0
+_WRITE_S = 10.0
 
 
 class VirtualScanner(VirtualPort):

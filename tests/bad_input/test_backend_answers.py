@@ -13,7 +13,7 @@ JSON, COSE = "application/json", "application/cose"
 
 
 def late(path: str, _: bytes) -> Answer:
-    time.sleep(0 if path == "/v1/ca" else 1)
+    time.sleep(0 if path == "/v1/ca" else 4)
     return 200, JSON, b"{}"
 
 
@@ -70,7 +70,7 @@ def test_what_is_no_answer_is_told_in_words(
     counterfoil: Command,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(line, "STEP_S", 0.5)
+    monkeypatch.setattr(line, "STEP_S", 2.0 if answer is late else 30.0)
     lane.backend.answer = answer
     found = signed_time(counterfoil)
     assert found["status"] == "failed"

@@ -24,7 +24,7 @@ SALE = {"sale_id": "sale-0001", "amount": {"minor": 100, "currency": "CNY"}}
 def started(lane: LaneOnDisk) -> subprocess.CompletedProcess[str]:
     """`counterfoil run`, which is expected to end by itself."""
     command = [sys.executable, "-m", "agent.cli.main", "run", "--config", str(lane.config)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert "Traceback" not in done.stdout + done.stderr
     return done
 
@@ -143,7 +143,7 @@ def test_a_full_disk_ends_sales_in_words_closes_the_books_and_space_brings_the_s
     with lane.running() as client:
         assert sold(client, "sale-0001", phone.code()) == "approved"
         fill(small_disk)
-        wait_for("the reserve is given back", lambda: not (small_disk / "reserve").exists(), 10)
+        wait_for("the reserve is given back", lambda: not (small_disk / "reserve").exists(), 60)
         assert sold(client, "sale-0002", phone.code()) == "disk_full"
         conditions = {found["code"]: found for found in client.get("/v1/status")["conditions"]}
         assert "no sale is begun" in conditions["disk_full"]["detail"]
@@ -151,7 +151,7 @@ def test_a_full_disk_ends_sales_in_words_closes_the_books_and_space_brings_the_s
         assert client.post("/v1/sales/sale-0001/capture")["hold"] == "captured"
         assert client.post("/v1/settlements")["totals"]["captured"] == {"count": 1, "minor": 100}
         (small_disk / "film.mp4").unlink()
-        wait_for("the reserve is taken again", lambda: (small_disk / "reserve").exists(), 10)
+        wait_for("the reserve is taken again", lambda: (small_disk / "reserve").exists(), 60)
         assert sold(client, "sale-0002", phone.code()) == "approved"
     assert "why: The disk is full: no sale is begun." in said.out
     assert "du -xh" in said.out

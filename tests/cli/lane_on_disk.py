@@ -218,12 +218,12 @@ free_space_min_mb = {lines["free_space_min_mb"]}
         with (self.root / "agent.log").open("wb") as log:
             process = subprocess.Popen(command, stdout=log, stderr=log)
         try:
-            client = LocalClient(self.run_dir / "agent.sock", timeout_s=10)
-            wait_for("the agent answers", lambda: _answers(client) or process.poll() is not None, 20)
+            client = LocalClient(self.run_dir / "agent.sock", timeout_s=60)
+            wait_for("the agent answers", lambda: _answers(client) or process.poll() is not None, 120)
             yield client
         finally:
             process.send_signal(signal.SIGTERM)
-            process.wait(10)
+            process.wait(60)
         assert "Traceback" not in self.log
 
     @property

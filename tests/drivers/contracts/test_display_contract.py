@@ -41,7 +41,7 @@ class OnCable:
         self.replug()
 
     def wait_for(self, rows: tuple[str, ...]) -> bool:
-        deadline_s = time.monotonic() + 2
+        deadline_s = time.monotonic() + 15
         while self._glass.rows != rows and time.monotonic() < deadline_s:
             try:
                 self._glass.feed(os.read(self._end, 4096))

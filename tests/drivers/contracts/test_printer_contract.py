@@ -95,7 +95,7 @@ def test_its_drawer_opens_now_or_not_at_all_and_is_sensed(paper: Paper, opened: 
     assert drawer.drawer_opened() is False
     assert drawer.open_drawer().opened is True
     paper.close_drawer()
-    assert drawer.wait_for_close(3.0, look_s=0.02)
+    assert drawer.wait_for_close(15.0, look_s=0.02)
     paper.fault("paper_out")
     assert (drawer.open_drawer().opened, drawer.drawer_opened()) == (False, False)
     paper.mend("paper_out")

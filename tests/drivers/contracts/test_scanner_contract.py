@@ -13,12 +13,9 @@ from drivers.remedies import REMEDIES
 from tests.drivers.conftest import Events
 from tests.drivers.contracts.guns import Gun, HalfwayGun
 
-WAIT_S = 20.0
-"""A camera's process has a low priority, and emupos takes its time to start."""
-
 
 def raws(events: Events, count: int) -> list[bytes]:
-    return [raw for raw, _ in events.codes(count, WAIT_S)]
+    return [raw for raw, _ in events.codes(count)]
 
 
 def test_a_code_arrives_once_byte_for_byte_with_who_read_it_and_when(gun: Gun, events: Events) -> None:
@@ -26,7 +23,7 @@ def test_a_code_arrives_once_byte_for_byte_with_who_read_it_and_when(gun: Gun, e
     scanner = gun.listen(events.put)
     for text in ("4006381333931", "hQVDUFYwMQ+/=:xyz"):
         gun.scan(text)
-        events.until(lambda seen, text=text: any(scanned(event) == text.encode() for event in seen), WAIT_S)
+        events.until(lambda seen, text=text: any(scanned(event) == text.encode() for event in seen))
     assert raws(events, 2) == [b"4006381333931", b"hQVDUFYwMQ+/=:xyz"]
     scans = [event.scan for event in events.seen if isinstance(event, DataEvent)]
     assert {scan.device for scan in scans} == {"gun"}
@@ -46,12 +43,12 @@ def test_after_unplug_and_replug_it_reads_again_without_a_restart_and_told_each_
     gun.scan("before")
     assert raws(events, 1) == [b"before"]
     gun.unplug()
-    events.until(lambda _: scanner.state.name == "failed", WAIT_S)
+    events.until(lambda _: scanner.state.name == "failed")
     assert scanner.check_health().text == REMEDIES[scanner.state.reason].en
     assert REMEDIES[scanner.state.reason].zh
     gun.replug()
     scanner.try_now()
-    events.until(lambda _: scanner.state.name == "enabled", WAIT_S)
+    events.until(lambda _: scanner.state.name == "enabled")
     gun.scan("after")
     assert raws(events, 2) == [b"before", b"after"]
     told = [(e.state.name, e.state.reason) for e in events.seen if isinstance(e, StatusUpdateEvent)]
@@ -67,10 +64,10 @@ def test_a_plug_pulled_in_mid_code_leaves_none_of_it_to_the_next(gun: HalfwayGun
     gun.scan_half("4006381333931")
     time.sleep(0.05)
     gun.unplug()
-    events.until(lambda _: scanner.state.name == "failed", WAIT_S)
+    events.until(lambda _: scanner.state.name == "failed")
     gun.replug()
     scanner.try_now()
-    events.until(lambda _: scanner.state.name == "enabled", WAIT_S)
+    events.until(lambda _: scanner.state.name == "enabled")
     gun.scan("6901234567892")
     assert raws(events, 1) == [b"6901234567892"]
     scanner.close()
@@ -80,7 +77,7 @@ def test_while_the_till_is_busy_reads_wait_in_their_order(gun: Gun, events: Even
     scanner = gun.listen(events.put, one_at_a_time=True)
     for number, text in enumerate(("first", "second"), 1):
         gun.scan(text)
-        events.until(lambda _, n=number: scanner.statistics.snapshot()["good_scan_count"] == n, WAIT_S)
+        events.until(lambda _, n=number: scanner.statistics.snapshot()["good_scan_count"] == n)
     assert raws(events, 1) == [b"first"]
     assert scanner.data_count == 1
     scanner.enable_data()

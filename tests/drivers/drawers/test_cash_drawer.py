@@ -88,7 +88,7 @@ def test_an_opening_and_a_closing_are_told_once_each(
     assert drawer.open_drawer().opened
     assert not drawer.wait_for_close(0.05, look_s=0.01)
     paper.close_drawer()
-    assert drawer.wait_for_close(1.0, look_s=0.01)
+    assert drawer.wait_for_close(15.0, look_s=0.01)
     told = [e.conditions for e in events.drain() if isinstance(e, StatusUpdateEvent) and e.device == "till"]
     assert told[-2:] == [("drawer_open",), ()]
     assert not [e for e in events.seen if isinstance(e, ErrorEvent)]

@@ -138,7 +138,7 @@ class Story:
     def open(self, address: str, name: str = "gun", **options: object):
         return open_scanner(name, address, options, on_event=self.events.put_nowait)
 
-    def until(self, scans: int, timeout_s: float = 6.0) -> None:
+    def until(self, scans: int, timeout_s: float = 60.0) -> None:
         """Prints what happens until so many codes were read."""
         deadline_s = time.monotonic() + timeout_s
         while scans and time.monotonic() < deadline_s:

@@ -27,7 +27,7 @@ pytestmark = [
 def told(story: str) -> list[dict[str, Any]]:
     done = subprocess.run(
         ["umockdev-wrapper", sys.executable, "-m", "tests.drivers.mocked.machine", story],
-        capture_output=True, cwd=ROOT, timeout=60, env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}, check=False,
+        capture_output=True, cwd=ROOT, timeout=240, env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr.decode()
     return [json.loads(line) for line in done.stdout.splitlines()]

@@ -14,7 +14,7 @@ from typing import Final
 import pytest
 
 _MODULES: Final = Path(__file__).parents[3] / ".venv/peers/node_modules"
-_ANSWER_S: Final = 30
+_ANSWER_S: Final = 120
 _EXITS: Final = {
     100: "online", 101: "coveropen", 102: "paperempty", 103: "error", 104: "offline", 105: "disconnect",
     106: "timeout", 200: "drawerclosed", 201: "draweropen",

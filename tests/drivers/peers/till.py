@@ -9,7 +9,6 @@ import http
 import json
 import os
 import secrets
-import socket
 import subprocess
 import time
 import urllib.error
@@ -17,12 +16,14 @@ import urllib.request
 from pathlib import Path
 from typing import Any, Final
 
+from agent.demo.props import free_port
+
 EMUPOS: Final = Path(__file__).parents[3] / ".venv/emupos/bin/emupos"
 MISSING: Final = "emupos, which needs Python 3.13, is not installed: `make services`"
 PRINTER_PORT: Final = 9100
 """The only port that receiptio knows."""
-_START_S: Final = 30.0
-_PRINTED_S: Final = 10.0
+_START_S: Final = 120.0
+_PRINTED_S: Final = 60.0
 
 
 def own_loopback_address() -> str:
@@ -36,8 +37,7 @@ class Till:
     def __init__(self, folder: Path) -> None:
         name = secrets.token_hex(3)
         self.host = own_loopback_address()
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
+        port = free_port()
         self._api = f"http://127.0.0.1:{port}/api/v1"
         self._gun, self._printers = f"gun-{name}", {"tcp": f"net-{name}", "serial": f"com-{name}"}
         pty, net = {"serial": {"pty": True}}, {"tcp": {"host": self.host, "port": PRINTER_PORT}}
@@ -106,7 +106,7 @@ class Till:
     def switch_off(self) -> None:
         """No printer, no scanner, no port of either."""
         self._process.terminate()
-        self._process.wait(10)
+        self._process.wait(60)
 
     close = switch_off
 
@@ -126,6 +126,6 @@ class Till:
     def _ask(self, path: str, body: dict[str, str] | None = None, method: str | None = None) -> Any:
         data = json.dumps(body).encode() if body else None
         request = urllib.request.Request(self._api + path, data, {"content-type": "application/json"}, method=method)
-        with urllib.request.urlopen(request, timeout=5) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             said = answer.read()
         return json.loads(said) if said else None

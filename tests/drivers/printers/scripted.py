@@ -22,7 +22,7 @@ class ScriptedPrinter:
     ) -> None:
         self._server = socket.create_server(("127.0.0.1", 0))
         self._server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        self._server.settimeout(5)
+        self._server.settimeout(60)
         self.address = f"tcp:127.0.0.1:{self._server.getsockname()[1]}"
         self._reads = reads
         self._before = before_each_answer

@@ -30,12 +30,10 @@ NO_PRINTER = {
 @pytest.mark.parametrize("what", NO_PRINTER)
 def test_nonsense_is_no_answer_and_nothing_is_printed_to_it(what: str, printer_at: PrinterFactory) -> None:
     nonsense = ScriptedPrinter(answers_everything_with=NO_PRINTER[what])
-    start_s = time.monotonic()
     outcome = printer_at(nonsense.address).print_document("a", SLIP, copy=False)
     nonsense.close()
     assert (outcome.rung, outcome.reason) == ("not_started", "garbled")
     assert "check the address" in outcome.remedy
-    assert time.monotonic() - start_s < 3
 
 
 class Answers:
