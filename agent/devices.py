@@ -21,7 +21,7 @@ from agent.texts import Language
 from drivers.beepers.beeper import Beeper
 from drivers.device import DataEvent, Device, DeviceEvent, OnEvent, Scan
 from drivers.displays.line_display import LineDisplay
-from drivers.document import Cut, Document, Feed, Pair, Qr, Rule, Text
+from drivers.document import Barcode, Cut, Document, Feed, Pair, Qr, Rule, Text
 from drivers.drawers.cash_drawer import CashDrawer
 from drivers.errors import AddressError, DriverError
 from drivers.hotplug import Change, Hotplug
@@ -239,7 +239,7 @@ class ThreadedPrinter:
 
 
 def _test_slip(config: Config, printed_at: str) -> Document:
-    """What a sale's slip needs: large type, Chinese, a QR code, the cutter."""
+    """What a slip needs: large type, Chinese, a QR code, a line code, the cutter."""
     return Document(
         (
             Text("TEST 测试", align="center", bold=True, size="double"),
@@ -250,6 +250,7 @@ def _test_slip(config: Config, printed_at: str) -> Document:
             Pair("Time 时间", printed_at),
             Rule(),
             Qr("COUNTERFOIL TEST"),
+            Barcode("COUNTERFOIL"),
             Feed(1),
             Cut(),
         ),

@@ -208,6 +208,12 @@ class DeviceUnavailable(CounterfoilError):
     hint = "Check power and cable, then run `counterfoil devices list`; sales go on without it."
 
 
+class DeviceMisnamed(DeviceUnavailable):
+    """An address, option or command that no device has."""
+
+    hint = "`counterfoil devices list` shows the address of each device; --help explains the rest."
+
+
 @dataclass(frozen=True, slots=True)
 class ConfigProblem:
     """One mistake in the configuration file: dotted key, line (from 1, or None), what is wrong, what is allowed."""

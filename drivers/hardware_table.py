@@ -35,8 +35,8 @@ _PRINTERS: Final = """
 - **emulated**: a program plays it in the tests, the one that is named; no printer of that model has been tried.
 - **listed**: what the database of python-escpos, or a manual, says of it; nothing of it has been tried.
 
-Chinese **drawn** is printed as dots: slow, and always right. **Proof** is how a job is known to be on paper: the
-printer echoes the job's id, or answers behind the job (barrier), or says nothing (none).
+Chinese **drawn** is printed as dots: slow, and always right; **struck** is the same by needles. **Proof** is how a job
+is known to be on paper: the printer echoes the job's id, or answers behind the job (barrier), or says nothing (none).
 
 | profile | columns | Chinese | answers | proof | tried |
 | --- | --- | --- | --- | --- | --- |"""
@@ -61,7 +61,7 @@ def table(recordings: Iterable[Recording]) -> str:
 
 
 def _printer(one: Profile) -> str:
-    chinese = one.characters if one.kanji else "drawn" if one.pictures else "none"
+    chinese = one.characters if one.kanji else "drawn" if one.pictures == "raster" else "struck"
     tried = f"emulated: {one.played_by}" if one.played_by else "listed"
     answers, proof = "yes" if one.answers_status else "no", one.confirmation.replace("process_id", "echo")
     return f"| `{one.name}` | {one.columns} | {chinese} | {answers} | {proof} | {tried} |"

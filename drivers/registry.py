@@ -174,6 +174,8 @@ def _letterhead(logo: str, profile: Profile) -> bytes:
     scheme, _, number = logo.partition(":")
     if scheme == "nv" and number.isdecimal() and 1 <= int(number) <= 255:
         return b"\x1cp" + bytes([int(number), 0])
+    if logo and profile.pictures != "raster":
+        raise OptionError(f"logo: a {profile.name} prints no picture from a file; store one in it and name it nv:N")
     return raster.logo(logo, profile.dots) if logo else b""
 
 

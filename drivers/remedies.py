@@ -29,6 +29,7 @@ REMEDIES: dict[str, Remedy] = {
         "The device stopped taking data; switch it off and on again.", "设备停止接收数据，请关闭后重新打开。"
     ),
     "busy": Remedy("Another program is using the device; close that program.", "设备被其他程序占用，请关闭该程序。"),
+    "disk_full": Remedy("The disk that keeps the slips is full; make room on it.", "保存小票的磁盘已满，请清理空间。"),
     "denied": Remedy(
         "This user may not open the device; the installer must add the udev rule or group.",
         "没有打开设备的权限，请联系安装人员配置 udev 规则或用户组。",

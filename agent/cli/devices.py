@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agent.cli.options import DEFAULT_CONFIG, add_config, add_json, show
+from agent.cli.options import DEFAULT_CONFIG, add_config, add_json, setting, show
 
 if TYPE_CHECKING:
     from agent.diagnosis.discovery import Found
@@ -143,7 +143,7 @@ def record(args: argparse.Namespace) -> int:
 
     if not args.json:
         print(f"Scan {args.count} codes: articles, long ones, passes. Only articles are kept as they are …", flush=True)
-    made = record(args.address, dict(map(_option, args.option)), args.count, args.wait)
+    made = record(args.address, dict(map(setting, args.option)), args.count, args.wait)
     args.out.write_text(made.to_json() + "\n", encoding="utf-8")
     if args.json:
         show({"file": str(args.out), "codes": len(made.told)})
@@ -151,11 +151,6 @@ def record(args: argparse.Namespace) -> int:
         print(f"{args.out}: {len(made.told)} codes of {made.name or args.address} ({made.model_id or 'no USB ids'}).")
         print("Read through it, then put it into tests/recordings: the tests replay every file there.")
     return 0 if made.told else 4
-
-
-def _option(text: str) -> tuple[str, Any]:
-    key, _, value = text.partition("=")
-    return key, int(value) if value.isdecimal() else {"true": True, "false": False}.get(value, value)
 
 
 def _probed(address: str, finding: Any) -> Iterator[str]:

@@ -18,7 +18,7 @@ from types import ModuleType
 
 import agent.cli
 from agent.cli.usage import Parser
-from agent.errors import CounterfoilError, DeviceUnavailable
+from agent.errors import CounterfoilError, DeviceMisnamed, DeviceUnavailable
 
 DONE, FAULT, USAGE, INTERRUPTED = 0, 1, 2, 130
 
@@ -48,17 +48,21 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _explain(error: Exception, *, as_json: bool) -> int:
     import json
 
-    from drivers.errors import DriverError, TransportError
-    from drivers.remedies import remedy_for
-
-    fault = error if isinstance(error, CounterfoilError) else CounterfoilError(_sentence(error))
-    if isinstance(error, DriverError):
-        fault = DeviceUnavailable(remedy_for(error.reason) if isinstance(error, TransportError) else str(error))
+    fault = error if isinstance(error, CounterfoilError) else _of_device(error) or CounterfoilError(_sentence(error))
     if as_json:
         print(json.dumps({"error": fault.to_dict()}, ensure_ascii=False))
     with contextlib.suppress(OSError):
         print(f"counterfoil: {fault.message}\n{fault.hint}", file=sys.stderr)
     return FAULT
+
+
+def _of_device(error: Exception) -> CounterfoilError | None:
+    from drivers.errors import DriverError, TransportError
+    from drivers.remedies import remedy_for
+
+    if isinstance(error, TransportError):
+        return DeviceUnavailable(remedy_for(error.reason))
+    return DeviceMisnamed(f"{str(error)[:1].upper()}{str(error)[1:]}.") if isinstance(error, DriverError) else None
 
 
 def _sentence(error: Exception) -> str:

@@ -37,6 +37,30 @@ def add_action(
     return action
 
 
+def add_address(parser: argparse.ArgumentParser) -> None:
+    """For a computer that is no lane, and for a device that no lane has yet."""
+    parser.add_argument(
+        "--address", metavar="ADDRESS", help="a device by itself, as `devices list` shows it; no FILE is read"
+    )
+    text = "a setting of its section in FILE, such as suffix=tab, profile=generic-58 (with --address)"
+    parser.add_argument("--option", action="append", default=[], metavar="KEY=VALUE", help=text)
+
+
+def device_alone(args: argparse.Namespace, section: str) -> Config:
+    """A configuration that has that device and nothing else. Raises ConfigError."""
+    from agent.config import parse
+
+    settings = {"address": args.address} | dict(map(setting, args.option))
+    lines = [f"[{section}]", *(f"{key} = {json.dumps(value)}" for key, value in settings.items())]
+    return parse("\n".join(lines), name="--address, --option")
+
+
+def setting(text: str) -> tuple[str, Any]:
+    """KEY=VALUE, where the value is a whole number, true, false or text."""
+    key, _, value = text.partition("=")
+    return key, int(value) if value.isdecimal() else {"true": True, "false": False}.get(value, value)
+
+
 def load_config(args: argparse.Namespace) -> Config:
     """The configuration that the verb was given. Raises ConfigError."""
     from agent.config import load

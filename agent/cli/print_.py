@@ -7,9 +7,12 @@ The rule: through the running agent, whose printer it is; while it is stopped, s
 from __future__ import annotations
 
 import argparse
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from agent.cli.options import add_config, add_json, client, load_config, remedy, show
+from agent.cli.options import add_address, add_config, add_json, client, device_alone, load_config, remedy, show
+
+if TYPE_CHECKING:
+    from agent.config import Config
 
 SAID: Final = {
     "confirmed": "The printer confirms the test slip.",
@@ -22,8 +25,11 @@ SAID: Final = {
 def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser("print", help="print a test slip or a sale's slip again, or ask how the printer is")
     verbs = parser.add_subparsers(metavar="VERB", required=True)
-    verb = verbs.add_parser("test", help="large type, Chinese, a QR code, a cut: what a slip needs, and no sale")
+    verb = verbs.add_parser(
+        "test", help="large type, Chinese, a QR and a line code, a cut: what a slip needs, and no sale"
+    )
     add_config(verb)
+    add_address(verb)
     add_json(verb)
     verb.set_defaults(run=run)
     verb = verbs.add_parser("status", help="paper, cover, cutter, line; slips that wait; what was printed since start")
@@ -42,10 +48,12 @@ def run(args: argparse.Namespace) -> int:
     from agent.errors import AgentNotRunning
 
     try:
-        result = client(args).post("/v1/print-jobs")
-        by = "the running agent"
+        if args.address:
+            result, by = _printed_here(device_alone(args, "printer")), "this command"
+        else:
+            result, by = client(args).post("/v1/print-jobs"), "the running agent"
     except AgentNotRunning:
-        result, by = _printed_here(args), "this command; the agent is stopped"
+        result, by = _printed_here(load_config(args)), "this command; the agent is stopped"
     if args.json:
         show(result)
     else:
@@ -90,13 +98,12 @@ def reprint(args: argparse.Namespace) -> int:
     return 0
 
 
-def _printed_here(args: argparse.Namespace) -> dict[str, Any]:
+def _printed_here(config: Config) -> dict[str, Any]:
     from dataclasses import asdict
 
     from agent import devices
     from agent.errors import DeviceUnavailable
 
-    config = load_config(args)
     printer = devices.configured_printer(config)
     if printer is None:
         raise DeviceUnavailable("No printer is configured (printer.address).")

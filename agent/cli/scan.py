@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from typing import Any, Final
 
-from agent.cli.options import add_config, add_json, client, load_config
+from agent.cli.options import add_address, add_config, add_json, client, device_alone, load_config
 
 SILENCE_S: Final = 20.0
 """The agent shows every 15 s that it is still there."""
@@ -33,6 +33,7 @@ def add_parser(subparsers: Any) -> None:
     text = "show what the scanners read: bytes, symbology, kind of code, what a pass claims"
     parser = subparsers.add_parser("scan", help="show what the scanners read", description=text)
     add_config(parser)
+    add_address(parser)
     add_json(parser)
     parser.add_argument("--count", type=int, default=1, metavar="N", help="codes to show (default: 1)")
     parser.add_argument("--wait", type=float, default=60.0, metavar="S", help="how long to wait for each (default: 60)")
@@ -41,15 +42,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Exit code 0: all were read, 4: none came in time. Raises ConfigError, DeviceUnavailable."""
-    from agent.errors import AgentNotRunning
-
-    agent = client(args)
-    try:
-        agent.get("/v1/status")
-    except AgentNotRunning:
-        seen = _read_here(args)
-    else:
-        seen = _told_by_agent(args)
+    seen = _told_by_agent(args) if not args.address and _agent_runs(args) else _read_here(args)
     count = 0
     for count, record in enumerate(seen, 1):  # noqa: B007 - how many there were
         print(json.dumps(record, ensure_ascii=False) if args.json else "\n".join(_lines(record)), flush=True)
@@ -58,6 +51,16 @@ def run(args: argparse.Namespace) -> int:
             args, f"Nothing was read for {args.wait:.0f} s: is the scanner's light on? Try `counterfoil devices list`."
         )
     return 0 if count >= args.count else 4
+
+
+def _agent_runs(args: argparse.Namespace) -> bool:
+    from agent.errors import AgentNotRunning
+
+    try:
+        client(args).get("/v1/status")
+    except AgentNotRunning:
+        return False
+    return True
 
 
 def _told_by_agent(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
@@ -85,7 +88,7 @@ def _read_here(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
     from agent.errors import DeviceUnavailable
     from drivers.device import DataEvent, DeviceEvent, ErrorEvent
 
-    config = load_config(args)
+    config = device_alone(args, "scanner.scanner") if args.address else load_config(args)
     if not config.scanner:
         raise DeviceUnavailable("No scanner is configured ([scanner.NAME]).")
     events: queue.Queue[DeviceEvent] = queue.Queue(100)
@@ -95,7 +98,7 @@ def _read_here(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
             stack.callback(scanner.close)
             if scanner.state.reason:
                 _say(args, _trouble(name, scanner.state.reason))
-        _say(args, "The agent is stopped; the scanners are read here. Scan a code …")
+        _say(args, f"{'' if args.address else 'The agent is stopped; the scanners are read here. '}Scan a code …")
         count, until_s = 0, time.monotonic() + args.wait
         while count < args.count and (left_s := until_s - time.monotonic()) > 0:
             try:

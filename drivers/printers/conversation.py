@@ -70,8 +70,10 @@ class Conversation:
             return
         self._transport.write(PAPER_STATUS, self._patience.write_s)
         self._trusts_barrier = self._await(Barrier, self._patience.answer_s)
+        quiet_at_last_s = time.monotonic() + self._patience.answer_s
         while self._listen(self._patience.quiet_s):
-            continue
+            if time.monotonic() > quiet_at_last_s:
+                raise TransportError("garbled", "it never stops answering")
 
     def send(self, job: bytes) -> None:
         """The whole job."""

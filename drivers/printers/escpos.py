@@ -13,8 +13,8 @@ from functools import cache
 from typing import Any
 
 from drivers.document import Document, Line, Text, layout
-from drivers.errors import UnprintableError
 from drivers.printers.characters import encode, started
+from drivers.printers.needles import struck
 from drivers.printers.profiles import Profile
 from drivers.printers.raster import drawn
 
@@ -40,8 +40,7 @@ _QR_CAPACITY = (
 def render(document: Document, profile: Profile, job_id: str, letterhead: bytes = b"") -> bytes:
     """The job: reset, the shop's logo (`letterhead`, commands), lines, cut, and the questions that prove printing.
 
-    A line whose characters the printer lacks is drawn. Raises UnprintableError where it takes no dots, or no font has
-    them.
+    A line whose characters the printer lacks is drawn. Raises UnprintableError where no font has them.
     """
     dummy = _printer(profile)
     raw = dummy._raw
@@ -92,15 +91,15 @@ def _text(line: Line, profile: Profile) -> bytes:
 
 
 def _drawn(line: Line, profile: Profile) -> bytes:
-    if not profile.pictures:
-        raise UnprintableError(f"no characters for {line.text!r}, and no pictures either")
+    if profile.pictures == "needles":
+        return struck(line, profile.columns, profile.needle_dots)
     return drawn(line, profile.columns)
 
 
 def _put_qr(dummy: Any, profile: Profile, line: Line) -> None:
     if profile.draws_qr:
         _centred(dummy, lambda: dummy.qr(line.text, ec=1, size=_qr_dots(line, profile), native=True))
-    elif profile.pictures:
+    elif profile.pictures == "raster":
         dummy._raw(drawn(line, profile.columns))
     else:  # whoever needs it can type it in
         _put_all(dummy, profile, Document((Text(line.text),)))
@@ -110,7 +109,7 @@ def _put_barcode(dummy: Any, profile: Profile, line: Line) -> None:
     fits = (11 * len(line.text) + _BAR_MODULES_BESIDE) * _BAR_DOTS <= profile.dots
     if profile.draws_barcodes and fits:
         _centred(dummy, lambda: dummy._raw(_code_128(line.text)))
-    elif profile.pictures:
+    elif profile.pictures == "raster":
         dummy._raw(drawn(line, profile.columns))
     else:
         _put_all(dummy, profile, Document((Text(line.text, "center"),)))

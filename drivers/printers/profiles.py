@@ -23,6 +23,7 @@ COLUMNS: Final = (32, 36, 42, 44, 48)
 
 Confirmation = Literal["process_id", "barrier", "none"]
 Characters = Literal["gb18030", "big5", "shift_jis", "cp949", "none"]
+Pictures = Literal["raster", "needles"]
 BeepCommand = Literal["esc_paren_a", "esc_b", "bel", "none"]
 CHARACTERS: Final = ("gb18030", "big5", "shift_jis", "cp949", "none")
 _PAGES: Final = {"CP437": "cp437", "CP858": "cp858", "CP1252": "cp1252", "CP850": "cp850"}
@@ -37,9 +38,9 @@ class Profile:
     it has none. `pages`: codec → n of ESC t, of pages with currency signs. `answers_status`: answers DLE EOT.
     `confirmation`: the best proof of printing it gives: the echo of our process id (GS ( H), an answer that comes only
     after the job (GS r 1), or none. `drawer_open_level`: level of the drawer pin when the drawer is open, None when
-    nobody knows. `draws_qr`, `draws_barcodes`: makes codes itself; `pictures`: takes dots (GS v 0). `beeper`: what
-    makes it sound. `escpos`: its name in the database of python-escpos, which knows its cutter. `played_by`: whose
-    program plays it in the tests, "": it is listed only.
+    nobody knows. `draws_qr`, `draws_barcodes`: makes codes itself. `pictures`: takes dots (GS v 0), or strikes
+    `needle_dots` across the paper (ESC * 1). `beeper`: what makes it sound. `escpos`: its name in the database of
+    python-escpos, which knows its cutter. `played_by`: whose program plays it in the tests, "": it is listed only.
     """
 
     name: str
@@ -51,7 +52,8 @@ class Profile:
     drawer_open_level: Literal["high", "low"] | None = None
     draws_qr: bool = True
     draws_barcodes: bool = True
-    pictures: bool = True
+    pictures: Pictures = "raster"
+    needle_dots: int = 0
     beeper: BeepCommand = "none"
     escpos: str = "default"
     played_by: str = ""
@@ -114,7 +116,9 @@ def _profile(name: str) -> Profile:
     theirs = _database()[model]
     can = theirs["features"]
     known = {"columns": theirs["fonts"]["0"]["columns"], "draws_qr": can["qrCode"], "draws_barcodes": can["barcodeB"]}
-    return Profile(name, escpos=model, pages=_pages(theirs), pictures=can["bitImageRaster"], **(known | ours))
+    if not can["bitImageRaster"]:
+        known |= {"pictures": "needles", "needle_dots": theirs["media"]["width"]["pixels"]}
+    return Profile(name, escpos=model, pages=_pages(theirs), **(known | ours))
 
 
 def _pages(model: dict[str, Any]) -> tuple[tuple[str, int], ...]:

@@ -55,7 +55,12 @@ def logo(path: str, paper_dots: int) -> bytes:
 
 def strips(width_bytes: int, dots: bytes) -> bytes:
     """Rows of dots, the highest bit left, 1 is ink, as commands."""
-    return b"".join(_strips(width_bytes, _REAL_TIME.sub(_HARMLESS, dots)))
+    return b"".join(_strips(width_bytes, harmless(dots)))
+
+
+def harmless(dots: bytes) -> bytes:
+    """Dots that no printer takes for a command in real time."""
+    return _REAL_TIME.sub(_HARMLESS, dots)
 
 
 def _strips(width_bytes: int, dots: bytes) -> Iterator[bytes]:

@@ -52,13 +52,18 @@ def draw(rows: Sequence[Row], columns: int) -> bytes:
 
 def bitmap(row: Row, columns: int) -> tuple[int, int, bytes]:
     """A row as dots: bytes a row of dots, rows, and the bits, 1 is ink. Raises FontError when a font is missing."""
+    printed = grey(row, columns)
+    ink = printed.point(lambda shade: _PAPER if shade < _INK_BELOW else 0).convert("1", dither=Image.Dither.NONE)
+    return -(-printed.width // 8), printed.height, ink.tobytes()
+
+
+def grey(row: Row, columns: int) -> Image.Image:
+    """A row in 256 greys, from edge to edge of what is printed. Raises FontError when a font is missing."""
     width = columns * COLUMN_DOTS
     height = _height(row, width)
     picture = Image.new("L", (width + 2 * MARGIN_DOTS, height), _PAPER)
     _draw_row(picture, row, 0, height)
-    printed = picture.crop((MARGIN_DOTS, 0, MARGIN_DOTS + width, height))
-    ink = printed.point(lambda grey: _PAPER if grey < _INK_BELOW else 0).convert("1", dither=Image.Dither.NONE)
-    return -(-width // 8), height, ink.tobytes()
+    return picture.crop((MARGIN_DOTS, 0, MARGIN_DOTS + width, height))
 
 
 def _height(row: Row, width: int) -> int:

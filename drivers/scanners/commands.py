@@ -23,10 +23,13 @@ def _table() -> dict[str, dict[str, str]]:
 
 def command(maker: str, name: str) -> bytes:
     """The bytes for `Scanner.send`. Raises OptionError when this maker's scanners know no such command."""
-    known = _table().get(maker, {})
+    if maker not in _table():
+        raise OptionError(f"nobody knows the commands of {maker!r}; makers: {', '.join(_table())}")
+    known = _table()[maker]
     if name not in known:
-        there = ", ".join(sorted(known)) or f"known makers are {', '.join(_table())}"
-        raise OptionError(f"a scanner of {maker} has no command {name!r}: {there}")
+        others = [other for other, row in _table().items() if name in row]
+        which = f"; those of {' and '.join(others)} do" if others else ""
+        raise OptionError(f"scanners of {maker} do not know {name!r}{which}; theirs: {', '.join(known)}")
     return bytes.fromhex(known[name])
 
 

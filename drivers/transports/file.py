@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import stat
@@ -47,7 +48,7 @@ class FileTransport:
             except BlockingIOError:
                 continue
             except OSError as error:
-                raise TransportError("lost", str(error), sent) from error
+                raise TransportError(self._why_not_written(error), str(error), sent) from error
 
     def read(self, size_max: int, timeout_s: float) -> bytes:
         """What a device has answered; always b"" from a plain file. Raises TransportError (lost)."""
@@ -69,6 +70,11 @@ class FileTransport:
         fd, self._fd = self._fd, -1
         if fd >= 0:
             os.close(fd)
+
+    def _why_not_written(self, error: OSError) -> str:
+        if error.errno != errno.ENOSPC:
+            return "lost"
+        return "paper_out" if self._answers else "disk_full"  # usblp says "no space" of a printer without paper
 
     def _opened(self) -> int:
         if self._fd < 0:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from drivers.rendering.rows import BitmapRow, CodeRow, Row, Run, TextRow, append
+from drivers.virtual.needles import Struck
 
 # Length of the parameters behind each two-byte command that is skipped.
 _SKIPPED = {
@@ -18,7 +19,7 @@ _SKIPPED = {
     b"\x1dh": 1, b"\x1dw": 1, b"\x1dH": 1,
 }  # fmt: skip
 # Length of each two-byte command that does something, with its parameters.
-_ACTIONS = {b"\x1bd": 3, b"\x1dr": 3, b"\x1da": 3, b"\x1bp": 5, b"\x1bB": 4, b"\x1dV": 3}
+_ACTIONS = {b"\x1bJ": 3, b"\x1bd": 3, b"\x1dr": 3, b"\x1da": 3, b"\x1bp": 5, b"\x1bB": 4, b"\x1dV": 3}
 # n of ESC t → the code page that printers most often have there.
 _PAGES = {0: "cp437", 2: "cp850", 16: "cp1252", 19: "cp858"}
 _LINE_CODE = 73
@@ -65,6 +66,7 @@ class PaperReader:
     _rows: list[Row] = field(default_factory=list)
     _runs: list[Run] = field(default_factory=list)
     _drawn: CodeRow | None = None
+    _struck: Struck = field(default_factory=Struck)
     _events: list[Asked | CutOff] = field(default_factory=list)
 
     def feed(self, data: bytes) -> list[Asked | CutOff]:
@@ -94,6 +96,8 @@ class PaperReader:
             return self._take_function(data)
         if head == b"\x1dv":
             return self._take_picture(data)
+        if head == b"\x1b*":
+            return self._take_strikes(data)
         if head == b"\x1dk":
             return self._take_line_code(data)
         if head in (b"\x1c&", b"\x1c.", b"\x1b@"):
@@ -113,6 +117,8 @@ class PaperReader:
         if len(data) < length:
             return 0
         match head:
+            case b"\x1bJ":
+                self._struck.feed(data[2])
             case b"\x1bd":
                 self._print("\n" * data[2])
             case b"\x1dr":
@@ -142,6 +148,22 @@ class PaperReader:
         self.text += f"[PICTURE {8 * width_bytes}x{height}]\n"
         self._rows.append(BitmapRow(width_bytes, height, data[8:length]))
         return length
+
+    def _take_strikes(self, data: bytes) -> int:
+        """ESC * 1 nL nH: a pass of needles over the paper where it stands."""
+        length = 5 + int.from_bytes(data[3:5], "little")
+        if len(data) < max(length, 5):
+            return 0
+        if data[2] == 1:
+            self._struck.strike(data[5:length])
+        else:
+            self._print(f"[?{data[:3].hex(' ')}]")
+        return length
+
+    def _end_picture(self) -> None:
+        if (picture := self._struck.taken()) is not None:
+            self.text += f"[PICTURE {8 * picture.width_bytes}x{picture.height}]\n"
+            self._rows.append(picture)
 
     def _take_line_code(self, data: bytes) -> int:
         """GS k m n d1 … dn of Code 128, in code set B."""
@@ -192,6 +214,7 @@ class PaperReader:
         return size
 
     def _print(self, text: str, *, narrow: bool = False) -> None:
+        self._end_picture()
         self.text += text
         for char in text:
             if char == "\n":
@@ -226,6 +249,7 @@ class PaperReader:
 
     def _slip(self) -> CutOff:
         """What is on the paper; the next slip begins."""
+        self._end_picture()
         if self._runs or self._drawn:
             self._end_row()
         slip = CutOff(self.text.strip("\n"), self.raw, tuple(self._rows))

@@ -154,7 +154,10 @@ def test_a_scanner_is_told_to_beep_so_that_one_hears_which_it_is(gun: VirtualSca
 
 
 def test_a_command_that_a_maker_does_not_know_or_a_line_cannot_carry_is_told_in_a_sentence(bare: Command) -> None:
-    assert "enable, release, trigger" in bare("devices", "tell", "zebra", "dance", "serial:/dev/null").err
+    assert "beep, disable, enable" in bare("devices", "tell", "zebra", "dance", "serial:/dev/null").err
+    assert "those of datalogic and zebra do" in bare("devices", "tell", "honeywell", "beep").err
+    refused = bare("devices", "tell", "acme", "beep").err
+    assert "datalogic, honeywell, zebra" in refused and "power and cable" not in refused
     assert "only scanners on a serial line do" in bare("devices", "tell", "zebra", "beep", "camera:0").err
 
 

@@ -17,7 +17,7 @@ def test_a_test_slip_is_printed_here_while_the_agent_is_stopped(lane: LaneOnDisk
     )
     (slip,) = slips(lane)
     assert "This is not a sale. 非交易凭证" in slip
-    assert "[QR: COUNTERFOIL TEST]" in slip
+    assert "[QR: COUNTERFOIL TEST]" in slip and "[BARCODE: COUNTERFOIL]" in slip
 
 
 def test_the_running_agent_prints_it_and_journals_nothing(lane: LaneOnDisk, counterfoil: Command) -> None:
@@ -72,3 +72,12 @@ def test_a_lane_without_a_printer_says_so(lane: LaneOnDisk, counterfoil: Command
     assert (stopped.code, running.code) == (1, 1)
     assert "No printer is configured" in stopped.err
     assert "This lane has no printer." in running.err
+
+
+def test_a_computer_that_is_no_lane_prints_a_test_at_an_address(lane: LaneOnDisk, counterfoil: Command) -> None:
+    lane.config = lane.root / "none.toml"
+    said = counterfoil("print", "test", "--address", lane.printer.address, "--option", "profile=generic-58")
+    assert (said.code, said.out) == (0, "The printer confirms the test slip. (Printed by this command.)\n")
+    assert "-" * 33 not in slips(lane)[0], "58 mm"
+    refused = counterfoil("print", "test", "--address", lane.printer.address, "--option", "profile=generic-85")
+    assert refused.code == 1 and "generic-80" in refused.err

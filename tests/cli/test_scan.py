@@ -104,3 +104,12 @@ def test_a_lane_without_a_scanner_says_so(lane: LaneOnDisk, counterfoil: Command
     lane.config.write_text(lane.config.read_text().split("[scanner.counter]")[0])
     said = counterfoil("scan")
     assert (said.code, "No scanner is configured" in said.err) == (1, True)
+
+
+def test_a_computer_that_is_no_lane_reads_a_scanner_by_its_address(lane: LaneOnDisk, counterfoil: Command) -> None:
+    at, lane.config = f"serial:{lane.scanner.path}", lane.root / "none.toml"
+    words = ("scan", "--json", "--wait", "10", "--address", at, "--option", "aim_prefix=false")
+    record = json.loads(scanning(lane, lambda: counterfoil(*words), b"]E0" + EAN).out)
+    assert (record["text"], record["symbology"]) == ("]E0" + EAN.decode(), None)
+    refused = counterfoil("scan", "--address", at, "--option", "suffix=comma")
+    assert refused.code == 1 and "suffix" in refused.err

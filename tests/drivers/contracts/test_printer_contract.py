@@ -17,7 +17,8 @@ from tests.drivers.contracts.papers import FAULTS, Paper
 
 SLIP = Document((Text("Example Market", "center"), *(Pair(f"Item {n}", f"{n}.00") for n in range(9))))
 ROWS = [row.strip() for row in to_text(SLIP, 48).splitlines() if row.strip()]
-HASTE = {"answer_s": 1.0, "confirm_s": 2.0, "write_s": 3.0, "quiet_s": 0.05}
+HASTE = {"answer_s": 20.0, "confirm_s": 20.0, "write_s": 20.0, "quiet_s": 0.05}
+"""Limits for a machine that is busy; nothing here waits for their end."""
 Open = Callable[[], POSPrinter]
 
 

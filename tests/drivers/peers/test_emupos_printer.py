@@ -24,7 +24,7 @@ SLIP = Document((Text("Example Market", "center"), *(Pair(f"Item {n}", f"{n}.00"
 TEXT = [row.strip() for row in to_text(SLIP, 48).splitlines() if row.strip() and CODE not in row]
 PROFILE = "epson-tm-t20ii"
 """emupos plays a model for Europe: no ideographs."""
-HASTE = {"answer_s": 1.0, "confirm_s": 1.5, "write_s": 3.0, "quiet_s": 0.05}
+HASTE = {"answer_s": 20.0, "confirm_s": 20.0, "write_s": 20.0, "quiet_s": 0.05}
 
 
 @pytest.fixture

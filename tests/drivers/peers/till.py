@@ -24,6 +24,7 @@ PRINTER_PORT: Final = 9100
 """The only port that receiptio knows."""
 _START_S: Final = 120.0
 _PRINTED_S: Final = 60.0
+_END_S: Final = 60.0
 
 
 def own_loopback_address() -> str:
@@ -48,13 +49,14 @@ class Till:
                 for line, way in (("tcp", net), ("serial", pty))
             ),
         ]
-        self._folder = folder
+        self._folder, self._links = folder, list[Path]()
         (folder / "emupos.yaml").write_text(
             json.dumps({"schema": 1, "api": {"host": "127.0.0.1", "port": port}, "devices": devices})
         )
         self.switch_on()
         ports = {one["id"]: str(one["connections"][0]["link_path"]) for one in self._ask("/devices")}
         self.gun_port, serial_port = ports[self._gun], ports[self._printers["serial"]]
+        self._links = [Path(self.gun_port), Path(serial_port)]
         self.printers = {"tcp": f"tcp:{self.host}:{PRINTER_PORT}", "serial": f"serial:{serial_port}"}
 
     def scan(self, code: str) -> None:
@@ -94,7 +96,10 @@ class Till:
     def switch_on(self) -> None:
         """Under the same addresses each time (a number of /dev/pts would be another's tomorrow); returns when ready."""
         self._process = subprocess.Popen(
-            [EMUPOS, "run"], cwd=self._folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            [EMUPOS.with_name("python"), EMUPOS, "run"],
+            cwd=self._folder,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         deadline_s = time.monotonic() + _START_S
         while not self._is_ready():
@@ -106,7 +111,13 @@ class Till:
     def switch_off(self) -> None:
         """No printer, no scanner, no port of either."""
         self._process.terminate()
-        self._process.wait(60)
+        try:
+            self._process.wait(_END_S)
+        except subprocess.TimeoutExpired:  # then it has not taken its links away, and they would become another's port
+            self._process.kill()
+            self._process.wait()
+        for link in self._links:
+            link.unlink(missing_ok=True)
 
     close = switch_off
 

@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drivers.document import Document, Pair, Text, to_text
-from drivers.errors import UnprintableError
 from drivers.printers.characters import CODECS, encode
 from drivers.printers.escpos import render
 from drivers.printers.profiles import PROFILES, Profile
@@ -92,13 +91,6 @@ def test_an_amount_of_a_model_without_ideographs_ends_at_the_right_edge_and_cost
     paper = on_paper(Document((Pair("Total", "¥1,234.50"), Pair("Deposit", "€5.00"))), LATIN).split("\n")
     assert paper == ["Total" + " " * 28 + "¥1,234.50", "Deposit" + " " * 30 + "€5.00"]
     assert {len(row) for row in paper} == {LATIN.columns}
-
-
-def test_needles_print_no_pictures_so_what_they_lack_is_refused_and_codes_are_text() -> None:
-    needles = PROFILES["TM-U220"]
-    assert on_paper(Document((Pair("Total", "¥1"),)), needles).endswith(" ¥1")
-    with pytest.raises(UnprintableError, match="pictures"):
-        render(Document((Text("合计"),)), needles, "j")
 
 
 def test_the_settings_may_know_more_of_a_printer_than_its_model() -> None:

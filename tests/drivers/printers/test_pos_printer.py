@@ -169,7 +169,7 @@ def test_nothing_sent_is_not_started_even_when_the_line_breaks_at_the_first_byte
     printer.open()
     printer.claim()
     printer.enable()
-    assert summary(printer.print_document("a", SLIP, copy=False)) == ("not_started", "lost")
+    assert summary(printer.print_document("a", SLIP, copy=False)) == ("not_started", "paper_out")
 
 
 def test_a_plain_file_keeps_slips_one_behind_the_other(tmp_path: Path) -> None:

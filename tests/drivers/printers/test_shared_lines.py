@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from drivers.document import COPY_BANNER, Document, Pair, Text, to_text
 from drivers.printers.pos_printer import POSPrinter
 from drivers.printers.profiles import PROFILES
+from drivers.registry import started
 from drivers.virtual.printer import VirtualPrinter
 from tests.drivers.conftest import HASTE, PrinterFactory
 from tests.drivers.printers.scripted import ScriptedPrinter
@@ -57,12 +58,25 @@ class Answers:
     def close(self) -> None: ...
 
 
+class Babbling(Answers):
+    """It answers what it is asked, and then without end that all before it is printed."""
+
+    def read(self, size_max: int, timeout_s: float) -> bytes:
+        return super().read(size_max, timeout_s) or b"\x00" * size_max
+
+
+def test_a_line_that_never_stops_answering_ends_the_job_before_its_first_byte() -> None:
+    printer = POSPrinter("front", Babbling([b"\x12"] * 1000), PROFILES["generic-80"], patience=HURRY)
+    started(printer)
+    outcome = printer.print_document("a", SLIP, copy=False)
+    assert (outcome.rung, outcome.reason) == ("not_started", "garbled")
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.binary(max_size=64), max_size=12))
 def test_whatever_a_line_answers_a_job_ends_with_an_outcome(answers: list[bytes]) -> None:
     printer = POSPrinter("front", Answers(answers), PROFILES["epson-tm-t88v-zh"], patience=HURRY)
-    for step in (printer.open, printer.claim, printer.enable):
-        step()
+    started(printer)
     outcome = printer.print_document("a", SLIP, copy=False)
     assert outcome.rung in ("confirmed", "sent_unconfirmed", "doubtful", "not_started")
     assert bool(outcome.remedy) is (outcome.rung != "confirmed")

@@ -203,3 +203,23 @@ def test_a_node_that_is_not_there_is_unreachable_and_takes_no_data(transport, tm
     assert raised.value.reason == "unreachable"
     with pytest.raises(TransportError):
         node.write(b"x", 1)
+
+
+def full(*_: object) -> int:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_no_space_means_the_disk_for_a_file_and_the_roll_for_a_printer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel's driver of USB printers answers "no space left on device" while there is no paper."""
+    reasons = []
+    for path in (tmp_path / "slips", Path("/dev/full")):
+        line = FileTransport(str(path))
+        line.open(1.0)
+        with monkeypatch.context() as patch, pytest.raises(TransportError) as raised:
+            patch.setattr(os, "write", full)
+            line.write(b"slip", 1.0)
+        line.close()
+        reasons.append((raised.value.reason, raised.value.sent_max))
+    assert reasons == [("disk_full", 0), ("paper_out", 0)]
