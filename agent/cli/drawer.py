@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from typing import Any, Final
 
-from agent.cli.options import add_config, add_json, client, load_config, remedy, show
+from agent.cli.options import acting, add_config, add_json, add_operator, load_config, remedy, show
 
 SAID: Final = {True: "The drawer is open.", False: "The drawer did not open.", None: "The pulse was sent."}
 
@@ -17,6 +17,7 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser("drawer", help="open the cash drawer")
     verbs = parser.add_subparsers(metavar="VERB", required=True)
     verb = verbs.add_parser("open", help="one pulse, if the printer can give it now")
+    add_operator(verb)
     add_config(verb)
     add_json(verb)
     verb.set_defaults(run=run)
@@ -27,7 +28,8 @@ def run(args: argparse.Namespace) -> int:
     from agent.errors import AgentNotRunning
 
     try:
-        result = client(args).post("/v1/drawer-openings")
+        with acting(args) as agent:
+            result = agent.post("/v1/drawer-openings")
     except AgentNotRunning:
         result = _opened_here(args)
     if args.json:

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import argparse
 import getpass
-import sys
 from dataclasses import replace
 from typing import Any
 
-from agent.cli.options import add_config, add_json, load_config, show
+from agent.cli.options import add_config, add_json, asked_pin, load_config, show
 from agent.core.operators import Operator, Role, is_name, is_pin
 from agent.errors import OperatorUnusable
 
@@ -99,12 +98,9 @@ def _with_pin(args: argparse.Namespace, book: Any, become: Any) -> None:
 
 
 def _pin(args: argparse.Namespace) -> str:
-    if args.pin_stdin:
-        pin = sys.stdin.readline().strip()
-    else:
-        pin = getpass.getpass("PIN: ")
-        if getpass.getpass("Once more: ") != pin:
-            raise OperatorUnusable("The two PINs differ.")
+    pin = asked_pin(args)
+    if not args.pin_stdin and getpass.getpass("Once more: ") != pin:
+        raise OperatorUnusable("The two PINs differ.")
     if not is_pin(pin):
         raise OperatorUnusable("A PIN has 4 to 12 digits, and not one digit alone.")
     return pin

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import getpass
 import json
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,6 +77,38 @@ def client(args: argparse.Namespace) -> LocalClient:
 
     config = load_config(args)
     return LocalClient(config.agent_socket)
+
+
+def add_operator(parser: argparse.ArgumentParser) -> None:
+    """For what an operator answers for, where the lane has operators."""
+    text = "who answers for it, at a lane with operators; the PIN is asked for"
+    parser.add_argument("--operator", dest="signs_in", metavar="NAME", help=text)
+    parser.add_argument("--pin-stdin", action="store_true", help="read the PIN from standard input")
+
+
+@contextlib.contextmanager
+def acting(args: argparse.Namespace) -> Iterator[LocalClient]:
+    """The running agent, for as long as the operator of the command line is signed in, if it names one. Raises
+    ConfigError; RequestRefused with what to type when somebody has to sign in."""
+    from agent.local.client import RequestRefused
+
+    agent = client(args)
+    try:
+        if args.signs_in is None:
+            yield agent
+            return
+        with agent.signed_in(args.signs_in, asked_pin(args)) as agent:
+            yield agent
+    except RequestRefused as refused:
+        if refused.problem.get("title") in ("operator_required", "role_required"):
+            hint = "Add `--operator NAME` for somebody who may: `counterfoil operator list` names them."
+            raise RequestRefused({**refused.problem, "hint": hint}) from refused
+        raise
+
+
+def asked_pin(args: argparse.Namespace) -> str:
+    """A PIN as it was typed: never an argument, so that no shell remembers it."""
+    return sys.stdin.readline().strip() if args.pin_stdin else getpass.getpass("PIN: ")
 
 
 def remedy(reason: str, told: str | None) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 from agent.cli import sale_plans
-from agent.cli.options import add_config, add_json, client, show
+from agent.cli.options import acting, add_config, add_json, add_operator, client, show
 from agent.core.money import Money
 from agent.errors import CounterfoilError
 
@@ -43,6 +43,7 @@ def add_parser(subparsers: Any) -> None:
     for name, text in (("reverse", "release what is held"), ("void", "undo the sale, on its own business day")):
         verb = _verb(verbs, name, text)
         verb.add_argument("--reason", default="cashier")
+        add_operator(verb)
         verb.set_defaults(run=_undo, call="reversal" if name == "reverse" else name)
     refund = _verb(verbs, "refund", "give back what was captured, whole or in part")
     refund.add_argument("amount_minor", type=int, nargs="?", help="(default: all that is left)")
@@ -51,6 +52,7 @@ def add_parser(subparsers: Any) -> None:
     refund.add_argument("--lane", help="the lane that made the sale, as its slip says (default: this one)")
     refund.add_argument("--lender", help="whose credit it was (default: the lane's first)")
     refund.add_argument("--currency", default="CNY")
+    add_operator(refund)
     refund.set_defaults(run=_refund)
     for verb in verbs.choices.values():
         add_config(verb)
@@ -96,7 +98,8 @@ def _capture(args: argparse.Namespace) -> int:
 
 
 def _undo(args: argparse.Namespace) -> int:
-    return _shown(args, client(args).post(f"{_path(args.sale_id)}/{args.call}", {"reason": args.reason}))
+    with acting(args) as agent:
+        return _shown(args, agent.post(f"{_path(args.sale_id)}/{args.call}", {"reason": args.reason}))
 
 
 def _refund(args: argparse.Namespace) -> int:
@@ -104,7 +107,8 @@ def _refund(args: argparse.Namespace) -> int:
     if args.lane is not None:
         return _refund_elsewhere(args, body)
     body |= {"amount_minor": args.amount_minor} if args.amount_minor is not None else {}
-    return _shown(args, client(args).post(f"{_path(args.sale_id)}/refund", body))
+    with acting(args) as agent:
+        return _shown(args, agent.post(f"{_path(args.sale_id)}/refund", body))
 
 
 def _refund_elsewhere(args: argparse.Namespace, body: dict[str, Any]) -> int:
@@ -112,7 +116,8 @@ def _refund_elsewhere(args: argparse.Namespace, body: dict[str, Any]) -> int:
         raise AmountMissing
     amount = {"minor": args.amount_minor, "currency": args.currency}
     body |= {"lane": args.lane, "sale_id": args.sale_id, "amount": amount}
-    return _shown(args, client(args).post("/v1/refunds", body | ({"lender": args.lender} if args.lender else {})))
+    with acting(args) as agent:
+        return _shown(args, agent.post("/v1/refunds", body | ({"lender": args.lender} if args.lender else {})))
 
 
 def _path(sale_id: str) -> str:

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Iterator
 from typing import Any, Final
 
-from agent.cli.options import add_config, add_json, client, show
+from agent.cli.options import acting, add_config, add_json, add_operator, client, show
 from agent.core.money import format_minor
 
 EXIT_CODES: Final = {"matched": 0, "pending": 3, "different": 4}
@@ -18,6 +18,7 @@ def add_parser(subparsers: Any) -> None:
         "--print", action="store_true", help="print the report also of a batch that was closed before"
     )
     printing.add_argument("--no-print", action="store_true", help="print no report")
+    add_operator(parser)
     add_config(parser)
     add_json(parser)
     parser.set_defaults(run=run)
@@ -25,12 +26,12 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Exit code 0: both halves match, 3: pending, 4: they differ; of several lenders the worst."""
-    ask = client(args)
-    status = ask.get("/v1/status")
+    status = client(args).get("/v1/status")
     currencies = {row["lender"]: row["currency"] for row in status["lenders"]}
     chosen = [args.lender] if args.lender else [*currencies, *_wallets_in_use(status)]
     paper = None if args.no_print else "always" if args.print else "once"
-    reports = [ask.post("/v1/settlements", {"lender": lender, "print": paper}) for lender in chosen]
+    with acting(args) as agent:
+        reports = [agent.post("/v1/settlements", {"lender": lender, "print": paper}) for lender in chosen]
     if args.json:
         show(reports[0] if args.lender else {"batches": reports})
     else:

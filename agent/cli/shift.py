@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from agent.cli.options import add_config, add_json, client, show
+from agent.cli.options import acting, add_config, add_json, add_operator, client, show
 from agent.core.money import format_minor
 
 DIFFERS: Final = 4
@@ -17,12 +17,14 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser("shift", help="open a shift with its float, close it with a count of the drawer")
     verbs = parser.add_subparsers(metavar="VERB", required=True)
     verb = verbs.add_parser("open", help="begin a shift")
-    verb.add_argument("operator", help="a number or short name, never a person's")
+    verb.add_argument("whose", nargs="?", help="a number or short name, never a person's (default: who signs in)")
     verb.add_argument("float_minor", type=int, help="what is in the drawer, in minor units (20000 for 200.00)")
+    add_operator(verb)
     _finished(verb, opened)
     verb = verbs.add_parser("close", help="end it; exit code 4: the drawer differs")
     verb.add_argument("counted_minor", type=int, help="what was counted in the drawer, in minor units")
     verb.add_argument("--cash", type=int, default=0, metavar="MINOR", help="what the till took in cash (default: 0)")
+    add_operator(verb)
     _finished(verb, closed)
     _finished(verbs.add_parser("show", help="the shift that is open, or the last one"), shown)
 
@@ -34,13 +36,15 @@ def _finished(verb: argparse.ArgumentParser, run: Any) -> None:
 
 
 def opened(args: argparse.Namespace) -> int:
-    body = {"operator": args.operator, "float_minor": args.float_minor}
-    return _told(args, client(args).post("/v1/shift/opening", body))
+    body = {"float_minor": args.float_minor} | ({"operator": args.whose} if args.whose else {})
+    with acting(args) as agent:
+        return _told(args, agent.post("/v1/shift/opening", body))
 
 
 def closed(args: argparse.Namespace) -> int:
     body = {"counted_minor": args.counted_minor, "cash_minor": args.cash}
-    return _told(args, client(args).post("/v1/shift/closing", body))
+    with acting(args) as agent:
+        return _told(args, agent.post("/v1/shift/closing", body))
 
 
 def shown(args: argparse.Namespace) -> int:

@@ -10,6 +10,7 @@ import json
 import socket
 import struct
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -47,6 +48,19 @@ class LocalClient:
 
     def __init__(self, socket_path: Path, timeout_s: float = 75.0) -> None:
         self._socket_path, self._timeout_s = socket_path, timeout_s
+        self._headers = {"Content-Type": "application/json"}
+
+    @contextmanager
+    def signed_in(self, operator: str, pin: str) -> Iterator[LocalClient]:
+        """What is asked meanwhile, this operator answers for. Raises AgentNotRunning, RequestRefused."""
+        session = self.post("/v1/operator-session", {"operator": operator, "pin": pin})["session"]
+        self._headers["Counterfoil-Operator"] = session
+        try:
+            yield self
+        finally:
+            with suppress(AgentNotRunning, RequestRefused):
+                self._ask("DELETE", "/v1/operator-session", None)
+            del self._headers["Counterfoil-Operator"]
 
     def get(self, path: str) -> Any:
         return self._ask("GET", path, None)
@@ -83,7 +97,7 @@ class LocalClient:
         connection = _UnixConnection(self._socket_path, self._timeout_s)
         data = None if body is None else json.dumps(body)
         try:
-            connection.request(method, path, data, {"Content-Type": "application/json"})
+            connection.request(method, path, data, self._headers)
             response = connection.getresponse()
             answer = json.loads(response.read())
         except (OSError, http.client.HTTPException, ValueError) as error:
