@@ -131,6 +131,7 @@ class Authorization(Body):
     lease_used_minor: Count
     decided_at: Moment
     pending: bool = False
+    account: Annotated[str | None, StringConstraints(pattern=r"^[0-9a-f]{32}$")] = None
 
 
 class EntryResult(Body):

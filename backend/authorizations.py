@@ -16,7 +16,6 @@ from agent.core.authorization import HoldState
 from agent.core.coupons import REASONS as COUPON_REASONS
 from agent.core.credit_pass import CreditPass, PassRejected
 from agent.core.decision import RESPONSE_CODES
-from agent.core.policy_rules import Rule
 from backend import accounts, coupons, holds, instalments, moves, places, rules
 from backend.answer_codes import Approval
 from backend.database import inserting, load, put, selecting
@@ -24,8 +23,9 @@ from backend.holds import Attempt
 from backend.lenders import Lender
 from backend.places import Site
 from backend.problems import Problem
+from backend.rules import Shown
 from backend.schema import Account, OnlineAnswer, UsedProof
-from backend.wire import Amount, AuthorizationRequest, rfc3339, write
+from backend.wire import Amount, AuthorizationRequest, LeaseDebit, rfc3339, write
 
 APPROVED: Final = "00"
 
@@ -41,6 +41,7 @@ DECLINES: Final[dict[str, str]] = {
     **dict.fromkeys(COUPON_REASONS, "12"),
     "coupon_expired": "54",
     "coupon_used": "94",
+    "code_expired": "54",
 }
 """Text key of a reason to its response code (ISO 8583 field 39). Those of a pass are in ``core.credit_pass``, those of
 a step-up in the policy; what a lane that stands in refuses too has its code."""
@@ -94,32 +95,55 @@ def authorize(
     """
     key = Attempt(lane, request.lender, request.sale_id, request.attempt)
     request_hash = hashlib.sha256(raw).digest()
-    stored = _stored(key)
-    if stored is not None:
-        if stored.request_hash not in (holds.TOMBSTONE, request_hash):
-            raise Problem("idempotency_conflict", f"attempt {request.attempt} of {request.sale_id}")
-        return bytes(stored.answer)
-    verdict = _decide(request, key, lender, now_s)
-    answer = _answer(verdict, lender, now_s, request.amount)
+    check_same(key, request_hash)
+    before = stored(key)
+    if before is not None:
+        return bytes(before.answer)
+    return keep(key, request_hash, _decide(request, key, lender, now_s), lender, request.amount, now_s=now_s)
+
+
+def check_same(key: Attempt, request_hash: bytes) -> None:
+    """Raises Problem("idempotency_conflict") if the attempt was answered to another request."""
+    before = stored(key)
+    if before is not None and before.request_hash not in (holds.TOMBSTONE, request_hash):
+        raise Problem("idempotency_conflict", f"attempt {key.attempt} of {key.sale_id}")
+
+
+def keep(
+    key: Attempt,
+    request_hash: bytes,
+    verdict: Verdict,
+    lender: Lender,
+    amount: Amount,
+    *,
+    now_s: int,
+    payer: bytes | None = None,
+) -> bytes:
+    """The answer's bytes, kept for whoever asks again. ``payer``: whose app paid, where the lane has seen no pass."""
+    members = _members(
+        verdict,
+        lender.policy.version,
+        now_s,
+        verdict.code,
+        amount.model_dump() if verdict.is_approved else None,
+    )
+    answer = write(members | ({"account": payer.hex()} if payer is not None else {}))
     put(OnlineAnswer, _ANSWER, asdict(key) | {"request_hash": request_hash, "answer": answer})
     return answer
 
 
-def inquire(key: Attempt) -> bytes:
-    """The stored answer. Raises Problem("authorization_unknown")."""
-    stored = _stored(key)
-    if stored is None:
-        raise Problem("authorization_unknown")
-    return bytes(stored.answer)
+def stored(key: Attempt) -> OnlineAnswer | None:
+    """What was answered to the attempt, or stands in the place of any answer."""
+    return load(OnlineAnswer, _FIND_ANSWER, key.lane, key.lender, key.sale_id, key.attempt)
 
 
 @lru_cache(maxsize=16)
 def tombstone(policy_version: int, now_s: int) -> bytes:
     """The answer to a request that comes after the lane's own decision."""
-    return write(_members(_declined("tombstoned"), policy_version, now_s, None, None))
+    return write(_members(declined("tombstoned"), policy_version, now_s, None, None))
 
 
-def _declined(reason: str) -> Verdict:
+def declined(reason: str) -> Verdict:
     return Verdict(DECLINES[reason], reason)
 
 
@@ -127,21 +151,39 @@ def _decide(request: AuthorizationRequest, key: Attempt, lender: Lender, now_s: 
     site = places.of_lane(key.lane)
     try:
         account = _checked(request, key, lender, site, now_s)
-    except _Declined as declined:
-        return declined.verdict
+    except _Declined as refused:
+        return refused.verdict
     if request.plan is not None:
         try:
             instalments.check_online(request, lender, bytes(account.token), key, now_s)
         except coupons.PlanRefused as refused:
-            return _declined(refused.reason)
+            return declined(refused.reason)
     lease = request.lease
-    debit = lease.debit_minor if lease and lease.epoch == request.epoch else 0
-    funding = holds.hold_online(holds.find(key), account, request.amount.minor, debit, epoch=request.epoch)
+    debit = lease if lease and lease.epoch == request.epoch else LeaseDebit(epoch=request.epoch, debit_minor=0)
+    return _funded(account, request.amount.minor, debit, key, lender, now_s=now_s)
+
+
+def judge(account: Account, shown: Shown, key: Attempt, lender: Lender, now_s: int, *, epoch: int) -> Verdict:
+    """The verdict about an account that pays by its lender's own app: it stands for itself, and no lease pays."""
+    if account.blocked:
+        return declined("account_blocked")
+    try:
+        _check_rules(account, shown, lender, places.of_lane(key.lane), now_s)
+    except _Declined as refused:
+        return refused.verdict
+    return _funded(account, shown.amount_minor, LeaseDebit(epoch=epoch, debit_minor=0), key, lender, now_s=now_s)
+
+
+def _funded(
+    account: Account, amount_minor: int, debit: LeaseDebit, key: Attempt, lender: Lender, *, now_s: int
+) -> Verdict:
+    """The last question: whether available credit and the lane's debit pay for it."""
+    funding = holds.hold_online(holds.find(key), account, amount_minor, debit.debit_minor, epoch=debit.epoch)
     if not funding.approved:
-        return _declined("limit_exceeded")
-    moves.note_sale(key, bytes(account.token), now_s, request.amount.minor, site.place)
+        return declined("limit_exceeded")
+    moves.note_sale(key, bytes(account.token), now_s, amount_minor, places.of_lane(key.lane).place)
     used = funding.from_lease_minor
-    code = Approval(key, bytes(account.token), request.amount.minor, used).code(lender)
+    code = Approval(key, bytes(account.token), amount_minor, used).code(lender)
     return Verdict(APPROVED, "approved", lease_used_minor=used, code=code)
 
 
@@ -160,10 +202,11 @@ def _checked(request: AuthorizationRequest, key: Attempt, lender: Lender, site: 
     )
     for fails, reason in checks:
         if fails:
-            raise _Declined(_declined(reason))
+            raise _Declined(declined(reason))
     assert account is not None
-    known = _known(account, lender, request.category, site, now_s)
-    _check_rules(rules.speak(request, scanned, account, lender.policy, known))
+    credential, verified = scanned.credential, scanned.proof.user_verified
+    of_pass = (credential.tier, verified, credential.cap_minor, credential.purpose_bound)
+    _check_rules(account, Shown(request.amount.minor, request.category, *of_pass), lender, site, now_s)
     return account
 
 
@@ -200,16 +243,12 @@ def _known(account: Account, lender: Lender, category: str, site: Site, now_s: i
     return rules.Known(recent, site, seen, now_s)
 
 
-def _check_rules(spoken: tuple[Rule, ...]) -> None:
+def _check_rules(account: Account, shown: Shown, lender: Lender, site: Site, now_s: int) -> None:
     """The policy's rules that are not about standing in."""
+    spoken = rules.speak(shown, account, lender.policy, _known(account, lender, shown.category, site, now_s))
     rule = rules.answering(spoken)
     if rule is not None:
         raise _Declined(Verdict(rule.response_code, rule.reason, tuple(each.id for each in spoken)))
-
-
-def _answer(verdict: Verdict, lender: Lender, now_s: int, amount: Amount) -> bytes:
-    approved = amount.model_dump() if verdict.is_approved else None
-    return write(_members(verdict, lender.policy.version, now_s, verdict.code, approved))
 
 
 def _members(
@@ -226,7 +265,3 @@ def _members(
         "lease_used_minor": verdict.lease_used_minor,
         "decided_at": rfc3339(now_s),
     }
-
-
-def _stored(key: Attempt) -> OnlineAnswer | None:
-    return load(OnlineAnswer, _FIND_ANSWER, key.lane, key.lender, key.sale_id, key.attempt)

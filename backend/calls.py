@@ -112,6 +112,8 @@ class Calls:
         if asked.wallet_code is not None:
             return json_answer(await self._backend.wallets.pay(asked, raw, lane))
         self._backend.lender_at(asked.lender, lane_of(request).merchant)
+        if asked.merchant_code is not None:
+            return json_answer(self._backend.show_code(asked, raw, lane))
         return json_answer(self._backend.authorize(asked, raw, lane))
 
     async def inquire(self, request: Request) -> Response:

@@ -29,6 +29,7 @@ from backend import (
     recovery,
     refunds,
     settlement,
+    shown_codes,
     snapshots,
     strangers,
     tide,
@@ -135,8 +136,32 @@ class Backend:
 
         return transact(self.database, decide)
 
+    def show_code(self, request: AuthorizationRequest, raw: bytes, lane: str) -> bytes:
+        """Register a code that the lane shows; how its attempt stands."""
+        lender = self.lender(request.lender)
+        self._check_sound()
+
+        def register() -> bytes:
+            lanes.of_epoch(lane, request.epoch)
+            return shown_codes.register(request, raw, lane, lender=lender, now_s=self.clock())
+
+        return transact(self.database, register)
+
+    def pay_code(self, text: str, lender: str, account: bytes) -> bytes:
+        """Pay a code that a lane shows, as the lender's app does. Raises CodeRefused too."""
+        by = self.lender(lender)
+        self._check_sound()
+        return transact(self.database, lambda: shown_codes.pay(text, account, lender=by, now_s=self.clock()))
+
     def inquire(self, key: Attempt) -> bytes:
-        return authorizations.inquire(key)
+        """How an attempt stands. One that shows a code may have ended with time, and that is kept."""
+        stored = authorizations.stored(key)
+        if stored is not None:
+            return bytes(stored.answer)
+        if key.lender not in self.lenders:
+            raise Problem("authorization_unknown")
+        lender = self.lender(key.lender)
+        return transact(self.database, lambda: shown_codes.inquire(key, lender=lender, now_s=self.clock()))
 
     def ingest(self, upload: Upload, name: LaneName | None = None) -> bytes:
         """Store first, and acknowledge what is stored; post at once what is little, the rest is the poster's.

@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from agent.core.cel_rules import Value
-from agent.core.credit_pass import CreditPass
 from agent.core.decision import spoken_rules
 from agent.core.policy import Policy
 from agent.core.policy_rules import Rule
@@ -19,7 +18,18 @@ from agent.core.travel import offset_km, way
 from backend.moves import Seen
 from backend.places import Site
 from backend.schema import Account
-from backend.wire import AuthorizationRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """The sale, and what its customer's phone said of itself: by a pass, or by the lender's app."""
+
+    amount_minor: int
+    category: str
+    tier: int
+    is_user_verified: bool
+    cap_minor: int = 0
+    is_purpose_bound: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +43,13 @@ class Known:
     now_s: int
 
 
-def speak(
-    request: AuthorizationRequest, scanned: CreditPass, account: Account, policy: Policy, known: Known
-) -> tuple[Rule, ...]:
+def speak(shown: Shown, account: Account, policy: Policy, known: Known) -> tuple[Rule, ...]:
     """The rules that fired, or could not be evaluated, in the policy's order."""
     asked = [rule for rule in policy.rules if rule.scope == "always"]
-    values = _values(request, scanned, account, known.recent) | _way(known)
+    values = _values(shown, account, known.recent) | _way(known)
     local = datetime.fromtimestamp(known.now_s, UTC).astimezone(ZoneInfo(known.site.zone))
     values |= {"clock_minute_of_day": local.hour * 60 + local.minute, "clock_at_s": known.now_s}
-    values |= policy.limit_values | policy.of_category(request.category)
+    values |= policy.limit_values | policy.of_category(shown.category)
     values["travel_kmh_max"] = policy.travel_kmh[local.hour]
     return tuple(rule for rule, _ in spoken_rules(asked, values))
 
@@ -55,16 +63,16 @@ def answering(spoken: tuple[Rule, ...]) -> Rule | None:
     return None
 
 
-def _values(request: AuthorizationRequest, scanned: CreditPass, account: Account, recent: Recent) -> dict[str, Value]:
+def _values(shown: Shown, account: Account, recent: Recent) -> dict[str, Value]:
     return {
-        "sale_amount_minor": request.amount.minor,
-        "sale_merchant_category": request.category,
-        "pass_tier": scanned.credential.tier,
-        "pass_user_verified": scanned.proof.user_verified,
-        "pass_cap_minor": scanned.credential.cap_minor,
+        "sale_amount_minor": shown.amount_minor,
+        "sale_merchant_category": shown.category,
+        "pass_tier": shown.tier,
+        "pass_user_verified": shown.is_user_verified,
+        "pass_cap_minor": shown.cap_minor,
         "account_tier": account.tier,
         "account_step_up_always": account.step_up,
-        "account_purpose_bound": account.purpose_bound or scanned.credential.purpose_bound,
+        "account_purpose_bound": account.purpose_bound or shown.is_purpose_bound,
         "velocity_count": recent.velocity_count,
         "velocity_minor": recent.velocity_minor,
         "account_round_count": recent.round_count,

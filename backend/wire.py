@@ -23,6 +23,7 @@ from pydantic import (
     model_validator,
 )
 
+from agent.core.merchant_code import CODE_CHARS_MAX
 from agent.core.money import MINOR_MAX
 from agent.core.plans import PLANS_MAX
 from agent.core.settlement import NAMES
@@ -105,8 +106,15 @@ class PlanWish(Body):
     coupon: Annotated[str | None, Field(max_length=1024)] = None
 
 
+class MerchantCode(Body):
+    """A code that the lane shows (EMVCo, merchant-presented), and for how many seconds it may be paid."""
+
+    text: Annotated[str, Field(min_length=1, max_length=CODE_CHARS_MAX)]
+    valid_s: Annotated[int, Field(ge=1, le=600)]
+
+
 class AuthorizationRequest(Body):
-    """Of ``pass`` and ``wallet_code`` exactly one; with the latter, ``lender`` is a rail."""
+    """Of ``pass``, ``wallet_code`` and ``merchant_code`` exactly one; with ``wallet_code``, ``lender`` is a rail."""
 
     lender: LenderId
     sale_id: SaleId
@@ -117,6 +125,7 @@ class AuthorizationRequest(Body):
     # `pass` is a keyword of Python
     pass_code: Annotated[str | None, Field(alias="pass", max_length=4096)] = None
     wallet_code: WalletCode | None = None
+    merchant_code: MerchantCode | None = None
     scanned_at: Annotated[str, Field(max_length=40)]
     category: Category
     capture: Literal["at_once", "later"]
@@ -125,8 +134,10 @@ class AuthorizationRequest(Body):
 
     @model_validator(mode="after")
     def _shows_one_code(self) -> AuthorizationRequest:
-        if (self.pass_code is None) is (self.wallet_code is None):
-            raise ValueError("exactly one of pass and wallet_code")
+        if [self.pass_code, self.wallet_code, self.merchant_code].count(None) != 2:
+            raise ValueError("exactly one of pass, wallet_code and merchant_code")
+        if self.merchant_code is not None and (self.plan is not None or self.lease is not None):
+            raise ValueError("a merchant_code has neither plan nor lease")
         return self
 
 

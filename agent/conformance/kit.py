@@ -18,8 +18,8 @@ from agent.core import credit_pass
 from agent.core.cose import CoseError, SigningKey
 from agent.errors import CounterfoilError
 
-HOOKS: Final = ("revoke_lane", "replace_lane", "set_limit", "restart", "restored", "rotate_key", "recall")
-"""What an operator can do at the backend. Each is told what it needs: lane, lender, account, limit_minor."""
+HOOKS: Final = ("revoke_lane", "replace_lane", "set_limit", "restart", "restored", "rotate_key", "recall", "pay_code")
+"""What an operator can do at the backend. Each is told what it needs: lane, lender, account and so on."""
 
 HOOK_TIMEOUT_S: Final = 30
 SNAPSHOT_WAIT_S: Final = 30

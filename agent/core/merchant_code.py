@@ -10,11 +10,14 @@ two-digit length in characters and a value (section 3); the last is the CRC (id 
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from agent.core.money import Money, format_plain
+from agent.core.money import Money, MoneyError, format_plain
 
 VALUE_CHARS_MAX: Final = 99
 CODE_CHARS_MAX: Final = 512
@@ -23,10 +26,14 @@ NUMERIC_CURRENCIES: Final[Mapping[str, str]] = {
     "TWD": "901", "USD": "840",
 }  # fmt: skip
 """ISO 4217 numeric codes of the currencies that a lane may sell in by such a code."""
-GUID: Final = "counterfoil.credit"
-"""Globally unique identifier of the account template (id 26, sub-id 00)."""
+GUID: Final = "credit.counterfoil"
+"""Globally unique identifier of the account template (id 26, sub-id 00): a reverse domain name."""
+NAME_CHARS_MAX: Final = 25
+CITY_CHARS_MAX: Final = 15
+LABEL_CHARS_MAX: Final = 25
+"""Each label of the additional data (id 62, sub-ids 01 to 08)."""
 
-_NAME_CHARS_MAX, _CITY_CHARS_MAX, _SUB_CHARS_MAX = 25, 15, 36
+_ACCOUNT, _LABELS = "26", "62"
 _DYNAMIC: Final = "12"
 """Point of initiation: a new code for each sale."""
 _CRC_ID_AND_LENGTH: Final = "6304"
@@ -51,29 +58,90 @@ class Payee:
     local_name: str = ""
 
 
-def merchant_code(payee: Payee, *, store: str, lane: str, sale_id: str, amount: Money) -> str:
-    """The text of the QR code for one sale. Raises MerchantCodeError for what such a code cannot say."""
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """What the lender's app reads in a code: whom to pay, for which attempt, and how much."""
+
+    lender: str
+    merchant: str
+    reference: str
+    amount: Money
+
+
+def reference_of(lane: str, sale_id: str, attempt: int) -> str:
+    """The reference label of an attempt (id 62, sub-id 05): a sale id is longer than EMVCo lets a label be."""
+    digest = hashlib.sha256(f"{lane}/{sale_id}/{attempt}".encode()).digest()
+    return base64.b32encode(digest).decode()[:LABEL_CHARS_MAX]
+
+
+def merchant_code(payee: Payee, *, store: str, lane: str, reference: str, amount: Money) -> str:
+    """The text of the QR code for one attempt. Raises MerchantCodeError for what such a code cannot say; store and lane
+    are for people and may be cut."""
     currency = NUMERIC_CURRENCIES.get(amount.currency)
     if currency is None:
         raise MerchantCodeError(f"A merchant's code cannot ask for {amount.currency}.")
     account = _objects({"00": GUID, "01": payee.lender, "02": payee.merchant})
-    local = {"00": payee.language.upper(), "01": payee.local_name[:_NAME_CHARS_MAX]} if payee.language else {}
+    local = {"00": payee.language.upper(), "01": payee.local_name[:NAME_CHARS_MAX]} if payee.language else {}
     text = _objects(
         {
             "00": "01",
             "01": _DYNAMIC,
-            "26": account,
+            _ACCOUNT: account,
             "52": payee.category,
             "53": currency,
             "54": format_plain(amount),
             "58": payee.country,
-            "59": payee.name[:_NAME_CHARS_MAX],
-            "60": payee.city[:_CITY_CHARS_MAX],
-            "62": _objects({"03": store, "05": sale_id, "07": lane}),
+            "59": payee.name[:NAME_CHARS_MAX],
+            "60": payee.city[:CITY_CHARS_MAX],
+            _LABELS: _objects({"03": store[:LABEL_CHARS_MAX], "05": reference, "07": lane[:LABEL_CHARS_MAX]}),
             "64": _objects(local),
         }
     )
     return signed_off(text)
+
+
+def read_code(text: str) -> Presented:
+    """A code as the lender's app reads it, and as it must be for one sale. Raises MerchantCodeError for any other."""
+    found = objects_of(text)
+    account, labels = objects_within(found.get(_ACCOUNT, "")), objects_within(found.get(_LABELS, ""))
+    if (found.get("01"), account.get("00")) != (_DYNAMIC, GUID) or not labels.get("05"):
+        raise MerchantCodeError("This is no code for one sale on credit.")
+    return Presented(account.get("01", ""), account.get("02", ""), labels["05"], _amount(found))
+
+
+def objects_of(text: str) -> dict[str, str]:
+    """The data objects of a code by id, its checksum checked and left out. Raises MerchantCodeError."""
+    body, crc = text[:-4], text[-4:]
+    if len(text) > CODE_CHARS_MAX or not body.startswith("000201") or not body.endswith(_CRC_ID_AND_LENGTH):
+        raise MerchantCodeError("This is no merchant's code.")
+    if f"{crc16(body.encode(errors='replace')):04X}" != crc:
+        raise MerchantCodeError("The code was changed or is not whole.")
+    return objects_within(body.removesuffix(_CRC_ID_AND_LENGTH))
+
+
+def objects_within(text: str) -> dict[str, str]:
+    """Data objects of a code or of a template in it, by id. Raises MerchantCodeError."""
+    found: dict[str, str] = {}
+    while text:
+        head = text[:4]
+        if not re.fullmatch("[0-9]{4}", head, re.ASCII) or len(text) < 4 + int(head[2:]) or head[:2] in found:
+            raise MerchantCodeError("The code's data objects do not add up.")
+        found[head[:2]], text = text[4 : 4 + int(head[2:])], text[4 + int(head[2:]) :]
+    return found
+
+
+def _amount(found: Mapping[str, str]) -> Money:
+    """The amount, written in exactly the one way in which ``merchant_code`` writes it."""
+    currency = next((name for name, number in NUMERIC_CURRENCIES.items() if number == found.get("53")), "")
+    written = found.get("54", "")
+    digits = written.replace(".", "")
+    try:
+        amount = Money(int(digits) if digits.isascii() and digits.isdecimal() else 0, currency)
+    except MoneyError:
+        raise MerchantCodeError("The code names no amount.") from None
+    if format_plain(amount) != written:
+        raise MerchantCodeError("The code names no amount.")
+    return amount
 
 
 def signed_off(text: str) -> str:
@@ -102,7 +170,7 @@ def is_template(key: str) -> bool:
 def _objects(values: Mapping[str, str]) -> str:
     """Data objects in order, those without a value left out."""
     for key, value in values.items():
-        if len(value) > (VALUE_CHARS_MAX if is_template(key) else _SUB_CHARS_MAX):
+        if len(value) > VALUE_CHARS_MAX:
             raise MerchantCodeError(f"The value of data object {key} is too long: {value!r:.60}.")
         if not value.isprintable():
             raise MerchantCodeError(f"The value of data object {key} holds control characters.")

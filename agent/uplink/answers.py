@@ -106,6 +106,10 @@ def _is_digest(value: object) -> bool:
     return isinstance(value, str) and len(value) == 64 and set(value) <= set("0123456789abcdef")
 
 
+def _is_account(value: object) -> bool:
+    return isinstance(value, str) and len(value) == 32 and set(value) <= set("0123456789abcdef")
+
+
 def _is_plain(value: object) -> bool:
     """Whether it can be handed on as CBOR: bounded depth, no number that is not an integer."""
     try:
@@ -142,6 +146,7 @@ AUTHORIZATION: Final[Shape] = {
     "lease_used_minor": _is_count,
     "decided_at": _is_text,
     "pending": _optional(_is_bool),
+    "account": _optional(_is_account),
 }
 REFUND: Final[Shape] = {
     "approved": _is_bool,

@@ -10,6 +10,7 @@ from typing import Final
 from backend.admin import (
     accounts,
     checks,
+    codes,
     conformance,
     coupons,
     coverage,
@@ -36,6 +37,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "lender.add": lenders.add,
     "lender.merchants": lenders.set_merchants,
     "lender.list": lenders.every,
+    "code.pay": codes.pay,
     "coupon.issue": coupons.issue,
     "lane.list": lanes.every,
     "lane.show": lanes.show,

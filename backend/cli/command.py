@@ -27,6 +27,7 @@ from backend.cli import (
     leases,
     lender,
     pass_,
+    pay,
     planner,
     policy,
     population,
@@ -38,8 +39,8 @@ from backend.cli import (
 )
 
 VERBS = (
-    init, serve, lender, account, coupon, pass_, enroll_code, store, lanes, lane, leases, lease, exceptions, explain,
-    settle, snapshot, keys, policy, planner, population, restored, audit, conformance_kit,
+    init, serve, lender, account, coupon, pass_, pay, enroll_code, store, lanes, lane, leases, lease, exceptions,
+    explain, settle, snapshot, keys, policy, planner, population, restored, audit, conformance_kit,
 )  # fmt: skip
 
 

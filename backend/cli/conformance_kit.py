@@ -26,6 +26,7 @@ _HOOKS: Final = {
     "rotate_key": "keys rotate {role} --lender {lender} --dir {directory}",
     "restored": "restored --dir {directory}",
     "recall": "lease recall --account {account} --lane {lane} --lender {lender} --reason conformance --dir {directory}",
+    "pay_code": "pay '{code}' {account} --lender {lender} --dir {directory}",
 }
 
 

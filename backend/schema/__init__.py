@@ -19,7 +19,7 @@ from backend.schema.leases import Cutting, Horizon, Installed, LeaseGrant, Recal
 from backend.schema.lenders import Contract, KeptPolicy, Lender, LenderKey
 from backend.schema.plans import PlannedLease, PlanRun
 from backend.schema.reports import LaneReport, LayerReport, Recovery, Tide
-from backend.schema.sales import CapUse, Claim, Hold, OnlineAnswer, Settlement, SlipRefund, UsedProof
+from backend.schema.sales import CapUse, Claim, Hold, OnlineAnswer, Settlement, ShownCode, SlipRefund, UsedProof
 from backend.schema.wallets import RailDuty, SandboxPayment, SandboxReturn, WalletPayment
 
 __all__ = [
@@ -62,6 +62,7 @@ __all__ = [
     "SandboxPayment",
     "SandboxReturn",
     "Settlement",
+    "ShownCode",
     "SlipRefund",
     "SnapshotLayer",
     "StorePlace",
@@ -72,7 +73,7 @@ __all__ = [
     "WalletPayment",
 ]
 
-VERSION = 16
+VERSION = 17
 """The version of this schema, kept in the database."""
 
 TABLES: tuple[Any, ...] = (
@@ -80,5 +81,5 @@ TABLES: tuple[Any, ...] = (
     SnapshotLayer, Cutting, JournalEntry, Hold, OnlineAnswer, UsedProof, CapUse, Dispute, Resolution, Visit,
     RecentMove, Settlement, EnrollmentCode, Certificate, EpochChange, QuarantinedEntry, Claim, WalletPayment,
     RailDuty, SandboxPayment, Recovery, LaneReport, LayerReport, Stranger, PlanSale, CouponUse, PlannedLease, PlanRun,
-    MerchantShare, KeptPolicy, SandboxReturn, SlipRefund, StorePlace, Tide,
+    MerchantShare, KeptPolicy, SandboxReturn, SlipRefund, StorePlace, Tide, ShownCode,
 )  # fmt: skip

@@ -63,6 +63,30 @@ class OnlineAnswer(Row):
         primary_key = CompositeKey("lane", "lender", "sale_id", "attempt")
 
 
+class ShownCode(Row):
+    """A code that a lane shows for an attempt, until ``expires_at`` (UTC seconds): ``text`` is the code, ``reference``
+    what an app finds it by. ``payer`` is the account that paid it, as the ``paid_number``-th of this lane's codes."""
+
+    lane = TextField()
+    lender = TextField()
+    sale_id = TextField()
+    attempt = BigIntegerField()
+    request_hash = BlobField()
+    reference = TextField()
+    text = TextField()
+    epoch = BigIntegerField()
+    amount_minor = BigIntegerField()
+    category = TextField()
+    shown_at = BigIntegerField()
+    expires_at = BigIntegerField()
+    payer = BlobField(null=True)
+    paid_number = BigIntegerField(default=0)
+
+    class Meta:
+        primary_key = CompositeKey("lane", "lender", "sale_id", "attempt")
+        indexes = ((("reference", "lender"), True), (("lane", "paid_number"), False))
+
+
 class UsedProof(Row):
     """A phone's proof and the sale that consumed it."""
 

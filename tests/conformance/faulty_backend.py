@@ -230,7 +230,7 @@ FAULTS: dict[str, Fault] = {
     ),
     "answers duplicates anew": Fault(
         "a repeated request gets a fresh answer",
-        frozenset({"A-02.repeated", "A-03.conflict", "A-05.inquiry", "A-22.at-once", "W-02.pays"}),
+        frozenset({"A-02.repeated", "A-03.conflict", "A-05.inquiry", "A-22.at-once", "W-02.pays", "P-07.once"}),
         answer=_answers_anew,
     ),
     "ignores the idempotency key": Fault(
@@ -257,7 +257,7 @@ FAULTS: dict[str, Fault] = {
     ),
     "leaves no tombstone": Fault(
         "a late request takes effect after its reversal",
-        frozenset({"A-18.after-reversal"}),
+        frozenset({"A-18.after-reversal", "P-05.given-up"}),
         patch=lambda: mock.patch.object(holds, "bury", lambda _key, _answer: None),
     ),
     "does not sign the time": Fault(

@@ -22,9 +22,9 @@ from typing import Any
 from unittest import mock
 
 from agent.conformance import kit as kits
-from agent.conformance.kit import Kit
+from agent.conformance.kit import HookFailed, Kit
 from backend import lenders, server
-from backend.admin.operation import perform
+from backend.admin.operation import Refused, perform
 from backend.admin.table import OPERATIONS
 from backend.compose import Backend, compose
 from backend.conformance_kit import LEASE_MINOR, make_kit
@@ -44,6 +44,7 @@ OPERATORS: dict[str, tuple[str, dict[str, Any]]] = {
     "set_limit": ("account.limit", {}),
     "recall": ("lease.recall", {"reason": "conformance"}),
     "rotate_key": ("keys.rotate", {}),
+    "pay_code": ("code.pay", {}),
     "restored": ("recovery.begin", {"reason": "conformance"}),
 }
 """A hook, and what the operator does for it."""
@@ -176,7 +177,10 @@ class Served:
 
             def hook(**values: Any) -> str:
                 assert self._loop is not None
-                return asyncio.run_coroutine_threadsafe(act(values), self._loop).result(START_WAIT_S)
+                try:
+                    return asyncio.run_coroutine_threadsafe(act(values), self._loop).result(START_WAIT_S)
+                except Refused as refused:
+                    raise HookFailed(str(refused)) from refused
 
             return hook
 

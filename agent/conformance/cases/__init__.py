@@ -18,6 +18,7 @@ from agent.conformance.cases import (
     lenders,
     recovery,
     settlement,
+    shown_codes,
     transport,
     wallets,
 )
@@ -25,8 +26,8 @@ from agent.conformance.cases import (
 GROUPS: Final = tuple(
     module.GROUP
     for module in (
-        identity, transport, documents, authorization, leases, lenders, instalments, wallets, journal, entries,
-        settlement, claims, events, recovery,
+        identity, transport, documents, authorization, leases, lenders, instalments, wallets, shown_codes, journal,
+        entries, settlement, claims, events, recovery,
     )
 )  # fmt: skip
 CASES: Final[tuple[Case, ...]] = tuple(case for group in GROUPS for case in group.cases)
