@@ -71,7 +71,11 @@ def placeholders(sentence: str) -> set[str]:
 @pytest.mark.parametrize("language", texts.LANGUAGES)
 def test_every_language_has_the_same_keys_and_placeholders(language: texts.Language) -> None:
     other, reference = texts.catalogue(language), texts.catalogue("en")
-    assert other.keys() == reference.keys() == {"reasons", "slip", "day", "display", "statement", "explain", "page"}
+    assert (
+        other.keys()
+        == reference.keys()
+        == {"reasons", "slip", "day", "display", "statement", "explain", "page", "shift"}
+    )
     assert other["reasons"].keys() == reference["reasons"].keys()
     assert other["slip"].keys() == reference["slip"].keys()
     for key, sentences in other["reasons"].items():

@@ -27,6 +27,18 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON value")
 
 
+def add_printing(parser: argparse.ArgumentParser, *, again: str) -> None:
+    """Whether a report goes to paper: when it is new, unless the command says otherwise."""
+    printing = parser.add_mutually_exclusive_group()
+    printing.add_argument("--print", action="store_true", help=f"print the report {again}")
+    printing.add_argument("--no-print", action="store_true", help="print no report")
+
+
+def paper_of(args: argparse.Namespace) -> str | None:
+    """Field ``print`` of the call."""
+    return None if args.no_print else "always" if args.print else "once"
+
+
 def add_action(
     actions: argparse._SubParsersAction[argparse.ArgumentParser],
     name: str,

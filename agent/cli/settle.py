@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Iterator
 from typing import Any, Final
 
-from agent.cli.options import acting, add_config, add_json, add_operator, client, show
+from agent.cli.options import acting, add_config, add_json, add_operator, add_printing, client, paper_of, show
 from agent.core.money import format_minor
 
 EXIT_CODES: Final = {"matched": 0, "pending": 3, "different": 4}
@@ -13,11 +13,7 @@ EXIT_CODES: Final = {"matched": 0, "pending": 3, "different": 4}
 def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser("settle", help="close the day: totals, and whether the backend has the same")
     parser.add_argument("--lender", help="whose batch (default: every lender's and wallet's)")
-    printing = parser.add_mutually_exclusive_group()
-    printing.add_argument(
-        "--print", action="store_true", help="print the report also of a batch that was closed before"
-    )
-    printing.add_argument("--no-print", action="store_true", help="print no report")
+    add_printing(parser, again="also of a batch that was closed before")
     add_operator(parser)
     add_config(parser)
     add_json(parser)
@@ -29,9 +25,8 @@ def run(args: argparse.Namespace) -> int:
     status = client(args).get("/v1/status")
     currencies = {row["lender"]: row["currency"] for row in status["lenders"]}
     chosen = [args.lender] if args.lender else [*currencies, *_wallets_in_use(status)]
-    paper = None if args.no_print else "always" if args.print else "once"
     with acting(args) as agent:
-        reports = [agent.post("/v1/settlements", {"lender": lender, "print": paper}) for lender in chosen]
+        reports = [agent.post("/v1/settlements", {"lender": each, "print": paper_of(args)}) for each in chosen]
     if args.json:
         show(reports[0] if args.lender else {"batches": reports})
     else:
@@ -55,11 +50,23 @@ def _screen(report: dict[str, Any], currency: str) -> Iterator[str]:
     if report["state"] == "pending":
         yield "Entries are still to be sent, or the backend did not answer: run `counterfoil settle` again later."
     for difference in report["differences"]:
-        yield f"  {difference}"
+        yield f"  {_difference(difference, currency)}"
     if report["was_closed"] and report["print_job"] is None:
         yield "It was closed before; --print prints its report again, as a copy."
     if report["print_job"] is not None:
         yield f"The report goes to the printer (job {report['print_job']})."
+
+
+def _difference(found: dict[str, Any], currency: str) -> str:
+    """Where the halves differ, and what each of them says."""
+
+    def said(half: Any) -> str:
+        return half if isinstance(half, str) else f"{half['count']} × {format_minor(half['minor'], currency)}"
+
+    about = f", sale {found['sale_id']}" if found["sale_id"] else ""
+    entry = f"entry {found['number']} ({found['reason']}{about})"
+    where = {"total": found["name"], "entry": entry}.get(found["what"], found["what"])
+    return f"{where}: {said(found['lane'])} here, {said(found['backend'])} there" if found["lane"] else where
 
 
 def _carried(still: dict[str, Any], currency: str) -> Iterator[str]:

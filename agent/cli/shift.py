@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from agent.cli.options import acting, add_config, add_json, add_operator, client, show
+from agent.cli.options import acting, add_config, add_json, add_operator, add_printing, client, paper_of, show
 from agent.core.money import format_minor
 
 DIFFERS: Final = 4
@@ -19,11 +19,13 @@ def add_parser(subparsers: Any) -> None:
     verb = verbs.add_parser("open", help="begin a shift")
     verb.add_argument("whose", nargs="?", help="a number or short name, never a person's (default: who signs in)")
     verb.add_argument("float_minor", type=int, help="what is in the drawer, in minor units (20000 for 200.00)")
+    add_printing(verb, again="also of a shift that is open already")
     add_operator(verb)
     _finished(verb, opened)
     verb = verbs.add_parser("close", help="end it; exit code 4: the drawer differs")
     verb.add_argument("counted_minor", type=int, help="what was counted in the drawer, in minor units")
     verb.add_argument("--cash", type=int, default=0, metavar="MINOR", help="what the till took in cash (default: 0)")
+    add_printing(verb, again="also of a shift that is closed already")
     add_operator(verb)
     _finished(verb, closed)
     _finished(verbs.add_parser("show", help="the shift that is open, or the last one"), shown)
@@ -36,13 +38,13 @@ def _finished(verb: argparse.ArgumentParser, run: Any) -> None:
 
 
 def opened(args: argparse.Namespace) -> int:
-    body = {"float_minor": args.float_minor} | ({"operator": args.whose} if args.whose else {})
+    body = {"float_minor": args.float_minor, "print": paper_of(args)} | ({"operator": args.whose} if args.whose else {})
     with acting(args) as agent:
         return _told(args, agent.post("/v1/shift/opening", body))
 
 
 def closed(args: argparse.Namespace) -> int:
-    body = {"counted_minor": args.counted_minor, "cash_minor": args.cash}
+    body = {"counted_minor": args.counted_minor, "cash_minor": args.cash, "print": paper_of(args)}
     with acting(args) as agent:
         return _told(args, agent.post("/v1/shift/closing", body))
 
@@ -71,6 +73,8 @@ def _screen(shift: dict[str, Any]) -> Iterator[str]:
         yield f"  counted     {money('counted_minor'):>14}"
         yield f"  difference  {money('difference_minor'):>14}"
         yield f"  closed {_at(shift['closed_at'])}"
+    if shift.get("print_job") is not None:
+        yield f"  its paper goes to the printer (job {shift['print_job']})"
     for lender in shift["lenders"]:
         totals = lender["totals"]
         said = ", ".join(f"{total['count']} {name}" for name, total in totals.items() if total["count"])

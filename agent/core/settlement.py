@@ -79,10 +79,32 @@ def net_minor(totals: Mapping[str, Mapping[str, int]]) -> int:
     return totals["captured"]["minor"] - totals["voided"]["minor"] - totals["refunded"]["minor"]
 
 
-def differences(ours: Mapping[str, Mapping[str, int]], theirs: Mapping[str, Mapping[str, int]]) -> list[str]:
-    """One sentence for each total in which two halves differ; [] when they match."""
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One place in which the two halves of a batch differ; ``lane`` and ``backend`` are what each of them says.
+
+    ``what``: ``total`` (``name``; each says {count, minor}), ``entry`` (``number``, with the sale and amount that it is
+    about; each says what it made of it, ``reason`` why), ``chain_head`` (each says its hash), ``settled_before``
+    (with other figures) or ``unnamed`` (the backend says that they differ and not where).
+    """
+
+    what: str
+    name: str = ""
+    number: int = 0
+    lane: Mapping[str, int] | str = ""
+    backend: Mapping[str, int] | str = ""
+    reason: str = ""
+    sale_id: str | None = None
+    minor: int = 0
+
+
+def differences(ours: Mapping[str, Mapping[str, int]], theirs: Mapping[str, Mapping[str, int]]) -> list[Difference]:
+    """The totals in which two halves differ; [] when they match."""
     return [
-        f"{name}: {ours.get(name)} here, {theirs.get(name)} there"
+        Difference("total", name, lane={**_NOTHING, **ours.get(name, {})}, backend={**_NOTHING, **theirs.get(name, {})})
         for name in [*NAMES, *sorted((ours.keys() | theirs.keys()) - set(NAMES))]
         if dict(ours.get(name, {})) != dict(theirs.get(name, {}))
     ]
+
+
+_NOTHING: Final[Mapping[str, int]] = {"count": 0, "minor": 0}

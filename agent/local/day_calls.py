@@ -17,6 +17,7 @@ from agent.local.problems import problem
 from agent.local.requests import CloseDay, OtherTenders, ShiftClosing, ShiftOpening, day_of, read
 from agent.local.services import LocalServices
 from agent.services.hold_desk import Refused
+from agent.services.shift_report import ShiftAccount
 from agent.services.shifts import NONE_OPEN
 
 
@@ -32,27 +33,36 @@ async def settle(services: LocalServices, request: Request) -> Response:
 
 async def show_shift(services: LocalServices, _request: Request) -> Response:
     """The open shift, or the last one."""
-    return await _told(services, services.shifts.newest() or Refused(NONE_OPEN))
+    return await _told(services, services.shifts.newest() or Refused(NONE_OPEN), None)
 
 
 async def open_shift(services: LocalServices, request: Request) -> Response:
     """A shift of whoever is signed in; a supervisor opens that of somebody else too."""
     body = await read(request, ShiftOpening)
     operator = answering_for(request, body.operator)
-    return await _told(services, services.shifts.open(operator, body.float_minor, services.currency))
+    before = services.shifts.newest()
+    shift = services.shifts.open(operator, body.float_minor, services.currency)
+    return await _told(services, shift, body.print, is_new=shift != before)
 
 
 async def close_shift(services: LocalServices, request: Request) -> Response:
     """A shift is counted by whoever opened it, or by a supervisor."""
     body, newest = await read(request, ShiftClosing), services.shifts.newest()
     answering_for(request, newest.operator if newest else "")
-    return await _told(services, services.shifts.close(body.counted_minor, body.cash_minor))
+    shift = services.shifts.close(body.counted_minor, body.cash_minor)
+    return await _told(services, shift, body.print, is_new=shift != newest)
 
 
-async def _told(services: LocalServices, shift: Shift | Refused) -> Response:
+async def _told(
+    services: LocalServices, shift: Shift | Refused, prints: str | None, *, is_new: bool = False
+) -> Response:
     if isinstance(shift, Refused):
         return problem(409, shift.reason, *services.counter.views.refusal(shift.reason))
-    return JSONResponse(await services.shifts.report(shift))
+    job = None
+    if prints == "always" or (prints == "once" and is_new):
+        account = ShiftAccount(shift, await services.shifts.credit(shift))
+        job = services.slips.print_shift(account, is_copy=not is_new)
+    return JSONResponse(await services.shifts.report(shift) | {"print_job": job})
 
 
 async def insights(services: LocalServices, request: Request) -> Response:

@@ -155,17 +155,20 @@ class CloseDay(Body):
 
 class ShiftOpening(Body):
     """POST /v1/shift/opening: who, a number or short name, and what is in the drawer. Without a name it is who is
-    signed in; a supervisor alone may name somebody else."""
+    signed in; a supervisor alone may name somebody else. ``print``: its paper, as that of a close of the day."""
 
     operator: str | None = Field(default=None, pattern=NAME)
     float_minor: int = Field(ge=0, le=MINOR_MAX)
+    print: Literal["once", "always"] | None = None
 
 
 class ShiftClosing(Body):
-    """POST /v1/shift/closing: what was counted in the drawer, and what the till took in cash, less what it gave."""
+    """POST /v1/shift/closing: what was counted in the drawer, and what the till took in cash, less what it gave.
+    ``print``: its paper, as that of a close of the day."""
 
     counted_minor: int = Field(ge=0, le=MINOR_MAX)
     cash_minor: int = Field(default=0, ge=-MINOR_MAX, le=MINOR_MAX)
+    print: Literal["once", "always"] | None = None
 
 
 class OtherTenders(Body):

@@ -5,14 +5,14 @@ The one rule: what is not settled (unsent, held, disputed, parked) stands on it 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from agent.core.forwarding import EntryState
 from agent.core.money import format_minor
 from agent.core.receipt import Seller
-from agent.core.settlement import NAMES, PLAN_PREFIX, STAND_IN, net_minor
+from agent.core.settlement import NAMES, PLAN_PREFIX, STAND_IN, Difference, net_minor
 from agent.services.settlement import BatchReport, OpenItem
 from agent.texts import Language, day_label
 from drivers.document import Block, Cut, Document, Feed, Pair, Rule, Text
@@ -56,14 +56,15 @@ def day_report(closing: Closing, seller: Seller, language: Language) -> Document
             Pair(label("entries"), f"{report.epoch}-{report.first_number} … {report.epoch}-{report.last_number}"),
             Pair(label("chain_head"), report.chain_head[:HEAD_CHARS]),
             Rule(),
-            *_totals(report, currency, language),
+            *totals_of(report.totals, currency, language),
             Rule(),
             Pair(label("net"), format_minor(net_minor(report.totals), currency), bold=True),
             Rule(),
             *_carried(report, currency, language),
             Rule(),
             Text(label(report.state), align="center", bold=True),
-            *(Text(difference) for difference in report.differences),
+            *(line for found in report.differences for line in _difference(found, report, currency, language)),
+            *((Text(label("what_to_do")),) if report.differences else ()),
             Feed(1),
             Cut(),
         ),
@@ -71,14 +72,17 @@ def day_report(closing: Closing, seller: Seller, language: Language) -> Document
     )
 
 
-def _totals(report: BatchReport, currency: str, language: Language) -> Iterator[Block]:
-    for name in [*ORDER, *sorted(report.totals.keys() - set(ORDER))]:
-        total = report.totals[name]
-        is_plan = name.startswith(PLAN_PREFIX)
-        label = (
-            day_label(language, "plan", plan=name.removeprefix(PLAN_PREFIX)) if is_plan else day_label(language, name)
-        )
-        yield Pair(f"{label} × {total['count']}", format_minor(total["minor"], currency))
+def totals_of(totals: Mapping[str, Mapping[str, int]], currency: str, language: Language) -> Iterator[Pair]:
+    """A row for each kind of total, in the order in which people read them."""
+    for name in sorted(totals, key=lambda name: (name not in ORDER, ORDER.index(name) if name in ORDER else 0, name)):
+        total = totals[name]
+        yield Pair(f"{_name_of(name, language)} × {total['count']}", format_minor(total["minor"], currency))
+
+
+def _name_of(total: str, language: Language) -> str:
+    if total.startswith(PLAN_PREFIX):
+        return day_label(language, "plan", plan=total.removeprefix(PLAN_PREFIX))
+    return day_label(language, total)
 
 
 def _carried(report: BatchReport, currency: str, language: Language) -> Iterator[Block]:
@@ -93,6 +97,32 @@ def _carried(report: BatchReport, currency: str, language: Language) -> Iterator
         yield Pair(f"{day_label(language, 'held')} × {still.held.count}", format_minor(still.held.minor, currency))
     for item in still.items:
         yield from _item(item, currency, language)
+
+
+def _difference(found: Difference, report: BatchReport, currency: str, language: Language) -> Iterator[Block]:
+    """Where the halves differ, and below it what each of them says."""
+
+    def label(key: str) -> str:
+        return day_label(language, key)
+
+    def said(half: Mapping[str, int] | str) -> str:
+        if not isinstance(half, str):
+            return f"{half['count']} × {format_minor(half['minor'], currency)}"
+        return label(half) if half in (*EXCEPTIONS, "accepted") else half[:HEAD_CHARS]
+
+    match found.what:
+        case "total":
+            title = _name_of(found.name, language)
+        case "entry":
+            amount = format_minor(found.minor, currency) if found.minor else ""
+            place = f"{label('entry')} {report.epoch}-{found.number}"
+            title = ", ".join(filter(None, (place, amount, found.sale_id, found.reason)))
+        case what:
+            title = label(what)
+    yield Text(title, bold=True)
+    if found.lane or found.backend:
+        yield Pair(f"  {label('here')}", said(found.lane))
+        yield Pair(f"  {label('there')}", said(found.backend))
 
 
 def _item(item: OpenItem, currency: str, language: Language) -> Iterator[Block]:

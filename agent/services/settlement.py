@@ -12,15 +12,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from agent.core.journal import INT_END, Draft, JournalError, Kind, Position
-from agent.core.settlement import Total, differences
+from agent.core.journal import INT_END, Draft, Entry, JournalError, Kind, Position
+from agent.core.settlement import Difference, Total, differences
 from agent.errors import UplinkRefused, UplinkUnavailable
 from agent.ports import Backend, ClosedBatch, Ledger, OpenBatch, QueueException
 from agent.services.forwarding import unsent
 from agent.services.timekeeping import LaneClock
 
 CONFLICT: Final = "settlement_conflict"
-SETTLED_BEFORE: Final = "batch: settled before, with other figures"
+SETTLED_BEFORE: Final = Difference("settled_before")
+UNNAMED: Final = Difference("unnamed")
 QUEUE_WAIT_S: Final = 20.0
 QUEUE_LOOK_S: Final = 0.1
 """The backend can match only what it has: a close waits so long for its own entries to be sent."""
@@ -64,7 +65,7 @@ class BatchReport:
     chain_head: str
     totals: Mapping[str, Mapping[str, int]]
     state: str
-    differences: tuple[str, ...]
+    differences: tuple[Difference, ...]
     exceptions: int
     open: Open
     was_closed: bool
@@ -153,16 +154,21 @@ class Settlement:
     def _item(self, found: QueueException, lender: str) -> Iterator[OpenItem]:
         """None for an entry of another lender; one that cannot be read is shown all the same."""
         (epoch, number), why = found.position, (found.state, found.reason, found.bearer)
-        try:
-            entry = next((sealed.entry for sealed in self._ledger.entries_after(epoch, number - 1, 1)), None)
-        except JournalError:
-            entry = None
-        if entry is None or entry.number != number:
+        entry = self._entry(found.position)
+        if entry is None:
             yield OpenItem(epoch, number, *why, "", None, 0)
         elif entry.lender in (None, lender):
             yield OpenItem(epoch, number, *why, entry.kind, entry.sale_id, entry.body.get("amount_minor", 0))
 
-    async def _compared(self, request: Mapping[str, Any]) -> tuple[str | None, tuple[str, ...]]:
+    def _entry(self, at: Position) -> Entry | None:
+        """None: this ledger has no entry there, or one that cannot be read."""
+        try:
+            entry = next((sealed.entry for sealed in self._ledger.entries_after(at.epoch, at.number - 1, 1)), None)
+        except JournalError:
+            return None
+        return entry if entry is not None and entry.number == at.number else None
+
+    async def _compared(self, request: Mapping[str, Any]) -> tuple[str | None, tuple[Difference, ...]]:
         """What the backend made of it, for good, and where the halves differ; None: it could not say yet."""
         try:
             answer = await self._backend.settle(request)
@@ -171,8 +177,27 @@ class Settlement:
         except UplinkRefused as refused:
             # A ledger that was put back has forgotten how it closed this batch; asking again would change nothing.
             return ("different", (SETTLED_BEFORE,)) if refused.problem == CONFLICT else (None, ())
-        found = _differences(request, answer)
-        return "different" if found or not answer["matched"] else "matched", found
+        found = (*_differences(request, answer), *self._set_aside(request, answer))
+        if not found and not answer["matched"]:
+            found = (UNNAMED,)
+        return "different" if found else "matched", found
+
+    def _set_aside(self, request: Mapping[str, Any], answer: Mapping[str, Any]) -> Iterator[Difference]:
+        """The batch's entries that the backend did not let take effect as the lane meant them."""
+        for row in answer["differences"]:
+            number = row.get("number")
+            if row.get("what") != "entry" or type(number) is not int:
+                continue
+            entry = self._entry(Position(request["epoch"], number))
+            yield Difference(
+                "entry",
+                number=number,
+                lane=str(row.get("lane", "accepted")),
+                backend=str(row.get("backend", "")),
+                reason=str(row.get("reason", "")),
+                sale_id=entry.sale_id if entry else None,
+                minor=entry.body.get("amount_minor", 0) if entry else 0,
+            )
 
 
 def _up_to(end: Position, first: Position, count: int) -> int:
@@ -186,11 +211,11 @@ def _is_empty(batch: OpenBatch) -> bool:
     return not any(total["count"] for total in batch.totals.values())
 
 
-def _differences(request: Mapping[str, Any], answer: Mapping[str, Any]) -> tuple[str, ...]:
-    found = tuple(differences(request["totals"], answer["totals"]))
+def _differences(request: Mapping[str, Any], answer: Mapping[str, Any]) -> Iterator[Difference]:
+    yield from differences(request["totals"], answer["totals"])
     if answer["chain_head"] != request["chain_head"]:
-        return (*found, "chain_head: the two halves end in different entries")
-    return found
+        halves = {"lane": request["chain_head"], "backend": answer["chain_head"]}
+        yield Difference("chain_head", number=request["last_number"], **halves)
 
 
 def _base64url(data: bytes) -> str:

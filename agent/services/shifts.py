@@ -58,13 +58,18 @@ class Shifts:
 
     async def report(self, shift: Shift) -> dict[str, Any]:
         """A shift as JSON values, with what was sold on credit in it by lender."""
-        by_lender: dict[str, Totals] = {}
-        async for entry in walked(self._ledger, shift.opened, shift.closed or self._ledger.head.position):
-            if entry.lender is not None and tally(entry.kind, entry.body):
-                by_lender.setdefault(entry.lender, Totals()).add(entry.kind, entry.body)
+        sold = await self.credit(shift)
         return asdict(shift) | {
             "state": "closed" if shift.closed else "open",
             "expected_minor": shift.expected_minor,
             "difference_minor": shift.difference_minor,
-            "lenders": [{"lender": name, "totals": totals.to_wire()} for name, totals in sorted(by_lender.items())],
+            "lenders": [{"lender": name, "totals": totals.to_wire()} for name, totals in sold.items()],
         }
+
+    async def credit(self, shift: Shift) -> dict[str, Totals]:
+        """What was sold on credit in a shift, by lender."""
+        by_lender: dict[str, Totals] = {}
+        async for entry in walked(self._ledger, shift.opened, shift.closed or self._ledger.head.position):
+            if entry.lender is not None and tally(entry.kind, entry.body):
+                by_lender.setdefault(entry.lender, Totals()).add(entry.kind, entry.body)
+        return dict(sorted(by_lender.items()))

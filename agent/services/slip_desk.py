@@ -26,6 +26,7 @@ from agent.services.hold_desk import UNKNOWN, Refused
 from agent.services.lenders import Lenders
 from agent.services.offers import disclosed
 from agent.services.settlement import BatchReport
+from agent.services.shift_report import ShiftAccount, shift_report
 from agent.services.timekeeping import LaneClock
 from agent.texts import Language
 
@@ -119,6 +120,17 @@ class SlipDesk:
         document = day_report(closing, self._heading.seller, self._heading.language)
         slip = Slip(document, reading.now_s + self._heading.ttl_s, report.lender, is_copy=report.was_closed)
         return self._queue(slip)
+
+    def print_shift(self, account: ShiftAccount, *, is_copy: bool) -> int:
+        """Print an open shift's float, or a closed one's count (X report)."""
+        named = replace(account, credit={self._name_of(lender): sold for lender, sold in account.credit.items()})
+
+        def local_time(at_s: int) -> str:
+            return slips.local_time(at_s, self._heading.timezone)
+
+        document = shift_report(named, self._heading.seller, self._heading.language, local_time)
+        now_s = self._clock.read(self._lenders.first.lender).now_s
+        return self._queue(Slip(document, now_s + self._heading.ttl_s, is_copy=is_copy))
 
     def _of_decline(self, hold: Hold, now_s: int) -> Slip:
         decided = next(

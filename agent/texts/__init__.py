@@ -59,6 +59,12 @@ def day_label(language: Language, label: str, **values: object) -> str:
     return sentence.format(**values)
 
 
+def shift_label(language: Language, label: str, **values: object) -> str:
+    """A label of a shift's report, with its values; raises KeyError for a label that does not exist."""
+    sentence: str = catalogue(language)["shift"][label]
+    return sentence.format(**values)
+
+
 def displayed(language: Language, state: str) -> str:
     """The word for a sale's state on a line display of 20 columns; raises KeyError for a state that has none."""
     sentence: str = catalogue(language)["display"][state]

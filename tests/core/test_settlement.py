@@ -57,7 +57,7 @@ def test_the_same_entries_match_in_whatever_order_they_came(of: Any) -> None:
 @given(entries, st.sampled_from(sorted(COUNTED)), st.integers(1, 2**40))
 def test_one_sale_more_at_one_side_is_named(of: Any, kind: str, minor: int) -> None:
     found = differences(totals(of), totals([*of, (Kind(kind), minor, True)]))
-    assert [sentence.split(":")[0] for sentence in found] == [n for n in NAMES if n in COUNTED[Kind(kind)]]
+    assert [difference.name for difference in found] == [n for n in NAMES if n in COUNTED[Kind(kind)]]
 
 
 @pytest.mark.parametrize("theirs", [{}, {"approved": {}}])

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from agent.core.journal import Kind, Position
-from agent.core.settlement import Total
+from agent.core.settlement import NAMES, Total
 from agent.errors import UplinkRefused
 from agent.ports import QueueException
 from agent.uplink.remote import BackendRefused
@@ -108,6 +108,13 @@ DIFFERENCES = {
 }
 
 
+NAMED = {
+    "it counted another amount": ["total"] * len(NAMES),
+    "its chain ends elsewhere": ["chain_head"],
+    "it says so itself": ["unnamed"],
+}
+
+
 @pytest.mark.parametrize("name", DIFFERENCES)
 def test_a_difference_is_named_and_stays_an_error(till: Till, name: str) -> None:
     sell(till, 3_000, "sale-0001")
@@ -115,13 +122,14 @@ def test_a_difference_is_named_and_stays_an_error(till: Till, name: str) -> None
     backend: Any = till.backend
 
     async def differs(body: Any) -> Any:
-        return {"matched": True, "totals": body["totals"], "chain_head": body["chain_head"]} | DIFFERENCES[name]
+        same = {"matched": True, "totals": body["totals"], "chain_head": body["chain_head"], "differences": []}
+        return same | DIFFERENCES[name]
 
     backend.settle = differs
     acknowledge(till)
     report = close(till)
     assert report.state == "different"
-    assert bool(report.differences) == (name != "it says so itself")
+    assert [found.what for found in report.differences] == NAMED[name]
     till.restart()
     assert {c.severity for c in till.lane.conditions() if c.code == "batch_different"} == {"error"}
 

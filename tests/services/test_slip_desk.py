@@ -129,5 +129,6 @@ def test_every_total_of_a_batch_has_its_label_and_every_label_is_used(till: Till
     assert set(NAMES) <= labels
     others = {"title", "batch", "lender", "lane", "time", "entries", "chain_head", "plan", "net", "carried"}
     others |= {"unsent", "held", "nothing_carried", "disputed", "parked", "quarantined"}
-    assert labels == set(NAMES) | others | {"matched", "pending", "different"}
+    differing = {"here", "there", "entry", "accepted", "chain_head", "settled_before", "unnamed", "what_to_do"}
+    assert labels == set(NAMES) | others | differing | {"matched", "pending", "different"}
     assert "3" in day_label(language, "batch", batch=3)

@@ -9,6 +9,7 @@ import { isKnown, said, t } from "/page/texts.js";
 
 const PLAN = "plan.";
 const STATES = ["disputed", "parked", "quarantined"];
+const HEAD_CHARS = 16;
 
 export async function askDay(counter) {
   const answer = await get("/v1/status");
@@ -55,14 +56,28 @@ function closeButton(desk, redraw) {
 }
 
 function reports(desk, { currency }) {
-  return desk.reports.map(({ name, batch, state, totals, open: still }) => el("section", {},
+  return desk.reports.map(({ name, epoch, batch, state, totals, differences, open: still }) => el("section", {},
     el("h3", {}, t("day_report", { name, batch })),
     el("p", { class: state === "matched" ? "done" : "note", role: "status" }, t(`day_${state}`)),
+    differences?.length > 0 && differing(differences, epoch, currency),
     still && carried(still, currency),
     el("table", { class: "totals" }, el("tbody", {}, Object.entries(totals)
       .filter(([, sum]) => sum && typeof sum.count === "number")
       .map(([kind, { count, minor }]) => el("tr", {}, el("th", { scope: "row" }, wordsOf(kind)),
         el("td", {}, String(count)), el("td", {}, minor === undefined ? "" : money({ minor, currency }))))))));
+}
+
+/** Where the two halves differ, and what each of them says. */
+function differing(differences, epoch, currency) {
+  const half = (where, says) => el("span", {}, `${t(where)} `, typeof says === "string"
+    ? (isState(says) ? t(`day_${says}`) : says.slice(0, HEAD_CHARS))
+    : `${says.count} × ${money({ minor: says.minor, currency })}`);
+  const title = ({ what, name, number, ...about }) => what === "total" ? wordsOf(name) : what !== "entry" ? t(`day_${what}`)
+    : [t("day_entry", { entry: `${epoch}-${number}` }), about.minor && money({ minor: about.minor, currency }), about.sale_id,
+      isKnown(about.reason) ? said(about.reason, "cashier") : about.reason].filter(Boolean).join(" · ");
+  return [el("ul", { class: "lines" }, differences.map((found) => el("li", {}, el("strong", {}, title(found)),
+    found.lane !== "" && [half("day_here", found.lane), half("day_there", found.backend)]))),
+    el("p", { class: "note" }, t("day_what_to_do"))];
 }
 
 /** What goes on into the next day, line by line, as on the printed report; a clean day says so. */
@@ -83,6 +98,8 @@ function line({ state, epoch, number, sale_id: saleId }, reason, amount = "") {
   return el("li", {}, el("strong", {}, STATES.includes(state) ? t(`day_${state}`) : state),
     el("code", {}, `${epoch}-${number}`), el("span", {}, [why, saleId].filter(Boolean).join(" · ")), el("span", {}, amount));
 }
+
+const isState = (says) => [...STATES, "accepted"].includes(says);
 
 /** What a total counts; "plan.3x" is that of one plan. */
 function wordsOf(kind) {

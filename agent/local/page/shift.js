@@ -83,7 +83,7 @@ function form(label, desk, redraw, rows, asked) {
     fault.textContent = refused ? t(refused) : "";
     if (refused || desk.isBusy) return;
     desk.isBusy = true;
-    const answer = await lendOperator(() => post(call, body));
+    const answer = await lendOperator(() => post(call, { ...body, print: "once" }));
     desk.isBusy = false;
     if (!answer.ok) fault.textContent = problemWords(answer);
     else Object.assign(desk, { shift: answer.body, fault: "" });
