@@ -20,6 +20,11 @@ SaleState = Literal[
 follow. approved → reversed, expired, voided, refunded_in_part, refunded. unknown: the ledger is silent; ask again."""
 
 
+NextDeed = Literal[
+    "choice", "preview", "dismissal", "abandonment", "capture", "reversal", "void", "refund", "reprint",
+]  # fmt: skip
+
+
 class Answer(BaseModel):
     model_config = ConfigDict(extra="allow")
 
@@ -52,12 +57,14 @@ class Offer(Answer):
 
 
 class SaleView(Answer):
-    """Where a sale stands. What is not known yet is left out; ``attempt`` 0: no code was decided."""
+    """Where a sale stands. What is not known yet is left out; ``attempt`` 0: no code was decided. ``may``: the calls
+    behind `/v1/sales/{sale_id}/` that its state allows now."""
 
     sale_id: str
     attempt: int
     state: SaleState
     mode: str | None
+    may: list[NextDeed] | None = None
     hold: HoldState | None = None
     lender: str | None = None
     account: str | None = None

@@ -18,7 +18,7 @@ from agent.core.coupons import PREFIX as COUPON
 from agent.core.slip_claim import read_slip
 from agent.errors import CounterfoilError, IdempotencyConflict, OfferRefused
 from agent.ports import Ledger
-from agent.services import entries
+from agent.services import entries, next_deeds
 from agent.services.checkout import Checkout, Order
 from agent.services.events import Events
 from agent.services.offers import Basket, Menu, Wish
@@ -286,11 +286,14 @@ class Counter:
         if order is not None:
             chooses = waiting is not None and waiting.menu is not None
             view |= {"amount": order.amount.to_wire(), "waiting_for_code": asked is None and not chooses}
+            view["may"] = [*view.get("may", ()), *next_deeds.WAITING]
         if asked is not None:
             is_pending = self._checkout.wallets.is_waiting(sale_id)
             view |= {"state": "asking"} | self.views.texts("wallet_pending" if is_pending else "asking")
+            view["may"] = [*next_deeds.WALLET_ASKED] if is_pending else []
         elif waiting is not None and waiting.menu is not None:
             view |= self.views.choosing(waiting.menu, waiting.refused) | {"looked_at": waiting.looked_at}
+            view["may"] = [*next_deeds.CHOOSING]
         elif waiting is not None and waiting.fault is not None:
             view |= {"state": "unknown", "reason": waiting.fault.code} | self.views.texts(waiting.fault.code)
         return view

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from agent.core.authorization import OPEN, Hold, HoldRefused, HoldState
-from agent.core.journal import Draft, Kind, Position
+from agent.core.journal import Draft, Kind
 from agent.errors import IdempotencyConflict
 from agent.ports import Ledger
 from agent.services import entries
 from agent.services.lenders import Lenders
+from agent.services.next_deeds import is_of_today
 from agent.services.outcomes import Outcomes
 from agent.services.timekeeping import LaneClock
 
@@ -76,7 +77,7 @@ class HoldDesk:
                 return self._reversed(hold, reason)
             if hold.state is HoldState.VOIDED:
                 return hold
-            if hold.state is HoldState.CAPTURED and not self._is_of_today(hold):
+            if hold.state is HoldState.CAPTURED and not is_of_today(self._ledger, hold):
                 return Refused(DAY_CLOSED)
             return self._changed(hold, entries.void(hold, reason))
 
@@ -136,13 +137,6 @@ class HoldDesk:
     def _captures_max(self, hold: Hold) -> int:
         lender = self._lenders.get(hold.lender)
         return lender.policy.limits.captures_max if lender and lender.policy else 1
-
-    def _is_of_today(self, hold: Hold) -> bool:
-        """Whether the sale's last capture is in the batch that is still open."""
-        entries_of_sale = (sealed.entry for sealed in self._ledger.sale_entries(hold.sale_id))
-        captured_at = max((entry.position for entry in entries_of_sale if entry.kind == Kind.CAPTURE), default=None)
-        batch = self._ledger.open_batch(hold.lender)
-        return captured_at is not None and captured_at >= Position(self._ledger.head.epoch, batch.first_number)
 
     def _is_repeated(
         self, sale_id: str, kind: Kind, amount_minor: int | None, request: str | None, *, final: bool = False

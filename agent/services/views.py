@@ -14,6 +14,7 @@ from agent.core.receipt import masked
 from agent.core.slip_refund import RefundState, SlipRefund
 from agent.ports import Ledger
 from agent.services import statements
+from agent.services.next_deeds import next_deeds
 from agent.services.offers import Menu, disclosed
 from agent.texts import Field, Language, text
 
@@ -78,6 +79,7 @@ class Views:
             "plan_left": _plan_left(said, hold),
             "captured": {"minor": hold.captured_minor, "currency": hold.currency},
             "refunded": {"minor": hold.refunded_minor, "currency": hold.currency},
+            "may": next_deeds(self._ledger, hold),
             "expires_at": hold.expires_at,
             "recorded_at": self._ledger.sale_entries(hold.sale_id)[-1].entry.recorded_at,
             "print_jobs": [{"job_id": job.job_id, "state": job.state, "rung": job.rung} for job in jobs],
