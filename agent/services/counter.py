@@ -68,6 +68,7 @@ class Counter:
         self._asked: dict[str, Order] = {}  # by sale id, from the code to the durable outcome
         self._changed = asyncio.Condition()
         self._tasks: set[asyncio.Task[None]] = set()
+        checkout.wallets.tell = lambda sale_id: events.publish("sale", self.view(sale_id))
 
     async def open_sale(self, order: Order, code: str | None = None) -> dict[str, Any]:
         """A sale that waits for the next code, or is decided at once with ``code``. The sale of before is dropped:
@@ -121,6 +122,8 @@ class Counter:
         except CounterfoilError as fault:
             waiting.fault = fault
             LOG.error("a sale could not be recorded", extra={"sale_id": waiting.order.sale_id, "code": fault.code})
+            with contextlib.suppress(CounterfoilError):  # a ledger that cannot be read tells when it is asked
+                self._events.publish("sale", self.view(waiting.order.sale_id))
         finally:
             await self._tell_waiters()
 

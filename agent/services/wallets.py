@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -68,6 +68,8 @@ class WalletDesk:
         self._ledger, self._clock, self._backend = ledger, clock, backend
         self._outcomes, self._recovery = outcomes, recovery
         self._waiting: _Waiting | None = None
+        self.tell: Callable[[str], None] = lambda _sale_id: None
+        """Is told which sale begins to wait for its customer."""
         self._until_s: dict[tuple[str, str, int], float] = {}
 
     async def pay(self, attempt: Attempt, code: str, reading: ClockReading) -> Hold:
@@ -124,6 +126,8 @@ class WalletDesk:
         """Ask every few seconds until the payment is decided, the time is over, or the cashier gives up."""
         ends_s = asyncio.get_running_loop().time() + self._patience.wait_max_s
         self._waiting = waiting = _Waiting(hold.sale_id, asyncio.Event())
+        if not _is_final(answer):
+            self.tell(hold.sale_id)
         try:
             while not _is_final(answer) and not waiting.given_up.is_set():
                 if asyncio.get_running_loop().time() >= ends_s:

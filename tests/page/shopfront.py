@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -58,6 +58,7 @@ class Shopfront:
 
     def _serve(self, _client: LocalClient) -> None:
         lane = self.till.lane
+        asyncio.run_coroutine_threadsafe(lane.start(), self.lane.loop)
         watch = asyncio.run_coroutine_threadsafe(Watch(lane.events, lane_looks(lane)).run(), self.lane.loop)
         self._ready.set()
         self._end.wait()
@@ -70,6 +71,10 @@ class Shopfront:
             return deed()
 
         return asyncio.run_coroutine_threadsafe(done(), self.lane.loop).result(START_S)
+
+    def wait(self, deed: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+        """For what the lane does in its own loop."""
+        return asyncio.run_coroutine_threadsafe(deed(), self.lane.loop).result(START_S)
 
     def scan(self, code: str | None = None, **phone: Any) -> None:
         shown = code or self.do(lambda: self.till.phone(**phone).code())
@@ -89,6 +94,11 @@ class Shopfront:
     def sales(self) -> list[dict[str, Any]]:
         """All that were recorded, the newest first."""
         return list(self.do(lambda: [self.till.counter.view(h.sale_id) for h in self.till.ledger.recent_sales(99)]))
+
+    @property
+    def sale(self) -> dict[str, Any]:
+        """The newest."""
+        return self.sales[0]
 
 
 @contextmanager
@@ -118,9 +128,15 @@ class Eyes:
         self.page.wait_for_selector("#keys button:enabled")
 
     def sees(self, state: str, words: str | None = None) -> None:
+        """This state, and what can be pressed in it: while the page asks the agent its keys are grey."""
         expect(self.page.locator(f'.panel[data-state="{state}"]')).to_be_visible()
+        expect(self.page.locator("#stage button:disabled")).to_have_count(0)
         if words is not None:
             expect(self.page.locator("body")).to_contain_text(words)
+
+    def reads_codes(self) -> None:
+        """The sale before it waits for a code: the agent knows it, and the page knows that."""
+        expect(self.page.get_by_text("Give up", exact=True)).to_be_visible()
 
     def keys(self, *keys: str) -> None:
         for key in keys:

@@ -201,8 +201,10 @@ def test_a_ledger_that_fails_is_shown_with_what_to_do_and_the_next_scan_may_succ
     async def story() -> None:
         await till.counter.open_sale(order())
         ledger.record = full
+        heard = till.lane.events.subscribe()
         till.counter.scanned(till.phone().code().encode(), "counter")
         view = await till.counter.wait(SALE, lambda view: view["state"] == "unknown", 10)
+        assert [event["data"]["state"] for event in iter(heard.get_nowait, None)] == ["asking", "unknown"]
         assert (view["reason"], view["waiting_for_code"]) == ("ledger_unavailable", True)
         assert view["texts"]["next"]
         ledger.record = record

@@ -139,9 +139,11 @@ def test_the_cashier_may_give_up(till: Till) -> None:
     till.backend.answer = till.backend.known = PENDING
 
     async def given_up() -> Any:
+        heard = till.lane.events.subscribe()
         sale = asyncio.create_task(till.counter.open_sale(order(SALE), CODE))
         await asyncio.sleep(5)
         assert till.counter.view(SALE)["texts"]["cashier"] == text("zh-CN", "wallet_pending", "cashier")
+        assert [event["data"]["said"] for event in iter(heard.get_nowait, None)] == ["asking", "wallet_pending"]
         assert not till.checkout.wallets.abandon("sale-0002")
         assert till.checkout.wallets.abandon(SALE)
         view = await sale

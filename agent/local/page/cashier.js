@@ -4,7 +4,7 @@
 import { get, ofSale, post } from "/page/api.js";
 import { askDay } from "/page/day.js";
 import { button, draw } from "/page/dom.js";
-import { draft, draftOf, forget } from "/page/draft.js";
+import { draft, draftOf, forget, heardBy, wasHeardBy } from "/page/draft.js";
 import { Entry } from "/page/entry.js";
 import { Feed } from "/page/feed.js";
 import { findSale } from "/page/find.js";
@@ -14,7 +14,7 @@ import { isDialogOpen, problemWords, toast } from "/page/notes.js";
 import { leave, lendOperator, operatorNow, watchOperator } from "/page/operator.js";
 import { askShift } from "/page/shift.js";
 import { panel, side } from "/page/stage.js";
-import { isOver, lookOf, waitsForCode } from "/page/states.js";
+import { isOver, isSettled, lookOf, waitsForCode } from "/page/states.js";
 import { beginWith, languageNow, loadTexts, otherLanguage, setLanguage, t } from "/page/texts.js";
 import { alerts, topBar } from "/page/top.js";
 
@@ -69,16 +69,20 @@ async function once(work) {
   }
 }
 
+async function open(sale) {
+  const answer = await feed.follow(post("/v1/sales", sale));
+  if (answer.ok) heardBy(feed.run);
+  return answer;
+}
+
 const charge = () => once(async () => {
   const { minor, refused } = readAmount(entry.text, feed.counter.currency);
   entry.refused = refused ?? null;
   if (refused) return;
-  const opened = draftOf(minor, feed.counter.currency);
-  const answer = await post("/v1/sales", opened);
+  const answer = await open(draftOf(minor, feed.counter.currency));
   if (answer.status === 0) return; // the agent is away: the draft is sent again when it is back
   if (!answer.ok) forget();
   if (!answer.ok) toast(problemWords(answer));
-  else feed.tell(answer.body);
   entry.clear();
 });
 
@@ -86,9 +90,9 @@ const dismiss = (sale) => once(async () => {
   forget();
   entry.clear();
   const isWallet = sale.said === "wallet_pending";
-  const answer = await post(ofSale(sale.sale_id, isWallet ? "abandonment" : "dismissal"));
+  const call = post(ofSale(sale.sale_id, isWallet ? "abandonment" : "dismissal"));
+  const answer = await (isWallet ? call : feed.follow(call, () => null));
   if (!answer.ok) toast(problemWords(answer));
-  else if (!isWallet) feed.tell(null);
 });
 
 const take = (sale) => once(async () => {
@@ -100,8 +104,7 @@ const take = (sale) => once(async () => {
 });
 
 const lookAt = (sale, plan) => once(async () => {
-  const answer = await post(ofSale(sale.sale_id, "preview"), { plan });
-  if (answer.ok) feed.tell(answer.body);
+  await feed.follow(post(ofSale(sale.sale_id, "preview"), { plan }));
 });
 
 const acts = {
@@ -197,17 +200,17 @@ function chooseNumber(number) {
   if (number <= feed.sale.offers.length) lookAt(feed.sale, feed.sale.offers[number - 1]?.plan ?? null);
 }
 
-/** A sale that the agent forgot in a restart while it waited for its code is opened again under the same id. */
+/** A sale that the agent forgot in a restart while it waited for a code is opened again under the same id. */
 async function resume() {
-  const kept = draft();
+  const [kept, { sale }] = [draft(), feed];
   if (!kept || !feed.isConnected || isBusy) return;
-  if (feed.sale) {
-    if (feed.sale.sale_id !== kept.sale_id || feed.sale.hold) forget();
-    return;
-  }
-  const known = await get(ofSale(kept.sale_id));
-  const answer = known.status === 404 ? await post("/v1/sales", kept) : known;
-  if (answer.ok) feed.tell(answer.body);
+  const isHeard = wasHeardBy(feed.run);
+  const hasEnded = sale ? sale.sale_id !== kept.sale_id || isSettled(sale) : isHeard;
+  if (hasEnded) return forget();
+  const known = sale || isHeard ? null : await get(ofSale(kept.sale_id));
+  if (known?.ok) return forget(); // it has an outcome, and the agent thinks that it is old
+  const isForgotten = sale ? !isHeard && sale.state === "declined" && !waitsForCode(sale) : known?.status === 404;
+  if (isForgotten) await open(kept);
 }
 
 function scanned({ kind, value, sale_id: saleId }) {

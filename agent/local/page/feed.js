@@ -17,6 +17,7 @@ export class Feed {
     this.counter = null;
     this.isConnected = false;
     this.sales = 0;
+    this.run = null; // of the agent: another one after its restart
     this.listen();
     setInterval(() => this.isConnected && this.look(), LOOK_MS);
   }
@@ -33,7 +34,10 @@ export class Feed {
       this.changed(this);
       setTimeout(() => this.listen(), AGAIN_MS);
     };
-    for (const kind of EVENTS) source.addEventListener(kind, (event) => this.take(kind, JSON.parse(event.data)));
+    for (const kind of EVENTS) source.addEventListener(kind, (event) => {
+      [this.run] = event.lastEventId.split("-");
+      this.take(kind, JSON.parse(event.data));
+    });
     source.addEventListener("scan", (event) => this.scanned(JSON.parse(event.data)));
   }
 
@@ -45,9 +49,13 @@ export class Feed {
     } else if (kind === "counter" && !data.sale) {
       this.tell(null);
     } else {
-      clearTimeout(this.soon);
-      this.soon = setTimeout(() => this.look(), SETTLE_MS);
+      this.lookIn(SETTLE_MS);
     }
+  }
+
+  lookIn(ms) {
+    clearTimeout(this.soon);
+    this.soon = setTimeout(() => this.look(), ms);
   }
 
   /** The whole state, as a stream begins with it. */
@@ -65,6 +73,15 @@ export class Feed {
     this.changed(this);
   }
 
+  /** The answer of a call about the sale at the counter, told unless an event has overtaken it; `after(body)` is that sale. */
+  async follow(call, after = (body) => body) {
+    const before = this.sales;
+    const answer = await call;
+    if (answer.ok && before === this.sales) this.tell(after(answer.body));
+    else if (answer.ok) this.look();
+    return answer;
+  }
+
   /** Ask for everything; an answer that a later event has overtaken is asked for again. */
   async look() {
     const before = this.sales;
@@ -73,6 +90,7 @@ export class Feed {
     this.isConnected = answer.ok;
     if (answer.ok) this.counter = answer.body;
     else if (answer.status === 401 || answer.status === 403) location.reload();
+    else this.lookIn(AGAIN_MS); // one answer that was lost is no agent that is lost
     return this.changed(this);
   }
 }

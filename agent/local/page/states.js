@@ -45,3 +45,6 @@ export const waitsForCode = (sale) => Boolean(sale?.waiting_for_code);
 
 /** Whether the sale has an end: the cashier may go on. */
 export const isOver = (sale) => Boolean(sale) && !["waiting", "asking", "choosing"].includes(sale.state);
+
+/** Whether the sale went through, or was: no code can pay it any more. */
+export const isSettled = (sale) => isOver(sale) && !["declined", "unknown"].includes(sale.state);
