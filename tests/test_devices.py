@@ -51,7 +51,7 @@ def test_one_scanner_whose_section_cannot_be_used_does_not_keep_the_others_from_
             assert isinstance(left.stand_in, VirtualScanner)
             for code in (b"4006381333931", b"second", b"third"):
                 left.stand_in.scan(code)
-            for _ in range(200):
+            for _ in range(6_000):
                 await asyncio.sleep(0.01)
                 if len(taken) == 3:
                     break

@@ -25,5 +25,5 @@ def test_a_loop_that_missed_that_it_is_over_is_told_again(monkeypatch) -> None: 
         async with running(deaf(cancellations, 3), asyncio.sleep(60)):
             await asyncio.sleep(0)
 
-    asyncio.run(asyncio.wait_for(live(), 5))
+    asyncio.run(asyncio.wait_for(live(), 60))
     assert len(cancellations) == 3

@@ -73,11 +73,11 @@ def read_books(stage: Stage, lane: str) -> dict[str, Any]:
 
     The lane may journal something (a new snapshot) just before the server stops: then it is let through first.
     """
-    return wait_for("everything is sent", lambda: _books_at_rest(stage, lane), 60)
+    return wait_for("everything is sent", lambda: _books_at_rest(stage, lane), 180)
 
 
 def _books_at_rest(stage: Stage, lane: str) -> dict[str, Any] | None:
-    wait_for("the queue is empty", lambda: stage.client.get("/v1/status")["queue"]["depth"] == 0, 60)
+    wait_for("the queue is empty", lambda: stage.client.get("/v1/status")["queue"]["depth"] == 0, 180)
     stage.say("everything is sent; the backend's server is stopped to open its books")
     stage.backend.stop()
     try:

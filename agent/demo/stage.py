@@ -147,12 +147,12 @@ def _set_up(out: Path, run_dir: Path, ends: list[Callable[[], None]], cast: Cast
         began=began,
     )
     stage.say("the backend starts; a computer asks to become a lane, with a one-time code")
-    enrolled = wait_for("the backend answers", lambda: _enrolled(config, code["code"]), 20)
+    enrolled = wait_for("the backend answers", lambda: _enrolled(config, code["code"]), 60)
     stage.say(f"enrolled as {enrolled['lane']} of {enrolled['store']}, lenders: {', '.join(enrolled['lenders'])}")
     agent.start()
     uplink.start()
     stage.say("agent and uplink start: they fetch signed time, policy and snapshot")
-    wait_for("the lane is ready", lambda: _is_ready(stage), 40)
+    wait_for("the lane is ready", lambda: _is_ready(stage), 180)
     stage.say("ready: line up, clock signed, policy and snapshot installed")
     stage.say(f"the local API answers at http://127.0.0.1:{http_port}, too")
     return stage

@@ -118,8 +118,8 @@ def _second_lender(stage: Stage) -> Phone:
     opened = ask(*command("counterfoil-backend", "account", "add", *limit, *of_lender, *where))
     stage.accounts += (opened["account"],)
     stage.say(f"the operator takes in {SECOND_NAME}; nobody goes to the lane")
-    wait_for("the lane has met the second lender", lambda: _has_documents(stage, SECOND), 60)
-    wait_for("the lane has a lease of the new account", lambda: _has_lease(stage, SECOND, opened["account"]), 60)
+    wait_for("the lane has met the second lender", lambda: _has_documents(stage, SECOND), 180)
+    wait_for("the lane has a lease of the new account", lambda: _has_lease(stage, SECOND, opened["account"]), 180)
     stage.say("the lane has met it: introduced by the backend's CA, with keys, policy and snapshot of its own")
     return Phone.load(stage.backend_dir / "phones" / f"{opened['account']}.json")
 
@@ -241,15 +241,15 @@ def _through_a_picture(stage: Stage, code: str) -> str:
 
 
 def _killed_before_the_slip(stage: Stage) -> None:
-    wait_for("the slips of before are printed", lambda: _status(stage).get("print_jobs_waiting") == 0, 20)
+    wait_for("the slips of before are printed", lambda: _status(stage).get("print_jobs_waiting") == 0, 60)
     stage.printer.hold()
     view = _sell(stage, "offline, the printer's cover is open", NIGHT_MINOR, stage.phone.code(), expect="00")
-    wait_for("the printer says that it cannot print", lambda: _not_a_byte_left(stage, view["sale_id"]), 20)
+    wait_for("the printer says that it cannot print", lambda: _not_a_byte_left(stage, view["sale_id"]), 60)
     stage.agent.kill()
     stage.say("SIGKILL to the agent: the approval is on the disk, not a byte of the slip has left")
     stage.agent.start()
     began = time.monotonic()
-    again = wait_for("the agent answers again", lambda: _view(stage, view["sale_id"]), 20)
+    again = wait_for("the agent answers again", lambda: _view(stage, view["sale_id"]), 60)
     if (again["state"], again["authorization_code"]) != (view["state"], view["authorization_code"]):
         raise DemoFailed("After the restart the sale has another answer.")
     stage.say(f"after {time.monotonic() - began:.1f} s the agent gives the same answer: {again['state']}")
@@ -268,13 +268,13 @@ def _not_a_byte_left(stage: Stage, sale_id: str) -> bool:
 
 
 def _on_display(stage: Stage, state: str) -> None:
-    wait_for("the customer's display follows", lambda: stage.display.rows[0] == displayed("en", state), 10)
+    wait_for("the customer's display follows", lambda: stage.display.rows[0] == displayed("en", state), 60)
     stage.say(f"the customer's display reads: {' '.join(stage.display.rows)}")
 
 
 def _heard(stage: Stage) -> None:
     """What was declined since the line was cut sounded, each time."""
-    wait_for("the beeper sounds", lambda: stage.printer.beeps.count(TIMES["refused"]) >= DECLINES, 10)
+    wait_for("the beeper sounds", lambda: stage.printer.beeps.count(TIMES["refused"]) >= DECLINES, 60)
     stage.say(f"the beeper sounded {TIMES['refused']} times for each decline")
 
 
@@ -290,7 +290,7 @@ def _await_slip(stage: Stage, sale_id: str) -> list[Slip]:
     def found() -> list[Slip]:
         return [slip for slip in stage.printer.slips if sale_id in slip.text]
 
-    slips = wait_for("the slip of a sale", found, 30)
+    slips = wait_for("the slip of a sale", found, 120)
     stage.say(f"the slip is printed: {stage.out}/slips/{slips[0].number:03}.txt")
     return slips
 
@@ -307,7 +307,7 @@ def _drain(stage: Stage) -> None:
     waiting = _depth(stage)
     stage.say(f"{waiting} entries wait for the backend")
     began = time.monotonic()
-    wait_for("the queue is empty", lambda: _depth(stage) == 0, 60)
+    wait_for("the queue is empty", lambda: _depth(stage) == 0, 180)
     stage.say(f"sent and acknowledged after {time.monotonic() - began:.1f} s")
 
 
@@ -330,7 +330,7 @@ def _settle(stage: Stage, lender: str) -> dict[str, Any]:
         report: dict[str, Any] = stage.client.post("/v1/settlements", {"lender": lender})
         return None if report["state"] == "pending" else report
 
-    report = wait_for("the settlement", matched, 30)
+    report = wait_for("the settlement", matched, 120)
     for name, total in report["totals"].items():
         stage.say(f"    {name:<9} {total['count']:>3}  {format_minor(total['minor'], 'CNY'):>10}")
     stage.say(f"batch {report['batch']} of {lender}: the backend's half is {report['state']}")

@@ -51,16 +51,16 @@ def serving(directory: Path, backend: Any, table: Any) -> Iterator[None]:
     thread = threading.Thread(target=lambda: loop.run_until_complete(run()))
     thread.start()
     try:
-        assert began.wait(10)
+        assert began.wait(60)
         yield
     finally:
         loop.call_soon_threadsafe(over.set)
-        thread.join(10)
+        thread.join(60)
         loop.close()
 
 
 def over_socket(directory: Path, name: str, **params: Any) -> list[Any]:
-    for _ in range(200):
+    for _ in range(3_000):
         connection = client.connect(directory)
         if connection is not None:
             return list(client.ask(connection, name, params))

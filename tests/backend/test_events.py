@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -102,7 +103,7 @@ def test_a_long_poll_answers_as_soon_as_there_is_news() -> None:
         await asyncio.sleep(0.05)
         assert not waiting.done()
         tables.state = State((KEYS, SNAPSHOT))
-        answer = await asyncio.wait_for(waiting, 1)
+        answer = await asyncio.wait_for(waiting, 60)
         assert [(event["type"], event["data"]) for event in answer["events"]] == [("snapshot", SNAPSHOT.data)]
         assert read_cursor(answer["cursor"]) == {"keys/demo": 1, "snapshot/demo": 7}
 
@@ -146,13 +147,13 @@ def test_of_two_streams_of_a_lane_the_newest_counts_and_other_lanes_are_left_alo
 def test_a_thousand_lanes_cost_one_look_a_second_and_nobody_none() -> None:
     async def test() -> None:
         tables = Tables()
-        hub = Hub(tables, look_s=0.05)
-        waiting = [asyncio.create_task(poll(hub, f"lane-{n}", {"keys/demo": 1}, 1)) for n in range(1000)]
+        hub, began_s = Hub(tables, look_s=0.05), time.monotonic()
+        waiting = [asyncio.create_task(poll(hub, f"lane-{n}", {"keys/demo": 1}, 600)) for n in range(1000)]
         await asyncio.sleep(0)
         connected = tables.looks
-        await asyncio.sleep(0.3)
         assert connected == 1000
-        assert 2 <= tables.looks - connected <= 7
+        await asyncio.sleep(0.3)
+        assert tables.looks - connected <= 1 + (time.monotonic() - began_s) / 0.05
         for task in waiting:
             task.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
@@ -174,9 +175,9 @@ def test_what_this_process_wrote_itself_is_told_at_once_and_closing_ends_all() -
         await asyncio.sleep(0.01)
         tables.state = State((SNAPSHOT,))
         hub.wake()
-        assert b"event: snapshot" in await asyncio.wait_for(following, 1)
+        assert b"event: snapshot" in await asyncio.wait_for(following, 60)
         hub.close()
-        assert await asyncio.wait_for(next_event(body), 1) == b""
+        assert await asyncio.wait_for(next_event(body), 60) == b""
 
     asyncio.run(test())
 
@@ -199,10 +200,10 @@ def test_what_another_process_wrote_is_told_at_the_next_look(shop: Shop, books: 
     async def test() -> None:
         hub = Hub(lambda asked: look(asked, shop.backend.lenders), look_s=0.05)
         first = await poll(hub, "A", {}, 0)
-        waiting = asyncio.create_task(poll(hub, "A", read_cursor(first["cursor"]), 10))
+        waiting = asyncio.create_task(poll(hub, "A", read_cursor(first["cursor"]), 600))
         await asyncio.sleep(0.1)
         await asyncio.to_thread(elsewhere)
-        answer = await asyncio.wait_for(waiting, 5)
+        answer = await asyncio.wait_for(waiting, 60)
         assert [event["type"] for event in answer["events"]] == ["snapshot"]
 
     def elsewhere() -> None:

@@ -16,7 +16,7 @@ from tests.backend.books import postgres as server
 from tests.backend.lanes import LENDER, Shop
 
 KEY = Attempt("A", LENDER, "sale-0001", 1)
-WAIT_S = 20
+WAIT_S = 120
 
 
 @pytest.fixture

@@ -22,10 +22,11 @@ from pathlib import Path
 from typing import Any
 
 from agent.conformance import kit, report, suite
+from agent.demo.props import free_port
 from backend.conformance_kit import LEASE_MINOR
 from tests.backend import postgres_server
 
-START_WAIT_S = 60.0
+START_WAIT_S = 120.0
 REFRESH_S = "0.5"
 
 
@@ -69,9 +70,7 @@ def _backend(directory: Path, database: str | None) -> Iterator[str]:
     where = ["--dir", str(directory), *(["--database", database] if database else [])]
     _ask("init", *where)
     _ask("lender", "add", "other-lend", "--lender-name", "Other Lender", *where)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    port = free_port()
     _ask("conformance-kit", *where, "--lender", "demo", "--out", str(directory / "kit.json"), "--wallets", "sandbox")
     serve = _command(
         "serve", *where, "--port", str(port), "--allowance-minor", str(LEASE_MINOR), "--wallets", "sandbox"

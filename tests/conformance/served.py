@@ -23,6 +23,7 @@ from unittest import mock
 
 from agent.conformance import kit as kits
 from agent.conformance.kit import HookFailed, Kit
+from agent.demo.props import free_port
 from backend import lenders, server
 from backend.admin.operation import Refused, perform
 from backend.admin.table import OPERATIONS
@@ -35,7 +36,7 @@ from backend.rails.sandbox import all_sandboxes
 from backend.snapshots import Plan
 
 REFRESH_S = 0.3
-START_WAIT_S = 20
+START_WAIT_S = 120
 OTHER = ("other-lend", "Other Lend")
 SERVER = server._Server
 OPERATORS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -80,9 +81,7 @@ class Served:
         self._ready: Future[Kit] = Future()
         self._is_ending = False
         self._thread = threading.Thread(target=self._run, daemon=True)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        self.port = free_port()
 
     @property
     def url(self) -> str:

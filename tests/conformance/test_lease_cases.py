@@ -12,7 +12,7 @@ from agent.conformance.kit import Kit, Phone
 from agent.conformance.lane import Lane
 from tests.conformance.served import serving
 
-WAIT_S = 10
+WAIT_S = 120
 
 
 def cut_layer(kit: Kit, lane: Lane, phone: Phone) -> None:

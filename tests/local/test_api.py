@@ -221,8 +221,10 @@ def test_a_bug_is_a_problem_document_without_a_stack_trace(pos: ServedLane) -> N
 
 
 def test_a_sale_in_progress_is_shown_as_asked_and_never_as_unknown(pos: ServedLane) -> None:
+    seen = asyncio.Event()
+
     async def slowly(request: Any) -> Any:
-        await asyncio.sleep(0.3)
+        await seen.wait()
         return approved(request)
 
     pos.till.backend.available, pos.till.backend.answer = True, slowly
@@ -230,8 +232,10 @@ def test_a_sale_in_progress_is_shown_as_asked_and_never_as_unknown(pos: ServedLa
     def story(client: LocalClient) -> None:
         client.post("/v1/sales", {"sale_id": "sale-0001", "amount": AMOUNT})
         pos.scan(pos.till.phone().code())
-        assert client.get("/v1/sales/sale-0001?wait_s=0.05")["state"] == "asking"
-        assert client.get("/v1/sales/sale-0001?wait_s=3")["mode"] == "online"
+        states = {client.get("/v1/sales/sale-0001?wait_s=0.05")["state"] for _ in range(3)}
+        pos.loop.call_soon_threadsafe(seen.set)
+        assert states == {"asking"}
+        assert client.get("/v1/sales/sale-0001?wait_s=60")["mode"] == "online"
 
     pos.tell(story)
 

@@ -23,7 +23,7 @@ QUIET = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync", "-
 QUIET += ["--disable-background-networking"]
 SMALL, LARGE = {"width": 1024, "height": 600}, {"width": 1920, "height": 1080}
 START_S = 60.0
-expect.set_options(timeout=30_000)
+expect.set_options(timeout=60_000)
 
 
 class Shopfront:
@@ -121,10 +121,15 @@ class Eyes:
         self.page.on("pageerror", lambda error: self.faults.append(str(error)))
         self.page.on("console", lambda said: self.faults.append(said.text) if "Content Security" in said.text else None)
         self.page.goto(address)
+        if opens is Caller.CASHIER:
+            self._waits_for_keys()
 
     def reload(self) -> None:
-        """As a person does: presses nothing before the page has heard from the agent; its keys are grey until then."""
         self.page.reload()
+        self._waits_for_keys()
+
+    def _waits_for_keys(self) -> None:
+        """As a person does: presses nothing before the page has heard from the agent; its keys are grey until then."""
         self.page.wait_for_selector("#keys button:enabled")
 
     def sees(self, state: str, words: str | None = None) -> None:
@@ -139,10 +144,14 @@ class Eyes:
         expect(self.page.get_by_text("Give up", exact=True)).to_be_visible()
 
     def keys(self, *keys: str) -> None:
+        """One after the other, each when the page has done what the one before told it."""
         for key in keys:
             for each in key if key.replace(".", "").isdigit() else [key]:
+                self.page.wait_for_selector('#stage[aria-busy="false"]')
                 self.page.keyboard.press(each)
                 time.sleep(0.04)
+            if key == "Escape":
+                expect(self.page.locator("dialog[open]")).to_have_count(0)
 
 
 __all__ = ["LARGE", "SMALL", "Eyes", "Shopfront", "approved", "chromium", "declined"]

@@ -92,8 +92,9 @@ def test_a_scanner_that_types_like_a_keyboard_changes_no_amount_and_opens_no_sal
     cashier.keys("12")
     time.sleep(0.2)
     cashier.page.evaluate(
-        """() => [...'6901234567892', 'Enter'].forEach((key) =>
-             document.dispatchEvent(new KeyboardEvent('keydown', {key, bubbles: true, cancelable: true})))"""
+        """() => [...'6901234567892', 'Enter']
+             .map((key) => new KeyboardEvent('keydown', {key, bubbles: true, cancelable: true}))
+             .forEach((struck) => document.dispatchEvent(struck))"""
     )
     cashier.sees("ready", "¥12.00")
     time.sleep(0.3)
@@ -106,9 +107,8 @@ def test_a_double_click_or_two_enters_make_one_sale(shop: Shopfront, cashier: Ey
     cashier.page.get_by_role("button", name="Charge").dblclick()
     cashier.sees("waiting")
     shop.scan()
-    expect(cashier.page.locator('.panel[data-state="waiting"]')).to_have_count(0)
-    if cashier.page.locator('.panel[data-state="choosing"]').count():
-        cashier.page.get_by_role("button", name="Pay without").dblclick()
+    cashier.sees("choosing")
+    cashier.page.get_by_role("button", name="Pay without").dblclick()
     cashier.sees("approved_offline")
     assert len(shop.sales) == 1
 

@@ -58,6 +58,7 @@ def test_every_state_is_accessible_at_aa_and_nothing_is_cut_off(
     cashier.sees("approved_offline")
     look("approved offline")
     cashier.keys("F3")
+    cashier.page.wait_for_selector("dialog[open]")
     look("dialog")
     for key, what in DIALOGS.items():
         cashier.keys("Escape", key)

@@ -1,8 +1,6 @@
 """What a stand-in approval's slip carries: the lane's signed claim, that outlives the lane's disk (lease rule 17)."""
 
 import io
-import time
-from statistics import median
 
 import pytest
 import zxingcpp
@@ -11,7 +9,6 @@ from PIL import Image
 from agent.core.classify import classify
 from agent.core.journal import Kind
 from agent.core.slip_claim import ClaimError, SlipClaim, verify_claim
-from agent.services.slips import Claims
 from drivers.document import Document, Qr
 from drivers.rendering.picture import to_png
 from tests.services.lanes import CUSTOMER, LENDER, Till, key, order
@@ -78,19 +75,6 @@ def test_the_claim_is_read_back_from_paper_of_58_mm(till: Till, sale_id: str) ->
     (code,) = zxingcpp.read_barcodes(picture)
     assert code.bytes.decode() == code_of(document)
     assert classify(code.bytes).kind == "slip"
-
-
-def test_signing_a_claim_costs_a_slip_less_than_two_milliseconds(till: Till) -> None:
-    """Measured 0.5 ms: the entry is read and a P-256 signature made. The limit leaves room for a busy machine."""
-    sell(till)
-    (job,) = till.ledger.print_jobs("sale-0001")
-    claims, times_s = Claims(till.ledger, key("journal")), []
-    for _ in range(50):
-        begin_s = time.perf_counter()
-        claims.printed(job.slip)
-        times_s.append(time.perf_counter() - begin_s)
-    print(f"{median(times_s) * 1000:.3f} ms")
-    assert median(times_s) < 0.002
 
 
 @pytest.mark.parametrize("answers", [False, True], ids=["decided alone", "decided online"])

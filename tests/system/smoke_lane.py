@@ -48,7 +48,7 @@ def main() -> int:
 def killed(lane: Lane, chance: random.Random) -> dict[str, float | bool]:
     """SIGKILL to the daemon at a random moment of the selling: seconds until it is ready and until it answers, and
     whether a sale was under way whose outcome had to be asked for first."""
-    wait_for("the line is up", lane.is_online, 20)
+    wait_for("the line is up", lane.is_online, 60)
     interrupted = len(lane.interrupted)
     killed_at: list[float] = []
 
@@ -86,7 +86,7 @@ def started_anew(lane: Lane) -> float:
     run("systemctl", "stop", DAEMON)
     run("systemctl", "start", DAEMON)
     elapsed_s = time.monotonic() - began
-    wait_for("the line is up again", lane.is_online, 20)
+    wait_for("the line is up again", lane.is_online, 60)
     return elapsed_s
 
 
@@ -115,12 +115,12 @@ def is_writable(folder: Path) -> bool:
 
 
 def close_day(lane: Lane, report: dict[str, Any]) -> None:
-    wait_for("the queue is empty", lane.is_drained, 20)
-    wait_for("every slip is printed", lane.is_printed, 20)
+    wait_for("the queue is empty", lane.is_drained, 60)
+    wait_for("every slip is printed", lane.is_printed, 60)
     settled = lane.client.post("/v1/settlements")
     if settled["state"] != "matched":
         lane.faults.append(f"the batch is {settled['state']}: {settled['differences']}")
-    wait_for("the queue is empty", lane.is_drained, 20)
+    wait_for("the queue is empty", lane.is_drained, 60)
     lane.compare("at the end of the day")
     head = lane.client.post("/v1/journal/verification")
     report |= {name: usage(unit) for name, unit in (("daemon", DAEMON), ("uplink", UPLINK))}

@@ -24,8 +24,8 @@ HOME = "usr/lib/counterfoil/venv"
 CANNOT_BOOT = 77
 NEVER_LOADED = "/(setuptools|pkg_resources|pygments|rich|typer|prompt_toolkit|barcode|docs)/"
 """Libraries of libraries that no process of a lane loads; compiling them would cost half of the time."""
-BOOT_S = 30.0
-DAY_S = 90.0
+BOOT_S = 120.0
+DAY_S = 480.0
 SHIPPED = {  # folder of the repository -> folder of the machine
     "systemd": "usr/lib/systemd/system",
     "packaging/sysusers.d": "usr/lib/sysusers.d",

@@ -48,7 +48,7 @@ class Lane:
     def sell(self) -> None:
         """One sale as a till makes it: the same sale id until there is an answer, whatever happens meanwhile."""
         sale_id = f"sale-{len(self.answers):05d}"
-        self.answers[sale_id] = wait_for(f"an answer for {sale_id}", lambda: self._attempt(sale_id), 40)
+        self.answers[sale_id] = wait_for(f"an answer for {sale_id}", lambda: self._attempt(sale_id), 180)
 
     def _attempt(self, sale_id: str) -> dict[str, Any] | None:
         try:
@@ -115,9 +115,9 @@ def open_shop(faults: list[str]) -> Lane:
     lane = Lane([Phone.load(SHOP / "backend" / "phones" / f"{account}.json") for account in accounts])
     write_config(lane)
     let_hang()
-    wait_for("enrollment", lambda: enroll(code), 20)
+    wait_for("enrollment", lambda: enroll(code), 60)
     run("systemctl", "start", DAEMON, UPLINK)
-    wait_for("the lane is ready", lane.is_ready, 30)
+    wait_for("the lane is ready", lane.is_ready, 120)
     return lane
 
 

@@ -17,7 +17,7 @@ def test_a_lanes_day_ends_with_both_halves_matched(tmp_path: Path) -> None:
         [counterfoil, "demo", "--camera", "--json", "--out", tmp_path / "out"],
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=600,
         check=False,
     )
     assert told.returncode == 0, told.stdout[-2_000:] + told.stderr[-2_000:]

@@ -110,7 +110,7 @@ class Shop:
     async def stop(self) -> None:
         assert self._serving is not None
         signal.raise_signal(signal.SIGTERM)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await self._serving
         close(self.backend.database)
 
@@ -167,8 +167,8 @@ class Till:
             free_space_min_bytes=0,
             backoff_max_s=0.5,
         )
-        async with make_client(self.directory, self.shop.url, Timeouts(2.0, 10.0)) as http:
-            client = BackendClient(http, transfer_timeout_s=10.0)
+        async with make_client(self.directory, self.shop.url, Timeouts(10.0, 60.0)) as http:
+            client = BackendClient(http, transfer_timeout_s=60.0)
             await run_uplink(client, self._connect, random.Random(1), settings)
 
     async def _connect(self, handlers: Mapping[str, Handler]) -> Channel:

@@ -25,11 +25,11 @@ TIMEOUTS = Timeouts(2, 10)
 @asynccontextmanager
 async def client_of(till: Till) -> AsyncIterator[BackendClient]:
     async with make_client(till.directory, till.shop.url, TIMEOUTS) as http:
-        yield BackendClient(http, transfer_timeout_s=10)
+        yield BackendClient(http, transfer_timeout_s=60)
 
 
 def live(test: object) -> None:
-    asyncio.run(asyncio.wait_for(test, 30))  # type: ignore[arg-type]
+    asyncio.run(asyncio.wait_for(test, 120))  # type: ignore[arg-type]
 
 
 def test_a_renewed_certificate_is_served_and_so_is_the_old_one_until_it_ends(tmp_path: Path) -> None:
@@ -37,7 +37,7 @@ def test_a_renewed_certificate_is_served_and_so_is_the_old_one_until_it_ends(tmp
         async with open_shop(tmp_path) as (shop, till), client_of(till) as old:
             before = load_certificate(till.directory)
             line = Line(till.directory, shop.url, TIMEOUTS)
-            renewal = Renewal(Lane(), BackendClient(line.http, transfer_timeout_s=10), line, random.Random(1))
+            renewal = Renewal(Lane(), BackendClient(line.http, transfer_timeout_s=60), line, random.Random(1))
             await renewal._renew()
             after = load_certificate(till.directory)
             assert after.subject == before.subject

@@ -17,13 +17,13 @@ from backend.schema import Recall
 from tests.uplink.shop import LEASE_MINOR, LENDER, Shop, Till, happens, open_shop
 
 Story = Callable[[Shop, Till], Coroutine[Any, Any, None]]
-PUSHED_S = 3.0
-"""A look at the tables a second, a fetch, an installation; and a machine that has other things to do."""
+PUSHED_S = 60.0
+"""Whatever a busy machine needs; a lane that only polled would need an hour."""
 
 
 def told(directory: Path, story: Story, **options: Any) -> None:
     async def shop() -> None:
-        async with asyncio.timeout(30), open_shop(directory, **options) as (shop, till):
+        async with asyncio.timeout(300), open_shop(directory, **options) as (shop, till):
             await story(shop, till)
 
     asyncio.run(shop())
@@ -70,7 +70,7 @@ def test_a_restart_of_the_backend_misses_nothing(tmp_path: Path) -> None:
         await shop.restart()
         shop.backend.heard.update(lanes.in_service())  # this lane would say what it has at its next beat, in an hour
         change(shop)
-        assert await happens(lambda: till.sequence == 3) < PUSHED_S + 2
+        assert await happens(lambda: till.sequence == 3) < PUSHED_S
 
     told(tmp_path, story)
 
@@ -155,7 +155,7 @@ def test_a_lease_recalled_in_the_middle_of_an_online_sale_pays_for_the_sale_and_
         go_on.set()
         hold = await selling
         assert hold.is_approved
-        await happens(lambda: outstanding_minor(shop) == 0, 20)
+        await happens(lambda: outstanding_minor(shop) == 0, PUSHED_S)
         assert open_recalls(shop) == 0
 
     told(tmp_path, story)
@@ -173,8 +173,6 @@ def test_a_lane_that_is_revoked_hears_so_and_approves_alone_no_more(tmp_path: Pa
 def test_a_server_that_stops_does_not_wait_for_those_who_listen(tmp_path: Path) -> None:
     async def story(shop: Shop, _till: Till) -> None:
         await asyncio.sleep(0.1)
-        began = asyncio.get_running_loop().time()
-        await shop.restart()
-        assert asyncio.get_running_loop().time() - began < 3
+        await asyncio.wait_for(shop.restart(), 20)  # they listen for 25 s
 
     told(tmp_path, story)

@@ -19,7 +19,7 @@ Story = Callable[[Shop, Till], Coroutine[Any, Any, None]]
 
 def told(directory: Path, story: Story) -> None:
     async def shop() -> None:
-        async with asyncio.timeout(40), open_shop(directory) as (shop, till):
+        async with asyncio.timeout(300), open_shop(directory) as (shop, till):
             await story(shop, till)
 
     asyncio.run(shop())

@@ -37,6 +37,7 @@ function show() {
   document.title = `${look.word} · Counterfoil`;
   draw(top, ...topBar(counter, switchLanguage));
   draw(strips, ...(counter && isConnected ? [alerts(counter)] : []));
+  stage.ariaBusy = isBusy;
   stage.className = state.sale?.state === "choosing" && isConnected ? "chooses" : "";
   draw(stage, panel(state), side(state, acts));
   draw(keys, ...menu(isConnected));
