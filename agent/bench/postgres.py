@@ -21,6 +21,8 @@ BINARIES: Final = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
 
 UNPRIVILEGED: Final = "postgres"
 DATABASE: Final = "postgres"
+START_S: Final = "300"
+"""How long a start or a stop may take on a busy machine; pg_ctl itself gives up after 60."""
 
 
 @contextlib.contextmanager
@@ -36,11 +38,11 @@ def postgres(*settings: str) -> Iterator[str]:
         _run("initdb", "-D", data, "-U", "counterfoil", "-A", "trust", "-E", "UTF8", "-N", "--locale=C")
         all_settings = ("listen_addresses=", f"unix_socket_directories={directory}", *settings)
         options = " ".join(f"-c {setting}" for setting in all_settings)
-        _run("pg_ctl", "-D", data, "-w", "-l", str(directory / "log"), "-o", options, "start")
+        _run("pg_ctl", "-D", data, "-w", "-t", START_S, "-l", str(directory / "log"), "-o", options, "start")
         try:
             yield f"postgresql:///{DATABASE}?host={directory}&user=counterfoil"
         finally:
-            _run("pg_ctl", "-D", data, "-m", "fast", "-w", "stop")
+            _run("pg_ctl", "-D", data, "-m", "fast", "-w", "-t", START_S, "stop")
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 

@@ -15,7 +15,7 @@ MACHINE = Path(__file__).with_name("smoke_machine.py")
 TOOLS = ("systemd-nspawn", "systemctl", "unshare", "nsenter", "runuser")
 NAMESPACES = ("--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
 CANNOT_BOOT = 77
-WHOLE_S = 150
+WHOLE_S = 720
 WATCHDOG_S = 10
 LOADED_S = 60
 """What a busy computer may add to a restart that takes a second on an idle one."""
