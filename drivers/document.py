@@ -255,7 +255,8 @@ def _on_paper(char: str) -> str:
 
 def _wrap(text: str, columns: int) -> Iterator[str]:
     while (fit := _fitting(text, columns)) < len(text):
-        at = next((i for i in range(fit, 0, -1) if not _sticks(text[i - 1], text[i])), fit)
+        at = next((i for i in range(fit, 0, -1) if not _sticks(text[i - 1], text[i])), 0)
+        at = at or text.rfind("-", 1, fit) + 1 or fit  # a sale id that is longer than the paper is read by its parts
         yield text[:at].rstrip(" ")
         text = text[at:].lstrip(" ")
     yield text

@@ -113,13 +113,13 @@ def _difference(found: Difference, report: BatchReport, currency: str, language:
     match found.what:
         case "total":
             title = _name_of(found.name, language)
+            yield Text(title, bold=True)
         case "entry":
             amount = format_minor(found.minor, currency) if found.minor else ""
-            place = f"{label('entry')} {report.epoch}-{found.number}"
-            title = ", ".join(filter(None, (place, amount, found.sale_id, found.reason)))
+            yield Pair(f"{label('entry')} {report.epoch}-{found.number}", amount, bold=True)
+            yield Text("  " + ", ".join(filter(None, (found.reason, found.sale_id))))
         case what:
-            title = label(what)
-    yield Text(title, bold=True)
+            yield Text(label(what), bold=True)
     if found.lane or found.backend:
         yield Pair(f"  {label('here')}", said(found.lane))
         yield Pair(f"  {label('there')}", said(found.backend))

@@ -316,6 +316,7 @@ class Till:
         self.disk = Disk()
         self.vfs = DiskVfs(self.disk)
         self.settings: dict[str, Any] = {"lane": "lane-01", **(settings or {})}
+        self.settings.setdefault("seller", Seller("Corner Shop", "West", self.settings["lane"]))
         self.epoch = 1
         self.witness: PaperWitness | None = None
         self._codes = count(1)
@@ -331,7 +332,6 @@ class Till:
             LaneSettings(
                 store="s1",
                 epoch=self.epoch,
-                seller=Seller("Corner Shop", "West", self.settings["lane"]),
                 certificate_sha256=b"c" * 32,
                 **self.settings,
             ),
