@@ -10,11 +10,11 @@ import contextlib
 import logging
 import os
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import asdict
 from functools import partial
 from importlib.metadata import version
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from agent import devices
 from agent.config import Config
@@ -22,7 +22,7 @@ from agent.core import cbor, cose
 from agent.core.journal import Head, JournalError
 from agent.core.receipt import Seller
 from agent.device_desk import DeviceDesk, at_work
-from agent.errors import LedgerCorrupt, NotEnrolled
+from agent.errors import LedgerCorrupt, NotEnrolled, TrainingMixed
 from agent.lane import Lane, LaneSettings
 from agent.lane_desk import LaneDesk
 from agent.local.api import create_app
@@ -64,14 +64,30 @@ LOG: Final = logging.getLogger(__name__)
 MAINTENANCE_S: Final = 60.0
 RESERVE_S: Final = 0.5
 
+ActVirtually = Callable[[str, str, str], Awaitable[str]]
+"""What is done, to which virtual device, and what is scanned; gives the device's name. Raises DeviceUnavailable."""
 
-def run(config: Config) -> int:
-    """``counterfoil run``: the owner of the ledger. Returns the exit code; raises NotEnrolled and ledger faults."""
+
+class Lessons(Protocol):
+    """What comes to a training counter. No other counter has any."""
+
+    async def play(self, act_virtually: ActVirtually, what: str) -> dict[str, Any]:
+        """Let it happen; returns how the line and the paper are then. Raises DeviceUnavailable."""
+        ...
+
+
+def run(config: Config, lessons: Lessons | None = None) -> int:
+    """``counterfoil run``: the owner of the ledger; with ``lessons``, ``counterfoil training``. Returns the exit code.
+
+    Raises NotEnrolled, TrainingMixed before the ledger is opened, and ledger faults.
+    """
     enrolled = load_identity(config.lane.identity_dir)
-    return asyncio.run(_run(config, enrolled))
+    if enrolled.is_training != (lessons is not None):
+        raise TrainingMixed(f"Lane {enrolled.lane} is one for {'training' if enrolled.is_training else 'real sales'}.")
+    return asyncio.run(_run(config, enrolled, lessons))
 
 
-async def _run(config: Config, enrolled: Enrolled) -> int:
+async def _run(config: Config, enrolled: Enrolled, lessons: Lessons | None) -> int:
     stop = stop_on_signals()
     config.lane.run_dir.mkdir(parents=True, exist_ok=True)
     async with contextlib.AsyncExitStack() as stack:
@@ -79,13 +95,13 @@ async def _run(config: Config, enrolled: Enrolled) -> int:
         reserve.keep()  # before the ledger: a full disk must not keep it from being opened
         ledger = SqliteLedger.open(str(config.lane.ledger_file))
         stack.callback(ledger.close)
-        fixtures = await _open_fixtures(config, stack)
+        fixtures = await _open_fixtures(config, stack, is_training=enrolled.is_training)
         lane, desk = _compose(config, enrolled, ledger, fixtures.printer, reserve)
         stack.callback(lane.witness.look)
         await stack.enter_async_context(_served_uplink(config, lane))
         scanners = _open_scanners(config, lane, stack)
         device_desk = DeviceDesk(config, scanners, fixtures)
-        serving = await stack.enter_async_context(_served_api(config, lane, desk, device_desk))
+        serving = await stack.enter_async_context(_served_api(config, lane, desk, device_desk, lessons))
         loops = [kept_up(lane.spooler.run), kept_up(lambda: _maintained(lane)), kept_up(lane.start), _kept(reserve)]
         loops.append(kept_up(Watch(lane.events, lane_looks(lane)).run))
         if fixtures.display is not None:
@@ -140,6 +156,7 @@ def lane_settings(config: Config, enrolled: Enrolled) -> LaneSettings:
         rails={row.rail: row.name for row in enrolled.rails},
         patience=Patience(config.backend.wallet_poll_s, config.backend.wallet_wait_max_s),
         version=version("counterfoil"),
+        is_training=enrolled.is_training,
     )
 
 
@@ -160,8 +177,8 @@ def enrolled_lenders(enrolled: Enrolled) -> list[EnrolledLender]:
 # -- the parts of the running daemon, each with its own end ------------------------------------------------------
 
 
-async def _open_fixtures(config: Config, stack: contextlib.AsyncExitStack) -> devices.Fixtures:
-    fixtures = await asyncio.to_thread(devices.Fixtures.opened, config)
+async def _open_fixtures(config: Config, stack: contextlib.AsyncExitStack, *, is_training: bool) -> devices.Fixtures:
+    fixtures = await asyncio.to_thread(devices.Fixtures.opened, config, is_training=is_training)
     stack.push_async_callback(asyncio.to_thread, fixtures.close)
     return fixtures
 
@@ -188,7 +205,7 @@ async def _served_uplink(config: Config, lane: Lane) -> AsyncIterator[None]:
 
 @contextlib.asynccontextmanager
 async def _served_api(
-    config: Config, lane: Lane, desk: LaneDesk, device_desk: DeviceDesk
+    config: Config, lane: Lane, desk: LaneDesk, device_desk: DeviceDesk, lessons: Lessons | None
 ) -> AsyncIterator[asyncio.Task[None]]:
     backend = lane.backend
     assert isinstance(backend, RemoteBackend)
@@ -221,6 +238,7 @@ async def _served_api(
             test_display=device_desk.test_display,
             act_virtually=device_desk.act_virtually,
             claim=backend.claim,
+            lesson=partial(lessons.play, device_desk.act_virtually) if lessons else None,
             shop=Shop(config.merchant.name, config.merchant.store_name, config.lane.language),
             wallets=dict(lane.settings.rails),
             page_links=PageLinks(),
@@ -344,10 +362,12 @@ def offline_status(config: Config, ledger: SqliteLedger) -> dict[str, Any]:
     lenders = Lenders(
         enrolled.lane, enrolled_lenders(enrolled), ledger, SnapshotFiles(config.lane.snapshots_dir), clock,
         introducer=Introducer(load_authority_key(config.lane.identity_dir), enrolled.merchant),
+        is_training=enrolled.is_training,
     )  # fmt: skip
     return {
         "lane": enrolled.lane,
         "store": enrolled.store,
+        "training": enrolled.is_training,
         "clock": clock_facts(clock.read(lenders.first.lender)),
         **ledger_facts(ledger),
         "lenders": [lender_facts(lender, clock.read(lender.lender)) for lender in lenders.all()],

@@ -85,8 +85,11 @@ async def _looked_after(lane: Lane, printer: POSPrinter, language: Language) -> 
 
 async def _displayed(lane: Lane, display: LineDisplay, language: Language) -> None:
     """Follows the sales; a display that was gone is tried again, and shows what it would have shown."""
+    shown = partial(screens, language=language, is_training=lane.settings.is_training)
     sales = lane.events.subscribe()
     try:
+        if lane.settings.is_training:
+            await asyncio.to_thread(display.show, *shown({"state": ""}))
         while True:
             try:
                 async with asyncio.timeout(DISPLAY_LOOK_S):
@@ -98,7 +101,7 @@ async def _displayed(lane: Lane, display: LineDisplay, language: Language) -> No
             if event is None:
                 return
             if event["type"] == "sale":
-                await asyncio.to_thread(display.show, *screens(event["data"], language))
+                await asyncio.to_thread(display.show, *shown(event["data"]))
     finally:
         lane.events.unsubscribe(sales)
 

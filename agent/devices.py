@@ -93,9 +93,11 @@ class Fixtures:
     display: LineDisplay | None
 
     @classmethod
-    def opened(cls, config: Config) -> Fixtures:
-        """All of them, enabled. Raises DriverError."""
+    def opened(cls, config: Config, *, is_training: bool = False) -> Fixtures:
+        """All of them, enabled; whatever the printer of a training counter prints says so. Raises DriverError."""
         printer = configured_printer(config)
+        if printer is not None:
+            printer.is_training = is_training
         drawer, beeper = configured_drawer(config, printer), configured_beeper(config, printer)
         return cls(printer, drawer, beeper, configured_display(config))
 

@@ -59,6 +59,13 @@ class LedgerUnknownOutcome(LedgerError):
     hint = "Do not key the sale in again: ask for it by its sale id after the restart; the answer is then certain."
 
 
+class TrainingMixed(CounterfoilError):
+    """Training and real money do not mix: this belongs to the other kind of counter."""
+
+    code = "training_mixed"
+    hint = "Start a training counter with `counterfoil training`, a real one with `counterfoil run`: each has its own state."
+
+
 class DiskFull(LedgerError):
     """The disk is full: no sale is begun. What was begun can still be captured, reversed and settled."""
 

@@ -19,8 +19,8 @@ from agent.core.receipt import Seller
 from agent.core.slip_refund import SlipRefund
 from agent.core.trusted_time import ClockReading
 from agent.core.witness import LOST
-from agent.errors import LedgerCorrupt
-from agent.ports import WITNESSED, Backend, Clock, Ledger, Printer, Randomness, SnapshotStore, Witness
+from agent.errors import LedgerCorrupt, TrainingMixed
+from agent.ports import TRAINING, WITNESSED, Backend, Clock, Ledger, Printer, Randomness, SnapshotStore, Witness
 from agent.services.checkout import Checkout, Settings
 from agent.services.counter import Counter
 from agent.services.events import Events
@@ -56,7 +56,7 @@ class LaneSettings:
     """Who this lane is and what bounds it. Times in seconds; ``certificate_sha256`` binds the chain's first entry.
 
     ``epoch_reason``: enrolled or replaced; ``previous``: how the epoch before ended at the backend, as journaled.
-    ``rails`` are the wallets that the backend serves, their names by id.
+    ``rails`` are the wallets that the backend serves, their names by id. ``is_training``: nothing here is real money.
     """
 
     lane: str
@@ -76,6 +76,7 @@ class LaneSettings:
     previous: Mapping[str, Any] | None = None
     version: str = ""
     rails: Mapping[str, str] = field(default_factory=dict)
+    is_training: bool = False
     patience: Patience = field(default_factory=Patience)
 
 
@@ -106,6 +107,7 @@ class Lane:
             clock, ledger, random_bytes,
             holdover_max_s=settings.clock_holdover_max_s, of_rails=enrolled[0].lender,
         )  # fmt: skip
+        self._keep_apart()
         self._begin_chain(enrolled[0].lender, is_witnessed=witness is not None)
         self.witness = HeadWitness(ledger, witness)
         self.link = LinkState.DOWN
@@ -115,7 +117,10 @@ class Lane:
         """The reason why the customer's display shows nothing now, else ""; set by whoever opens it."""
         self.http_failed: Callable[[], str] = str
         """Why page and POS software find nobody on this computer's HTTP port, else ""; set by whoever serves it."""
-        self.lenders = Lenders(settings.lane, enrolled, ledger, snapshots, self.clock, introducer=introducer)
+        self.lenders = Lenders(
+            settings.lane, enrolled, ledger, snapshots, self.clock,
+            introducer=introducer, is_training=settings.is_training,
+        )  # fmt: skip
         self.events = Events()
         self.spooler = Spooler(ledger, printer, self._lane_clock, Claims(ledger, journal_key).printed)
         self.forwarding = Forwarding(
@@ -179,6 +184,13 @@ class Lane:
             "certificate": self.settings.certificate_sha256,
             "journal_key": self._journal_key.public.to_cose_key(),
         }
+
+    def _keep_apart(self) -> None:
+        """A ledger says from before its first entry on whether it is one of training. Raises TrainingMixed."""
+        if self.settings.is_training and not self.ledger.head.epoch:
+            self.ledger.take_note(TRAINING, self.settings.lane)
+        if (self.ledger.note(TRAINING) is not None) != self.settings.is_training:
+            raise TrainingMixed(f"This ledger is one of {'real sales' if self.settings.is_training else 'training'}.")
 
     def _begin_chain(self, lender: str, *, is_witnessed: bool) -> None:
         """Begin the enrolled epoch unless it has begun: in doubt, because it may take the place of one that was lost.

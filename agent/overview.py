@@ -25,6 +25,7 @@ def lane_status(lane: Lane, desk: LaneDesk) -> dict[str, Any]:
     return {
         "lane": lane.settings.lane,
         "store": lane.settings.store,
+        "training": lane.settings.is_training,
         "conditions": [asdict(found) for found in lane.conditions()],
         "link": {"up": lane.backend.available, "detail": desk.link_detail},
         "clock": clock_facts(lane.clock.read(lane.lenders.first.lender)),

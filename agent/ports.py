@@ -26,10 +26,11 @@ EXCEPTIONS_CURSOR: Final = "exceptions_cursor"
 EPOCH_REQUEST: Final = "epoch_request"
 WITNESSED: Final = "witnessed"
 OTHER_TENDERS: Final = "other_tenders"
-NOTES: Final = (EXCEPTIONS_CURSOR, EPOCH_REQUEST, WITNESSED, OTHER_TENDERS)
+TRAINING: Final = "training"
+NOTES: Final = (EXCEPTIONS_CURSOR, EPOCH_REQUEST, WITNESSED, OTHER_TENDERS, TRAINING)
 """Names of what a lane remembers about itself: where the backend's list of exceptions goes on; the request for a new
 epoch that is to be repeated as it was; that there is a witness of the journal's head outside the ledger; what the POS
-told of sales without credit, by day."""
+told of sales without credit, by day; that the ledger is one of training, from its first entry on."""
 
 
 class Clock(Protocol):

@@ -56,7 +56,9 @@ def is_enrolled(config: Config) -> bool:
     return (config.lane.identity_dir / IDENTITY_FILE).exists()
 
 
-def enroll(config: Config, url: str, code: str, *, replace: bool = False) -> tuple[Enrolled, Path | None]:
+def enroll(
+    config: Config, url: str, code: str, *, replace: bool = False, is_training: bool = False
+) -> tuple[Enrolled, Path | None]:
     """``counterfoil enroll``: keys, certificate, lenders, and the folder where a replaced lane is kept.
 
     Whatever is written belongs to the owner of the state directory, also when root runs this. Raises the faults of
@@ -66,7 +68,7 @@ def enroll(config: Config, url: str, code: str, *, replace: bool = False) -> tup
     try:
         with as_owner_of(lane.state_dir):
             if not replace:
-                return asyncio.run(enrollment.enroll(url, code, lane.identity_dir)), None
+                return asyncio.run(enrollment.enroll(url, code, lane.identity_dir, is_training=is_training)), None
             place = LanePlace(lane.state_dir, lane.identity_dir)
             stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
             return asyncio.run(enroll_anew(url, code, place, stamp=stamp))

@@ -15,7 +15,7 @@ from playhouse.apsw_ext import APSWDatabase
 
 from agent.core.cose import SigningKey
 from agent.core.credit_pass import Credential, Proof, assemble, issue_credential, issue_proof
-from agent.core.trust import Role
+from agent.core.trust import AID_DEFAULT, Role
 from backend import accounts, lenders
 from backend.compose import Backend, compose
 from backend.database import transaction
@@ -37,11 +37,12 @@ class Phone:
     account: bytes
     key: SigningKey
     credential: bytes
+    aid: bytes = AID_DEFAULT
 
     def show_pass(self, *, now_s: int, cti: bytes, user_verified: bool = False) -> str:
         """The text of the QR code that the phone shows at ``now_s``; ``cti`` are 8 fresh random bytes."""
         proof = issue_proof(self.credential, Proof(now_s, cti, user_verified), self.key)
-        return assemble(self.credential, proof)
+        return assemble(self.credential, proof, self.aid)
 
     def to_json(self) -> str:
         return json.dumps(
@@ -49,6 +50,7 @@ class Phone:
                 "account": self.account.hex(),
                 "key": self.key.to_pem().decode(),
                 "credential": base64.b64encode(self.credential).decode(),
+                "aid": self.aid.hex(),
             },
             indent=1,
         )
@@ -57,7 +59,8 @@ class Phone:
     def from_json(cls, text: str) -> Phone:
         fields = json.loads(text)
         key = SigningKey.from_pem(fields["key"].encode())
-        return cls(bytes.fromhex(fields["account"]), key, base64.b64decode(fields["credential"]))
+        credential, aid = base64.b64decode(fields["credential"]), bytes.fromhex(fields["aid"])
+        return cls(bytes.fromhex(fields["account"]), key, credential, aid)
 
 
 def issue_phone(
@@ -82,7 +85,8 @@ def issue_phone(
         tier=tier,
         purpose_bound=purpose_bound,
     )
-    return Phone(account, key, issue_credential(credential, lender.keys[Role.CREDENTIAL]))
+    signed = issue_credential(credential, lender.keys[Role.CREDENTIAL])
+    return Phone(account, key, signed, lender.key_list.aid)
 
 
 def compose_demo(

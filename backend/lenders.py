@@ -15,7 +15,7 @@ from agent.core import trust
 from agent.core.cose import PublicKey, SigningKey
 from agent.core.default_policy import default_policy
 from agent.core.policy import Policy, parse_policy, read_policy, sign_policy, verify_policy
-from agent.core.trust import KeyEntry, KeyList, Role
+from agent.core.trust import AID_DEFAULT, AID_TRAINING, KeyEntry, KeyList, Role
 from backend.database import compiled, fetch, rows
 from backend.schema import Contract, KeptPolicy, LenderKey
 from backend.schema import Lender as LenderRow
@@ -76,6 +76,7 @@ def create(
     now_s: int,
     randomness: Randomness,
     policy: Mapping[str, Any] | None = None,
+    is_training: bool = False,
 ) -> Lender:
     """A new lender with fresh keys (P-256 root, Ed25519 others), a key list and the default or the given policy."""
     keys = {str(role): SigningKey.from_seed("ed25519", randomness(32)) for role in Role}
@@ -88,6 +89,7 @@ def create(
         expires_at=valid[1],
         keys=tuple(KeyEntry(key.public.kid, key.public, Role(role), *valid) for role, key in keys.items()),
         currency=currency,
+        aid=AID_TRAINING if is_training else AID_DEFAULT,
     )
     document = policy or default_policy(lender, version=1, issued_at=valid[0], expires_at=valid[1], currency=currency)
     checked = parse_policy(document)

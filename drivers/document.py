@@ -28,6 +28,7 @@ QR_BYTES_MAX = 2331
 BARCODE_CHARACTERS_MAX = 32
 """What stands below a code in one line of 58 mm paper."""
 COPY_BANNER = "COPY / 重印"
+TRAINING_BANNER = "TRAINING / 培训"
 CODE_NAMES = {"qr": "QR", "barcode": "BARCODE"}
 """Kinds of codes, as a text shows them."""
 _WRAPPED_CLOSERS = "，。、；：！？）】》”’％"
@@ -162,6 +163,15 @@ def as_copy(document: Document) -> Document:
     while blocks and blocks[-1].kind == "cut":
         blocks = blocks[:-1]
     return replace(document, blocks=(Banner(COPY_BANNER), *blocks, Banner(COPY_BANNER), Cut()))
+
+
+def as_training(document: Document) -> Document:
+    """The same document marked above and below each of its parts: whatever is torn off at a cut says so."""
+    mark, ends = Banner(TRAINING_BANNER), document.blocks[-1:] == (Cut(),)
+    blocks: list[Block] = [mark]
+    for block in document.blocks if ends else (*document.blocks, Cut()):
+        blocks += (mark, block, mark) if isinstance(block, Cut) else (block,)
+    return replace(document, blocks=tuple(blocks[:-1]))
 
 
 def columns_of(text: str) -> int:

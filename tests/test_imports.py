@@ -80,7 +80,8 @@ TABLE = (
         "the command must not open the live ledger: it asks the running agent, or goes through agent.app",
         project=(
             *("agent.core", "agent.local.client", "agent.config", "agent.errors", "agent.texts", "agent.logs"),
-            *("agent.app", "agent.uplink_app", "agent.demo", "agent.devices", "agent.diagnosis", "drivers"),
+            *("agent.app", "agent.uplink_app", "agent.demo", "agent.devices", "agent.diagnosis", "agent.training"),
+            "drivers",
         ),
         libraries=(ANY,),
         not_stdlib=frozenset({"sqlite3"}),
@@ -159,6 +160,13 @@ TABLE = (
         never=("agent.simulation", "agent.cli"),
     ),
     Row(
+        "agent.training",
+        "a training counter is the real product beside a real backend process",
+        project=("agent", "drivers"),
+        libraries=(ANY,),
+        never=("agent.simulation", "agent.cli", "agent.store"),
+    ),
+    Row(
         "agent.ports",
         "what services need is told in the core's words",
         project=("agent.core", "agent.errors", "drivers.device", "drivers.document"),
@@ -205,6 +213,7 @@ LATE_IN_CLI = (
     "agent.bench",
     "agent.conformance",
     "agent.simulation",
+    "agent.training",
     "agent.config",
     "starlette",
     "uvicorn",

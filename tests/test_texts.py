@@ -25,6 +25,8 @@ from agent.services.slips import sale_slip
 from drivers.document import to_text
 from tests.drivers.rendering.slips import receipt
 
+LABELS = ("slip", "day", "display", "statement", "explain", "page", "shift", "training")
+"""Sections that are a label and its text."""
 FIELDS: tuple[texts.Field, ...] = ("cashier", "customer", "next")
 REASONS = texts.catalogue("en")["reasons"]
 CORE = Path(texts.__file__).parents[1] / "core"
@@ -71,18 +73,14 @@ def placeholders(sentence: str) -> set[str]:
 @pytest.mark.parametrize("language", texts.LANGUAGES)
 def test_every_language_has_the_same_keys_and_placeholders(language: texts.Language) -> None:
     other, reference = texts.catalogue(language), texts.catalogue("en")
-    assert (
-        other.keys()
-        == reference.keys()
-        == {"reasons", "slip", "day", "display", "statement", "explain", "page", "shift"}
-    )
+    assert other.keys() == reference.keys() == {"reasons", *LABELS}
     assert other["reasons"].keys() == reference["reasons"].keys()
     assert other["slip"].keys() == reference["slip"].keys()
     for key, sentences in other["reasons"].items():
         assert tuple(sentences) == FIELDS, key
         for field in FIELDS:
             assert placeholders(sentences[field]) == placeholders(reference["reasons"][key][field]), key
-    for section in ("slip", "day", "display", "statement", "explain", "page"):
+    for section in LABELS:
         assert other[section].keys() == reference[section].keys()
         for label, sentence in other[section].items():
             assert placeholders(sentence) == placeholders(reference[section][label]), label

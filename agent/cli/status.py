@@ -32,6 +32,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _screen(status: dict[str, Any]) -> Iterator[str]:
     clock, queue, journal = status["clock"], status["queue"], status["journal"]
+    if status["training"]:
+        yield "TRAINING 培训: nothing here is charged"
     yield f"lane {status['lane']}, store {status['store']}"
     yield f"  link      {'up' if status['link']['up'] else 'DOWN: standing in'}"
     yield f"  clock     {'trusted' if clock['trusted'] else 'NOT TRUSTED'} ({clock['source']})"

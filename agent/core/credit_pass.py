@@ -7,7 +7,7 @@ The one rule: whatever is scanned, the answer is a verified pass or one PassReje
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -25,7 +25,7 @@ from agent.core.pass_claims import (
     read_credential,
     read_proof,
 )
-from agent.core.trust import AID_DEFAULT, KeyList, Role, TrustError
+from agent.core.trust import AID_DEFAULT, AID_TRAINING, KeyList, Role, TrustError
 
 __all__ = [
     "CODE_CHARS_MAX",
@@ -162,8 +162,9 @@ def check(
 
 def _check_credential(parsed: ParsedPass, trust: Mapping[str, KeyList], at: int) -> None:
     credential = parsed.credential
-    if all(parsed.aid != keys.aid for keys in trust.values()):
-        raise PassRejected(Reason.NOT_OUR_APPLICATION, f"No lender here uses the application {parsed.aid.hex()}.")
+    aids = {keys.aid for keys in trust.values()}
+    if parsed.aid not in aids:
+        raise PassRejected(_why_not(parsed.aid, aids), f"No lender here uses the application {parsed.aid.hex()}.")
     keys = trust.get(credential.lender)
     if keys is None or keys.lender != credential.lender:
         raise PassRejected(Reason.UNKNOWN_LENDER, f"The lender {credential.lender!r} is not known here.")
@@ -181,6 +182,13 @@ def _check_credential(parsed: ParsedPass, trust: Mapping[str, KeyList], at: int)
         raise PassRejected(Reason.NOT_YET_VALID, f"The credential is valid in {credential.nbf_at - at} s.")
     if at >= credential.exp_at:
         raise PassRejected(Reason.EXPIRED, f"The credential expired {at - credential.exp_at} s ago.")
+
+
+def _why_not(aid: bytes, aids: Set[bytes]) -> Reason:
+    """Training and real money do not mix: who shows the other kind of pass is told so."""
+    if aid == AID_TRAINING:
+        return Reason.TRAINING_PASS
+    return Reason.TRAINING_COUNTER if AID_TRAINING in aids else Reason.NOT_OUR_APPLICATION
 
 
 def _check_proof(parsed: ParsedPass, at: int, freshness_s: int, tolerance_s: int) -> None:

@@ -45,6 +45,8 @@ class Reason(StrEnum):
     NOT_BASE64 = "not_base64", "12"
     NOT_EMVCO = "not_emvco", "12"
     NOT_OUR_APPLICATION = "not_our_application", "12"
+    TRAINING_PASS = "training_pass", "12"
+    TRAINING_COUNTER = "training_counter", "12"
     MALFORMED = "malformed", "12"
     UNKNOWN_LENDER = "unknown_lender", "14"
     UNKNOWN_KEY = "unknown_key", "14"

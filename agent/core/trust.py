@@ -16,6 +16,7 @@ from agent.core.cose import CoseError, PublicKey, Signer
 KEY_LIST_TYPE = "counterfoil-keys"
 ROOT_CHANGE_TYPE = "counterfoil-root"
 AID_DEFAULT = bytes.fromhex("F043464F494C01")  # proprietary, category F of ISO/IEC 7816-5, then "CFOIL" and 1
+AID_TRAINING = bytes.fromhex("F043464F494C54")  # the same and "T": passes, and so lenders and lanes, of training
 LENDER_CHARS_MAX = 16
 KEYS_MAX = 64
 ROOT_CHANGES_MAX = 32  # at 160 bytes each; a root lasts for years
@@ -71,6 +72,11 @@ class KeyList:
     currency: str
     aid: bytes = AID_DEFAULT
     succession: tuple[bytes, ...] = ()
+
+    @property
+    def is_training(self) -> bool:
+        """Whether the lender lends play money only: its root says so, and no lane takes both kinds of lenders."""
+        return self.aid == AID_TRAINING
 
     def find(self, kid: bytes, role: Role | str, at: int) -> PublicKey:
         """The key `kid` if it may sign as `role` at `at`.

@@ -23,6 +23,7 @@ from typing import Any, Final, TypeVar
 
 from agent.core.cose import SigningKey
 from agent.core.credit_pass import Proof, assemble, issue_proof
+from agent.core.trust import AID_DEFAULT
 from agent.errors import CounterfoilError
 
 STOP_S: Final = 10.0
@@ -129,6 +130,10 @@ class Line:
         self._ends: set[socket.socket] = set()
         threading.Thread(target=self._accept, daemon=True).start()
 
+    @property
+    def is_whole(self) -> bool:
+        return self._whole.is_set()
+
     def cut(self) -> None:
         self._whole.clear()
 
@@ -189,19 +194,21 @@ class Phone:
 
     key: SigningKey
     credential: bytes
+    aid: bytes = AID_DEFAULT
 
     @classmethod
     def load(cls, path: Path) -> Phone:
         fields = json.loads(path.read_text())
-        return cls(SigningKey.from_pem(fields["key"].encode()), base64.b64decode(fields["credential"]))
+        key = SigningKey.from_pem(fields["key"].encode())
+        return cls(key, base64.b64decode(fields["credential"]), bytes.fromhex(fields["aid"]))
 
-    def code(self, *, age_s: int = 0) -> str:
+    def code(self, *, age_s: int = 0, user_verified: bool = True) -> str:
         """A fresh code, or one that was on the screen ``age_s`` seconds ago."""
-        proof = Proof(int(time.time()) - age_s, os.urandom(8), user_verified=True, counter=None)
-        return assemble(self.credential, issue_proof(self.credential, proof, self.key))
+        proof = Proof(int(time.time()) - age_s, os.urandom(8), user_verified=user_verified, counter=None)
+        return assemble(self.credential, issue_proof(self.credential, proof, self.key), self.aid)
 
     def forged_code(self) -> str:
         """As a thief would make it: the credential of somebody else, a proof by his own key."""
         thief = SigningKey.from_seed("ed25519", os.urandom(32))
         proof = Proof(int(time.time()), os.urandom(8), user_verified=True, counter=None)
-        return assemble(self.credential, issue_proof(self.credential, proof, thief))
+        return assemble(self.credential, issue_proof(self.credential, proof, thief), self.aid)

@@ -36,7 +36,8 @@ def identity(case: Case) -> Iterator[Finding]:
         yield _half_enrolled() if begun else failed("not enrolled", error.message, error.hint)
         return
     lenders = ", ".join(lender.lender for lender in enrolled.lenders)
-    yield ok(f"{enrolled.lane} of store {enrolled.store}, {enrolled.merchant_name}; lenders: {lenders}")
+    kind = "TRAINING, no real money: " if enrolled.is_training else ""
+    yield ok(f"{kind}{enrolled.lane} of store {enrolled.store}, {enrolled.merchant_name}; lenders: {lenders}")
 
 
 def _half_enrolled() -> Finding:

@@ -126,11 +126,13 @@ class SignedIn(Operator):
 
 
 class Health(Answer):
-    """``state`` broken: something does not work; ``stands_in``: it would sell without a line too."""
+    """``state`` broken: something does not work; ``stands_in``: it would sell without a line too; ``training``: nothing
+    here is real money."""
 
     state: Literal["good", "attention", "broken"]
     stands_in: bool
     link_up: bool
+    training: bool
     conditions: list[str]
 
 
@@ -142,6 +144,14 @@ class CounterView(Answer):
     merchant: dict[str, Any]
     currency: str
     lenders: dict[str, str]
+    training: bool
+
+
+class Played(Answer):
+    """How the line and the printer's roll of a training counter are now."""
+
+    line: Literal["up", "cut"]
+    paper: Literal["in", "out"]
 
 
 class PageLinkView(Answer):

@@ -26,6 +26,7 @@ from agent.local import (
     pages,
     requests,
     sale_calls,
+    training_calls,
 )
 from agent.local.access import EVERYBODY, LOCAL_TOOLS, READERS, TILL_SOFTWARE, Caller, cookie_of, refused
 from agent.local.description import document
@@ -35,8 +36,8 @@ from agent.local.services import LocalServices
 from agent.local.table import Served
 
 
-async def describe(_services: LocalServices, _request: Request) -> Response:
-    return JSONResponse(document(TABLE))
+async def describe(services: LocalServices, _request: Request) -> Response:
+    return JSONResponse(document(_table(services)))
 
 
 TABLE: Final = (
@@ -140,6 +141,14 @@ TABLE: Final = (
     Served("GET", "/v1/events", lane_calls.events, "what happens, as it happens", READERS),
 )  # fmt: skip
 
+IN_TRAINING: Final = (
+    Served(
+        "POST", "/v1/lessons", training_calls.play, "let something happen at the training counter",
+        body=requests.Lesson, answer=answers.Played,
+    ),
+)  # fmt: skip
+"""Calls that a real counter does not have."""
+
 PAGES: Final = (
     Served("GET", "/open/cashier/{ticket}", pages.open_cashier, "a link", EVERYBODY, opens=Caller.CASHIER),
     Served("GET", "/open/customer/{ticket}", pages.open_customer, "a link", EVERYBODY, opens=Caller.DISPLAY),
@@ -153,10 +162,17 @@ PAGES: Final = (
 def create_app(services: LocalServices, secret: bytes = b"") -> ASGIApp:
     """The ASGI application, each caller known and at its pace. ``secret`` is needed for loopback HTTP alone."""
     app = Starlette(
-        routes=[Route(row.path, _endpoint(row, services, secret), methods=[row.method]) for row in (*TABLE, *PAGES)],
+        routes=[
+            Route(row.path, _endpoint(row, services, secret), methods=[row.method])
+            for row in (*_table(services), *PAGES)
+        ],
         exception_handlers={HTTPException: not_served, Exception: failed},
     )
     return Doors(app, secret)
+
+
+def _table(services: LocalServices) -> tuple[Served, ...]:
+    return TABLE if services.lesson is None else (*TABLE, *IN_TRAINING)
 
 
 def _endpoint(row: Served, services: LocalServices, secret: bytes) -> Endpoint:

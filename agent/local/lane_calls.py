@@ -69,6 +69,7 @@ def _at_counter(services: LocalServices, caller: Caller) -> dict[str, Any]:
     sale = services.counter.view(sale_id) if sale_id else None
     lenders = {row["lender"]: row["name"] for row in status["lenders"]} | dict(services.wallets)
     about = {"merchant": asdict(services.shop), "currency": services.currency, "lenders": lenders}
+    about["training"] = status["training"]
     if caller is Caller.DISPLAY:
         return about | {"sale": for_customer(sale) if sale else None}
     lane = {name: status[name] for name in ("lane", "store", "conditions", "link", "queue", "print_jobs_waiting")}
@@ -85,6 +86,7 @@ async def health(services: LocalServices, _request: Request) -> Response:
             "state": ("good", "attention", "broken")[worst],
             "stands_in": not any(condition["ends_stand_in"] for condition in found),
             "link_up": status["link"]["up"],
+            "training": status["training"],
             "conditions": [condition["code"] for condition in found],
         }
     )

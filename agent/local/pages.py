@@ -30,6 +30,14 @@ MEDIA_TYPES: Final = {
 PAGES: Final[Mapping[str, Caller]] = {"cashier": Caller.CASHIER, "customer": Caller.DISPLAY}
 SECTIONS: Final = ("reasons", "page")
 """Of the text catalogues, what a page shows."""
+_STYLE: Final = '<link rel="stylesheet" href="/page/training.css">\n'
+_TRAY: Final = '<script type="module" src="/page/training.js"></script>\n'
+MARKED_HEAD: Final = {"cashier": _STYLE + _TRAY, "customer": _STYLE}
+MARKED_BODY: Final = (
+    '<body class="{name} training">\n<p id="training" role="note">'
+    '<span lang="zh-CN">培训模式 · 不扣任何款项</span><span lang="en">TRAINING · nothing is charged</span></p>'
+)
+"""What makes a page one of a training counter; the trainee's tray is the cashier's alone."""
 HEADERS: Final = {
     "Cache-Control": "no-cache",
     # W3C Content Security Policy Level 3: no script, style or picture but these files, no frame around them.
@@ -53,6 +61,8 @@ def _loaded() -> dict[str, tuple[str, bytes]]:
         said = {section: catalogue(language)[section] for section in SECTIONS}
         text = json.dumps(said, ensure_ascii=False, separators=(",", ":"))
         found[f"texts.{language}.json"] = ("application/json", text.encode())
+        scenes = json.dumps(catalogue(language)["training"], ensure_ascii=False, separators=(",", ":"))
+        found[f"training.{language}.json"] = ("application/json", scenes.encode())
     return found
 
 
@@ -81,14 +91,14 @@ def _opened(services: LocalServices, request: Request, page: Caller, place: str)
     return _closed()
 
 
-async def cashier(_services: LocalServices, request: Request) -> Response:
+async def cashier(services: LocalServices, request: Request) -> Response:
     """``/``: where the cashier works."""
-    return _served("cashier.html") if request.scope[CALLER] in (Caller.CASHIER, Caller.SOCKET) else _closed()
+    return _page(services, "cashier") if request.scope[CALLER] in (Caller.CASHIER, Caller.SOCKET) else _closed()
 
 
-async def customer(_services: LocalServices, request: Request) -> Response:
+async def customer(services: LocalServices, request: Request) -> Response:
     """``/customer``: what the customer sees; it can do nothing."""
-    return _served("customer.html") if request.scope[CALLER] in READERS - {Caller.POS} else _closed()
+    return _page(services, "customer") if request.scope[CALLER] in READERS - {Caller.POS} else _closed()
 
 
 async def part(_services: LocalServices, request: Request) -> Response:
@@ -99,6 +109,16 @@ async def part(_services: LocalServices, request: Request) -> Response:
 def _closed() -> Response:
     """Says how the page is opened."""
     return _served("closed.html", 401)
+
+
+def _page(services: LocalServices, name: str) -> Response:
+    """At a training counter marked from its first byte on: also when no script runs and no agent answers."""
+    page = _served(f"{name}.html")
+    if services.lesson is not None:
+        text = bytes(page.body).decode().replace("</head>", MARKED_HEAD[name] + "</head>", 1)
+        page.body = text.replace(f'<body class="{name}">', MARKED_BODY.format(name=name), 1).encode()
+        page.headers["Content-Length"] = str(len(page.body))
+    return page
 
 
 def _served(name: str, status: int = 200) -> Response:

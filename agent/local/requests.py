@@ -54,6 +54,14 @@ class _Wish(Body):
         return Wish(self.plan, self.coupon, bytes.fromhex(self.statement) if self.statement else None)
 
 
+class Lesson(Body):
+    """POST /v1/lessons: what happens at the training counter; ``look``: nothing, only tell how it is."""
+
+    what: Literal[
+        "look", "pays", "expired", "torn", "declined", "step_up", "real", "cut", "restore", "paper_out", "paper_in"
+    ]
+
+
 class VirtualAct(Body):
     """POST /v1/virtual-acts. ``device``: by its name; empty: the only one that can. ``code``: what is scanned."""
 

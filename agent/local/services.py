@@ -39,8 +39,9 @@ class Shop:
 
 @dataclass(frozen=True, slots=True)
 class LocalServices:
-    """One lane. ``explain`` and ``claim`` take a sale id and the code of a slip.
+    """One lane. ``lesson``: what a trainee lets happen; None: this is no training counter.
 
+    ``explain`` and ``claim`` take a sale id and the code of a slip.
     ``act_virtually`` takes what is done, to which device, and what is scanned; it raises DeviceUnavailable.
     """
 
@@ -70,6 +71,7 @@ class LocalServices:
     test_display: Callable[[], Awaitable[dict[str, Any] | None]]
     act_virtually: Callable[[str, str, str], Awaitable[str]]
     claim: Callable[[str], Awaitable[dict[str, Any]]]
+    lesson: Callable[[str], Awaitable[dict[str, Any]]] | None
     shop: Shop
     wallets: Mapping[str, str]
     page_links: PageLinks

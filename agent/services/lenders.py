@@ -17,6 +17,7 @@ from agent.core.lane_report import InForce
 from agent.core.policy import Policy, PolicyError, verify_policy
 from agent.core.snapshot_layer import SnapshotError
 from agent.core.snapshot_reader import Stack, Verify, trusting
+from agent.core.trust import KeyList
 from agent.core.trusted_time import ClockReading
 from agent.errors import UntrustedDocument
 from agent.ports import Ledger, SnapshotStore
@@ -81,7 +82,10 @@ class EnrolledLender:
 
 
 class Lenders:
-    """All lenders of the lane, with their documents in force. ``introducer``: None if none may join."""
+    """All lenders of the lane, with their documents in force. ``introducer``: None if none may join.
+
+    ``is_training``: all of them lend play money; none of them does otherwise.
+    """
 
     def __init__(
         self,
@@ -92,7 +96,9 @@ class Lenders:
         clock: LaneClock,
         *,
         introducer: Introducer | None = None,
+        is_training: bool = False,
     ) -> None:
+        self.is_training = is_training
         self._lane, self._introductions = lane, Introductions(introducer, ledger)
         self._ledger, self._snapshots, self._clock = ledger, snapshots, clock
         self._by_id = {item.lender: self._load(item) for item in enrolled}
@@ -125,7 +131,7 @@ class Lenders:
         if said.lender in self._by_id:
             return True
         try:
-            keys = trust.verify_key_list(signed_keys, said.root, version_min=1)
+            keys = self._of_this_kind(trust.verify_key_list(signed_keys, said.root, version_min=1))
             root = trust.root_of(signed_keys, said.root)
             if keys.lender != said.lender:
                 raise trust.TrustError("other_lender", f"The key list is one of {keys.lender}.")
@@ -143,7 +149,7 @@ class Lenders:
         if data == lender.signed_keys:
             return True
         try:
-            keys = trust.verify_key_list(data, lender.root, version_min=lender.keys.version + 1)
+            keys = self._of_this_kind(trust.verify_key_list(data, lender.root, version_min=lender.keys.version + 1))
             root = trust.root_of(data, lender.root)
             if keys.lender != lender.lender:
                 raise trust.TrustError("other_lender", f"The key list is one of {keys.lender}.")
@@ -210,7 +216,7 @@ class Lenders:
         stored = self._ledger.document(item.lender, KEYS)
         try:
             root, data = _unpinned(stored[1], item.root) if stored else (item.root, item.signed_keys)
-            keys = trust.verify_key_list(data, root, version_min=1)
+            keys = self._of_this_kind(trust.verify_key_list(data, root, version_min=1))
             root = trust.root_of(data, root)
         except (trust.TrustError, cbor.CborError, CoseError) as error:
             raise UntrustedDocument(f"the stored keys of {item.lender} do not verify: {error}") from error
@@ -272,6 +278,13 @@ class Lenders:
         kind = _DOCUMENT_OF[entry]
         self._ledger.store_document(lender.lender, kind, version, kept or data)
         lender.faults.pop(kind, None)
+
+    def _of_this_kind(self, keys: KeyList) -> KeyList:
+        """Training and real money do not mix. Raises TrustError."""
+        if keys.is_training != self.is_training:
+            kind = "one for training" if keys.is_training else "a real one, and this is a training counter"
+            raise trust.TrustError("other_kind", f"The lender {keys.lender} is {kind}.")
+        return keys
 
     def _reading(self, lender: Lender) -> ClockReading:
         return self._clock.read(lender.lender)

@@ -11,7 +11,7 @@ from typing import Final
 
 from agent.core import credit_pass, probe
 from agent.core.classify import WALLETS, classify
-from agent.core.credit_pass import CreditPass, ParsedPass, PassRejected
+from agent.core.credit_pass import CreditPass, ParsedPass, PassRejected, Reason
 from agent.core.decision import RESPONSE_CODES
 from agent.core.policy import Policy
 from agent.core.situation import Sale
@@ -27,6 +27,7 @@ from agent.services.timekeeping import LaneClock
 
 NOT_A_PASS: Final = Refusal("not_a_pass", "12")
 WALLET_NOT_SERVED: Final = Refusal("wallet_not_served", "57")
+TRAINING_COUNTER: Final = Refusal(f"pass.{Reason.TRAINING_COUNTER}", "57")
 REPLAYED: Final = Refusal("proof_replayed", "94")
 SNAPSHOT_MISSING: Final = Refusal("snapshot_missing", RESPONSE_CODES["snapshot_missing"])
 DATED: Final = ("54", "91")
@@ -128,7 +129,7 @@ class Reader:
         """Refusals that need neither the backend nor a rule; a wallet that is served does not come here."""
         kind = classify(case.code.encode()).kind
         if kind in WALLETS:
-            return WALLET_NOT_SERVED
+            return TRAINING_COUNTER if self._lenders.is_training else WALLET_NOT_SERVED
         if kind != "credit_pass":
             return NOT_A_PASS
         if isinstance(case.verified, Refusal):

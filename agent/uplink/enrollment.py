@@ -20,7 +20,14 @@ from cryptography.x509.oid import NameOID
 
 from agent.core import cbor, cose, trust
 from agent.core.classify import WALLETS
-from agent.errors import CounterfoilError, NotEnrolled, UntrustedDocument, UplinkRefused, UplinkUnavailable
+from agent.errors import (
+    CounterfoilError,
+    NotEnrolled,
+    TrainingMixed,
+    UntrustedDocument,
+    UplinkRefused,
+    UplinkUnavailable,
+)
 from agent.uplink.answers import decode_base64url, encode_base64url
 from agent.uplink.client import BackendClient
 from agent.uplink.connection import pinned_context
@@ -71,12 +78,14 @@ async def enroll(
     *,
     make_http: MakeHttp | None = None,
     randomness: Callable[[int], bytes] = os.urandom,
+    is_training: bool = False,
 ) -> Enrolled:
     """Make keys, prove the code, check the answer, write `directory`. Repeating it with the same code is harmless.
 
     `make_http` builds the HTTP client for a TLS context. Raises BadCode, WrongBackend, UplinkUnavailable (try again),
     UplinkRefused (the code is used, unknown or expired), AlreadyEnrolled, UntrustedDocument (the answer does not hold
-    together), NotPermitted and NotEnrolled (the directory cannot be written).
+    together), TrainingMixed (it is not of the kind that is wanted), NotPermitted and NotEnrolled (the directory cannot
+    be written).
     """
     parsed = Code.parse(code)
     make_http = make_http or (lambda context: _http(url, context))
@@ -87,6 +96,8 @@ async def enroll(
         ca = await _fetch_ca(make_http, parsed)
         fields = await _ask(make_http, ca, parsed, keys)
         enrolled = _checked(fields, ca, keys, parsed)
+        if enrolled.is_training != is_training:
+            raise TrainingMixed(f"This is a backend for {'training' if enrolled.is_training else 'real sales'}.")
         save_identity(directory, enrolled, certificate=fields["certificate"].encode(), ca=_pem(ca))
     except PermissionError as error:
         raise NotPermitted(f"{directory} cannot be written: {error.strerror}.") from error

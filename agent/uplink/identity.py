@@ -74,6 +74,11 @@ class Enrolled:
     previous: EpochEnd | None = None
     rails: tuple[EnrolledRail, ...] = ()
 
+    @property
+    def is_training(self) -> bool:
+        """Whether a lender of it lends play money; its lane must be started as a training counter then."""
+        return any(_keys(lender).is_training for lender in self.lenders)
+
 
 def load_identity(directory: Path) -> Enrolled:
     """The identity of this lane. Raises NotEnrolled."""
@@ -178,7 +183,12 @@ def _lender(row: Mapping[str, Any]) -> EnrolledLender:
         lender = EnrolledLender(
             row["lender"], row["name"], decode_base64url(row["root"]), decode_base64url(row["keys"])
         )
-        trust.verify_key_list(lender.keys, cose.PublicKey.from_cose_key(cbor.decode(lender.root)), version_min=0)
+        _keys(lender)
     except (Shapeless, cbor.CborError, cose.CoseError, trust.TrustError) as error:
         raise NotEnrolled(f"The keys of {row['lender']} in the lane's identity cannot be used: {error}") from error
     return lender
+
+
+def _keys(lender: EnrolledLender) -> trust.KeyList:
+    """Its key list, checked. Raises CborError, CoseError, TrustError."""
+    return trust.verify_key_list(lender.keys, cose.PublicKey.from_cose_key(cbor.decode(lender.root)), version_min=0)

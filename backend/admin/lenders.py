@@ -37,7 +37,10 @@ def add(backend: Backend, *, lender: str, name: str, currency: str, merchants: l
         now_s = backend.clock()
         if lender in load_all(now_s):
             raise Refused(f"there is a lender {lender} already")
-        lenders.create(lender, name, currency, now_s=now_s, randomness=backend.randomness)
+        is_training = any(known.key_list.is_training for known in backend.lenders.values())
+        lenders.create(
+            lender, name, currency, now_s=now_s, randomness=backend.randomness, is_training=is_training
+        )  # fmt: skip
         lenders.set_merchants(lender, _checked(merchants or []))
         return load_all(now_s)[lender]
 

@@ -28,6 +28,9 @@ def add_parser(verbs: Any) -> None:
     parser.add_argument("--lender-name", default=demo_data.DEMO_NAME)
     parser.add_argument("--currency", default="CNY")
     parser.add_argument(
+        "--training", action="store_true", help="its lenders lend play money, to training counters alone"
+    )
+    parser.add_argument(
         "--name", action="append", default=["localhost", "127.0.0.1", "::1"], help="host name or address"
     )
 
@@ -38,7 +41,10 @@ def run(args: argparse.Namespace) -> int:
         raise Refused(f"{directory} holds a backend already")
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     with closing(open_database(args.database or str(directory / "backend.db"))) as database, transaction(database):
-        lenders.create(args.lender, args.lender_name, args.currency, now_s=now_s, randomness=secrets.token_bytes)
+        lenders.create(
+            args.lender, args.lender_name, args.currency,
+            now_s=now_s, randomness=secrets.token_bytes, is_training=args.training,
+        )  # fmt: skip
     if args.database:
         write_private(directory / DATABASE_NOTE, args.database.encode())
     _write_identity(directory, args.name, now_s)

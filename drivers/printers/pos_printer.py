@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import ClassVar, TypeVar
 
 from drivers.device import Closable, Health, HealthLevel, OnEvent
-from drivers.document import Document, Text, as_copy
+from drivers.document import Document, Text, as_copy, as_training
 from drivers.errors import TransportError, UnprintableError
 from drivers.life import LivingDevice
 from drivers.printers.conversation import Conversation, Patience, obstacle_before
@@ -56,6 +56,8 @@ class POSPrinter(LivingDevice):
         self._patience = patience or Patience()
         self._letterhead = letterhead
         self._one_job = threading.Lock()
+        self.is_training = False
+        """Whether every slip says that it is none: the paper of a training counter."""
 
     def enable(self) -> None:
         """Starts it and asks how it is; one that is not there is `failed` until an attempt finds it again."""
@@ -103,7 +105,8 @@ class POSPrinter(LivingDevice):
         with self._one_job:
             self._require_enabled()
             try:
-                job = render(as_copy(document) if copy else document, self.profile, job_id, self._letterhead)
+                marked = as_training(document) if self.is_training else document
+                job = render(as_copy(marked) if copy else marked, self.profile, job_id, self._letterhead)
             except UnprintableError:
                 return self._conclude(PrintOutcome("not_started", "unprintable"), b"")
             outcome = self._print(job, process_id(job_id))

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from drivers.document import (
     COPY_BANNER,
+    TRAINING_BANNER,
     Banner,
     Block,
     Cut,
@@ -20,6 +21,7 @@ from drivers.document import (
     Rule,
     Text,
     as_copy,
+    as_training,
     columns_of,
     from_json,
     layout,
@@ -161,3 +163,16 @@ def test_text_that_cannot_be_stored_is_refused_but_prints_as_a_box() -> None:
 def test_paper_too_narrow_to_lay_out_is_refused() -> None:
     with pytest.raises(DocumentError):
         layout(Document(()), 8)
+
+
+def test_each_part_of_a_training_slip_says_so_above_and_below() -> None:
+    whole = Document((Text("for the merchant"), Cut(), Text("for the customer"), Feed(1), Cut()), "en")
+    mark = Banner(TRAINING_BANNER)
+    marked = as_training(whole)
+    assert marked.blocks == (
+        mark, Text("for the merchant"), mark, Cut(),
+        mark, Text("for the customer"), Feed(1), mark, Cut(),
+    )  # fmt: skip
+    assert as_training(Document(whole.blocks[:-1], "en")) == marked
+    copy = as_copy(marked)
+    assert [block.text for block in copy.blocks if isinstance(block, Banner)].count(TRAINING_BANNER) == 4

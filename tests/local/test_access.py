@@ -171,7 +171,7 @@ def test_a_display_may_look_and_not_touch_and_sees_no_account(pos: ServedLane) -
         status, state, _ = browser.ask("GET", "/v1/counter", cookie(Caller.DISPLAY))
         assert (status, set(state), state["sale"]["amount"]) == (
             200,
-            {"sale", "last_event_id", "merchant", "currency", "lenders"},
+            {"sale", "last_event_id", "merchant", "currency", "lenders", "training"},
             AMOUNT,
         )
         refused = browser.ask("POST", "/v1/sales", JSON | own | cookie(Caller.DISPLAY), {"amount": AMOUNT})

@@ -12,7 +12,10 @@ from tests.local.served import ServedLane
 from tests.services.lanes import Till
 
 PAGE_BYTES_MAX = 150_000
-SOURCES = {name: body.decode() for name, (_, body) in FILES.items() if not name.startswith("texts.")}
+TRAINING_BYTES_MAX = 10_000
+IN_TRAINING = {name for name in FILES if name.startswith("training.")}
+"""Loaded by a training counter's pages besides; no other page names one of them."""
+SOURCES = {name: body.decode() for name, (_, body) in FILES.items() if not name.endswith(".json")}
 SCRIPTS = {name: text for name, text in SOURCES.items() if name.endswith(".js")}
 # Keys that are put together from a table: what stands before the part that varies.
 TABLES = (
@@ -33,7 +36,12 @@ TABLES = (
 
 @pytest.mark.parametrize("page", ["cashier", "customer"])
 def test_a_page_with_all_that_it_loads_is_light(page: str) -> None:
-    assert sum(len(body) for name, (_, body) in FILES.items() if name != f"{page}.html") < PAGE_BYTES_MAX
+    others = {f"{page}.html", *IN_TRAINING}
+    assert sum(len(body) for name, (_, body) in FILES.items() if name not in others) < PAGE_BYTES_MAX
+
+
+def test_what_only_a_training_counter_loads_is_light_too() -> None:
+    assert sum(len(FILES[name][1]) for name in IN_TRAINING) < TRAINING_BYTES_MAX
 
 
 @pytest.mark.parametrize("name", SOURCES)

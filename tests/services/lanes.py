@@ -73,6 +73,7 @@ class PaperLender:
     version: int = 1
     layers: list[tuple[Manifest, bytes]] = field(default_factory=list)
     now_s: int = NOW_S
+    aid: bytes = trust.AID_DEFAULT
 
     def key(self, role: trust.Role) -> SigningKey:
         return key(f"{self.name}-{role}")
@@ -83,7 +84,7 @@ class PaperLender:
             trust.KeyEntry(self.key(role).public.kid, self.key(role).public, role, self.now_s - DAY_S, until_s or end_s)
             for role in trust.Role
         )
-        keys = trust.KeyList(self.name, version, self.now_s - 10 + version, end_s, entries, "CNY")
+        keys = trust.KeyList(self.name, version, self.now_s - 10 + version, end_s, entries, "CNY", self.aid)
         return trust.sign_key_list(keys, key(f"{self.name}-root"))
 
     def enrolled(self) -> EnrolledLender:
@@ -161,6 +162,7 @@ class Phone:
     cap_minor: int = 0
     numbers: Iterator[int] = field(default_factory=count)
     tier: int = 3
+    aid: bytes = trust.AID_DEFAULT
 
     def code(self, *, age_s: int = 0, at: int | None = None, user_verified: bool = True, life_s: int = DAY_S) -> str:
         """A code of ``age_s`` seconds ago; ``at`` is the true time, when the lane's wall clock is not."""
@@ -172,7 +174,7 @@ class Phone:
         df01 = issue_credential(credential, key(f"{self.lender}-{trust.Role.CREDENTIAL}"))
         cti = next(self.numbers).to_bytes(4, "big") + self.account[:4]
         proof = Proof(issued - age_s, cti, user_verified, counter=None)
-        return assemble(df01, issue_proof(df01, proof, phone))
+        return assemble(df01, issue_proof(df01, proof, phone), self.aid)
 
 
 Answer = Mapping[str, Any] | AttemptUnknown | Exception | None

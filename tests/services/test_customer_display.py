@@ -4,7 +4,7 @@ from typing import get_args
 
 import pytest
 
-from agent.services.customer_display import STATES, screens
+from agent.services.customer_display import STATES, TRAINING, screens
 from agent.services.views import SHOWN_STATES
 from agent.texts import LANGUAGES, Language, catalogue
 from drivers.displays.screen import Screen, render
@@ -41,9 +41,18 @@ def test_a_sale_without_an_amount_yet_and_a_state_without_a_word_show_no_nonsens
 @pytest.mark.parametrize("language", get_args(Language))
 def test_every_word_fits_a_row_and_there_are_no_others(language: Language) -> None:
     words = catalogue(language)["display"]
-    assert set(words) == set(STATES)
+    assert set(words) == {*STATES, TRAINING}
     assert all(columns_of(word) <= 20 for word in words.values())
     assert language in LANGUAGES
+
+
+@pytest.mark.parametrize("state", [*STATES, "expired", ""])
+def test_every_screen_of_a_training_counter_says_so_and_cuts_no_amount(state: str) -> None:
+    view = {"state": state, "amount": {"minor": 99_999_900, "currency": "CNY"}}
+    chinese, latin, ascii_only = screens(view, "zh-CN", is_training=True)
+    assert [screen[1].split()[0] for screen in (chinese, latin, ascii_only)] == ["培训", "TRAINING", "TRAINING"]
+    assert all(columns_of(row) <= 20 for screen in (chinese, latin, ascii_only) for row in screen)
+    assert "".join(ascii_only).isascii()
 
 
 def test_every_state_with_a_word_is_one_that_a_sale_can_have() -> None:

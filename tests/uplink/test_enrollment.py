@@ -15,7 +15,14 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from agent.core import cbor, cose, trust
-from agent.errors import CounterfoilError, NotEnrolled, UntrustedDocument, UplinkRefused, UplinkUnavailable
+from agent.errors import (
+    CounterfoilError,
+    NotEnrolled,
+    TrainingMixed,
+    UntrustedDocument,
+    UplinkRefused,
+    UplinkUnavailable,
+)
 from agent.uplink import identity
 from agent.uplink.connection import tls_context
 from agent.uplink.enrollment import WrongBackend, enroll
@@ -237,6 +244,22 @@ def test_an_answer_that_does_not_hold_together_leaves_the_lane_not_enrolled(
         attempt(registry, tmp_path)
     with pytest.raises(NotEnrolled):
         load_identity(tmp_path)
+
+
+@pytest.mark.parametrize("is_training", [True, False])
+def test_a_lane_for_training_and_a_backend_for_real_sales_do_not_meet_nor_the_other_way_round(
+    is_training: bool, tmp_path: Path
+) -> None:
+    registry, aid = Registry(), trust.AID_TRAINING if is_training else trust.AID_DEFAULT
+    registry.lie = lambda answer: answer | {"lenders": [introduced(replace(KEY_LIST, aid=aid))]}
+
+    def attempted(wanted: bool) -> Enrolled:
+        return run_real(enroll("https://backend.test", CODE, tmp_path, make_http=registry.http, is_training=wanted))
+
+    with pytest.raises(TrainingMixed):
+        attempted(not is_training)
+    assert not (tmp_path / "identity.json").exists()
+    assert attempted(is_training).is_training is is_training
 
 
 def test_a_code_is_read_as_people_type_it() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from drivers.device import ErrorEvent, StatusUpdateEvent
-from drivers.document import COPY_BANNER, Document, Pair, Text, to_text
+from drivers.document import COPY_BANNER, TRAINING_BANNER, Document, Pair, Text, to_text
 from drivers.errors import FontError, LifeCycleError
 from drivers.printers.outcome import PrintOutcome
 from drivers.printers.pos_printer import POSPrinter
@@ -283,3 +283,16 @@ def test_patience_bounds_a_job_that_is_never_confirmed(printer_at: PrinterFactor
     outcome = printer_at(never.address, "generic-80", patience).print_document("a", SLIP, copy=False)
     never.close()
     assert summary(outcome) == ("sent_unconfirmed", "not_confirmed")
+
+
+@pytest.mark.parametrize("copy", [False, True])
+def test_whatever_the_printer_of_a_training_counter_prints_says_so(
+    copy: bool, paper: VirtualPrinter, printer_at: PrinterFactory
+) -> None:
+    printer = printer_at(paper.address, "generic-80")
+    printer.is_training = True
+    assert printer.print_document("job-1", SLIP, copy=copy).rung == "confirmed"
+    assert printer.check_health("interactive").reason == ""
+    assert paper.wait_for_slips(2, 15.0)
+    assert [slip.text.count(TRAINING_BANNER) for slip in paper.slips] == [2, 2]
+    assert (COPY_BANNER in paper.slips[0].text) is copy

@@ -11,7 +11,7 @@ from agent.core.settlement import NAMES, Total
 from agent.services.day_report import Closing, day_report
 from agent.services.settlement import BatchReport, Open, OpenItem
 from agent.services.slips import sale_slip
-from drivers.document import Banner, Document, Pair, Text, as_copy
+from drivers.document import Banner, Document, Pair, Text, as_copy, as_training
 
 SALE_ID = "0193a7f2-1c44-7e0b-9c1e-3f5a8b2d6c10"
 
@@ -71,6 +71,8 @@ DAY_EN = as_copy(
         "en",
     )
 )
+
+TRAINING_SIGNED = as_training(SIGNED)
 
 HOSTILE = (
     "<script>alert(1)</script>",

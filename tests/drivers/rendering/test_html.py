@@ -9,7 +9,7 @@ import pytest
 from drivers.document import Document, Qr, Text, to_text
 from drivers.rendering.html import to_html
 from drivers.rendering.rows import rows_of
-from tests.drivers.rendering.slips import EN, HOSTILE, ZH, hostile
+from tests.drivers.rendering.slips import EN, HOSTILE, TRAINING_SIGNED, ZH, hostile
 
 ELEMENTS = {"html", "head", "meta", "title", "style", "body", "main", "div", "b", "i", "big", "hr", "svg", "path"}
 ATTRIBUTES = {"lang", "charset", "http-equiv", "content", "name", "style", "viewbox", "class", "role", "stroke", "d"}
@@ -48,7 +48,7 @@ def printed(document: Document, columns: int) -> list[str]:
     return to_text(document, columns).rstrip("\n").split("\n")
 
 
-@pytest.mark.parametrize("document", [ZH, EN], ids=["zh", "en"])
+@pytest.mark.parametrize("document", [ZH, EN, TRAINING_SIGNED], ids=["zh", "en", "training"])
 @pytest.mark.parametrize("columns", [32, 48])
 def test_the_text_of_the_page_is_the_text_of_the_layout(document: Document, columns: int) -> None:
     page = Page(to_html(document, columns))

@@ -18,7 +18,18 @@ from drivers.rendering.fonts import Face, font
 from drivers.rendering.picture import COLUMN_DOTS, GLYPH_DOTS, LEADING_DOTS, MARGIN_DOTS, draw, to_png
 from drivers.rendering.rows import TextRow, rows_of, trimmed, wrapped
 from drivers.virtual.escpos_reader import CutOff, PaperReader
-from tests.drivers.rendering.slips import DAY_EN, DAY_ZH, DECLINED, EN, HOSTILE, SALE_ID, SIGNED, ZH, hostile
+from tests.drivers.rendering.slips import (
+    DAY_EN,
+    DAY_ZH,
+    DECLINED,
+    EN,
+    HOSTILE,
+    SALE_ID,
+    SIGNED,
+    TRAINING_SIGNED,
+    ZH,
+    hostile,
+)
 
 GOLDEN = Path(__file__).parent / "golden"
 has_fonts = pytest.mark.skipif(
@@ -43,6 +54,7 @@ def ink(picture: Image.Image, left: int, top: int, width: int, height: int) -> b
 OTHERS = {
     "declined-80": (DECLINED, 48),
     "signed-58": (SIGNED, 32),
+    "training-58": (TRAINING_SIGNED, 32),
     "day-zh-80": (DAY_ZH, 48),
     "day-zh-58": (DAY_ZH, 32),
     "day-en-80": (DAY_EN, 48),
