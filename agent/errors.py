@@ -63,7 +63,7 @@ class TrainingMixed(CounterfoilError):
     """Training and real money do not mix: this belongs to the other kind of counter."""
 
     code = "training_mixed"
-    hint = "Start a training counter with `counterfoil training`, a real one with `counterfoil run`: each has its own state."
+    hint = "Start a training counter with `counterfoil training` and a real one with `counterfoil run`."
 
 
 class DiskFull(LedgerError):
@@ -218,7 +218,8 @@ class DeviceUnavailable(CounterfoilError):
 class DeviceMisnamed(DeviceUnavailable):
     """An address, option or command that no device has."""
 
-    hint = "`counterfoil devices list` shows the address of each device; --help explains the rest."
+    code = "device_misnamed"
+    hint = "Run `counterfoil devices list`: it shows the address of each device; --help explains the rest."
 
 
 @dataclass(frozen=True, slots=True)
