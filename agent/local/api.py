@@ -18,9 +18,11 @@ from starlette.types import ASGIApp
 from agent.core.operators import Action
 from agent.local import (
     answers,
+    day_answers,
     day_calls,
     device_calls,
     hold_calls,
+    lane_answers,
     lane_calls,
     operator_calls,
     pages,
@@ -58,12 +60,18 @@ TABLE: Final = (
         "POST", "/v1/sales/{sale_id}/preview", sale_calls.preview, "show one plan whole",
         body=requests.Preview, answer=answers.SaleView,
     ),
-    Served("POST", "/v1/sales/{sale_id}/dismissal", sale_calls.dismiss, "show it no more, wait for it no more"),
+    Served(
+        "POST", "/v1/sales/{sale_id}/dismissal", sale_calls.dismiss, "show it no more, wait for it no more",
+        answer=lane_answers.Dismissed,
+    ),
     Served(
         "POST", "/v1/offers", sale_calls.offer, "what an amount may have",
         body=requests.AskOffers, answer=answers.OffersView,
     ),
-    Served("GET", "/v1/sales/{sale_id}/explanation", sale_calls.explain, "why it was decided so"),
+    Served(
+        "GET", "/v1/sales/{sale_id}/explanation", sale_calls.explain, "why it was decided so",
+        answer=lane_answers.Explanation,
+    ),
     Served(
         "POST", "/v1/sales/{sale_id}/capture", hold_calls.capture, "debt out of a hold",
         body=requests.Capture, answer=answers.SaleView,
@@ -72,7 +80,10 @@ TABLE: Final = (
         "POST", "/v1/sales/{sale_id}/reversal", hold_calls.reverse, "release a hold",
         body=requests.Reversal, answer=answers.SaleView,
     ),
-    Served("POST", "/v1/sales/{sale_id}/reprint", hold_calls.reprint, "its newest slip once more"),
+    Served(
+        "POST", "/v1/sales/{sale_id}/reprint", hold_calls.reprint, "its newest slip once more",
+        answer=lane_answers.PrintJob,
+    ),
     Served(
         "POST", "/v1/sales/{sale_id}/void", hold_calls.void, "undo a sale on its day",
         body=requests.Reversal, needs=Action.VOID, answer=answers.SaleView,
@@ -89,55 +100,76 @@ TABLE: Final = (
         "POST", "/v1/sales/{sale_id}/abandonment", sale_calls.abandon, "wait no longer for a wallet",
         answer=answers.SaleView,
     ),
-    Served("POST", "/v1/settlements", day_calls.settle, "close the day", body=requests.CloseDay, needs=Action.SETTLE),
-    Served("GET", "/v1/shift", day_calls.show_shift, "the open shift, or the last"),
+    Served(
+        "POST", "/v1/settlements", day_calls.settle, "close the day",
+        body=requests.CloseDay, needs=Action.SETTLE, answer=day_answers.BatchView,
+    ),
+    Served("GET", "/v1/shift", day_calls.show_shift, "the open shift, or the last", answer=day_answers.ShiftView),
     Served(
         "POST", "/v1/shift/opening", day_calls.open_shift, "begin a shift",
-        body=requests.ShiftOpening, needs=Action.SHIFT,
+        body=requests.ShiftOpening, needs=Action.SHIFT, answer=day_answers.ShiftView,
     ),
     Served(
         "POST", "/v1/shift/closing", day_calls.close_shift, "count the drawer",
-        body=requests.ShiftClosing, needs=Action.SHIFT,
+        body=requests.ShiftClosing, needs=Action.SHIFT, answer=day_answers.ShiftView,
     ),
-    Served("GET", "/v1/insights", day_calls.insights, "the figures of a day", query=("day", "format")),
+    Served(
+        "GET", "/v1/insights", day_calls.insights, "the figures of a day",
+        query=("day", "format"), answer=day_answers.InsightsView,
+    ),
     Served(
         "POST", "/v1/other-tenders", day_calls.other_tenders, "what was sold without credit",
-        body=requests.OtherTenders,
+        body=requests.OtherTenders, answer=day_answers.DayView,
     ),
     Served("GET", "/v1/operators", operator_calls.operators, "who may sign in, and who has", answer=answers.Operators),
     Served(
         "POST", "/v1/operator-session", operator_calls.sign_in, "sign in with a PIN",
         body=requests.SignIn, answer=answers.SignedIn,
     ),
-    Served("DELETE", "/v1/operator-session", operator_calls.sign_out, "sign out"),
+    Served("DELETE", "/v1/operator-session", operator_calls.sign_out, "sign out", answer=lane_answers.SignedOut),
     Served(
         "GET", "/v1/leases/{account}", lane_calls.show_lease, "what is left of a lease", LOCAL_TOOLS,
-        query=("lender",),
+        query=("lender",), answer=lane_answers.LeaseView,
     ),
     Served(
         "POST", "/v1/leases/{account}/return", lane_calls.return_lease, "give a lease back", LOCAL_TOOLS,
-        requests.LeaseReturn,
+        requests.LeaseReturn, answer=lane_answers.LeaseView,
     ),
     Served("GET", "/v1/counter", lane_calls.counter, "what page and display show", READERS, answer=answers.CounterView),
     Served("GET", "/v1/health", lane_calls.health, "does it sell", READERS, answer=answers.Health),
-    Served("GET", "/v1/openapi.json", describe, "this description", EVERYBODY),
-    Served("GET", "/v1/status", lane_calls.status, "facts and conditions of the lane"),
-    Served("POST", "/v1/journal/verification", lane_calls.verify, "walk the chain", LOCAL_TOOLS),
-    Served("GET", "/v1/recovery", lane_calls.show_heads, "both ends of the journal", LOCAL_TOOLS),
-    Served("POST", "/v1/recovery", lane_calls.recover, "begin a new epoch", LOCAL_TOOLS),
-    Served("GET", "/v1/devices", device_calls.devices, "how each device is"),
-    Served("POST", "/v1/print-jobs", device_calls.print_test, "print a test slip"),
-    Served("POST", "/v1/drawer-openings", device_calls.open_drawer, "open the cash drawer", needs=Action.DRAWER),
+    Served("GET", "/v1/openapi.json", describe, "this description", EVERYBODY, answer=lane_answers.Description),
+    Served("GET", "/v1/status", lane_calls.status, "facts and conditions of the lane", answer=lane_answers.StatusView),
+    Served(
+        "POST", "/v1/journal/verification", lane_calls.verify, "walk the chain", LOCAL_TOOLS,
+        answer=lane_answers.Verified,
+    ),
+    Served(
+        "GET", "/v1/recovery", lane_calls.show_heads, "both ends of the journal", LOCAL_TOOLS,
+        answer=lane_answers.HeadsView,
+    ),
+    Served("POST", "/v1/recovery", lane_calls.recover, "begin a new epoch", LOCAL_TOOLS, answer=lane_answers.EpochView),
+    Served("GET", "/v1/devices", device_calls.devices, "how each device is", answer=lane_answers.DeviceView),
+    Served("POST", "/v1/print-jobs", device_calls.print_test, "print a test slip", answer=lane_answers.PrintView),
+    Served(
+        "POST", "/v1/drawer-openings", device_calls.open_drawer, "open the cash drawer",
+        needs=Action.DRAWER, answer=lane_answers.Opening,
+    ),
     Served(
         "POST", "/v1/page-links", pages.make_link, "open a page in a browser", TILL_SOFTWARE,
         requests.PageLink, answer=answers.PageLinkView,
     ),
-    Served("POST", "/v1/display-tests", device_calls.test_display, "try the line display"),
+    Served(
+        "POST", "/v1/display-tests", device_calls.test_display, "try the line display",
+        answer=lane_answers.DisplayTest,
+    ),
     Served(
         "POST", "/v1/virtual-acts", device_calls.act, "play with a virtual device", LOCAL_TOOLS,
-        requests.VirtualAct,
+        requests.VirtualAct, answer=lane_answers.Played,
     ),
-    Served("POST", "/v1/claims", hold_calls.claim, "a slip of a lane that is lost", LOCAL_TOOLS, requests.SlipClaim),
+    Served(
+        "POST", "/v1/claims", hold_calls.claim, "a slip of a lane that is lost", LOCAL_TOOLS,
+        requests.SlipClaim, answer=lane_answers.Claimed,
+    ),
     Served("GET", "/v1/events", lane_calls.events, "what happens, as it happens", READERS),
 )  # fmt: skip
 

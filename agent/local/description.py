@@ -92,10 +92,10 @@ def _parameters(row: Served) -> Iterable[dict[str, Any]]:
 
 
 def _responses(row: Served) -> dict[str, Any]:
-    schema: dict[str, Any] = {**_ref(row.answer)} if row.answer else {"type": "object"}
+    schema: dict[str, Any] = {**_ref(row.answer)} if row.answer else {}
     media = OTHER_MEDIA.get(row.path, (JSON,))
     if row.path == "/v1/devices":
-        schema = {"type": "array", "items": {"type": "object"}}
+        schema = {"type": "array", "items": schema}
     content: dict[str, Any] = {each: {"schema": schema} if each == JSON else {} for each in media}
     refusal: dict[str, Any] = {
         "description": "Refused, and why",

@@ -19,7 +19,7 @@ from agent.local.requests import Body
 class Served:
     """One call. ``who`` may make it, ``does`` says what it is for, ``body`` is the shape of its request.
 
-    ``answer``: the shape of its answer, None: an object that is for people; ``query``: names of
+    ``answer``: the shape of its answer, None: no JSON; ``query``: names of
     ``description.PARAMETERS``; ``opens``: a link, which begins a page's session as this caller; ``needs``: an operator
     who may do this.
     """

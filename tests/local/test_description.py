@@ -4,6 +4,7 @@ import inspect
 import itertools
 import json
 import os
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +16,7 @@ from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance
 
 from agent.local.api import TABLE
+from agent.local.client import LocalClient
 from agent.local.description import document
 from agent.local.table import Served
 from tests.local.served import ServedLane
@@ -31,6 +33,7 @@ DESCRIBED = document(TABLE)
 def test_every_call_is_described_with_who_may_make_it_and_what_it_reads(row: Served) -> None:
     operation = DESCRIBED["paths"][row.path][row.method.lower()]
     assert operation["summary"] and operation["responses"]["2XX"]["content"]
+    assert row.answer is not None or row.path == "/v1/events", "what it answers is described"
     assert "problem+json" in str(operation["responses"]["default"])
     assert all(str(caller) in operation["description"] for caller in row.who)
     assert ("await read(" in inspect.getsource(row.call)) == (row.body is not None) == ("requestBody" in operation)
@@ -58,6 +61,54 @@ def test_the_states_of_a_sale_are_those_that_are_shown() -> None:
     assert described == {*SHOWN_STATES.values(), "waiting", "choosing", "unknown"}
 
 
+DAY: list[tuple[str, str, dict[str, Any]]] = [
+    ("POST", "/v1/shift/opening", {"operator": "7", "float_minor": 20_000}),
+    ("POST", "/v1/sales", {"sale_id": "sale-0001", "amount": {"minor": 3_000, "currency": "CNY"}}),
+    ("GET", "/v1/sales/sale-0001", {}),
+    ("POST", "/v1/sales/sale-0001/dismissal", {}),
+    ("POST", "/v1/sales", {"sale_id": "sale-0002", "amount": {"minor": 3_000, "currency": "CNY"}, "code": "PASS"}),
+    ("POST", "/v1/sales/sale-0002/refund", {"request_id": "r-1", "amount_minor": 100}),
+    ("POST", "/v1/sales", {"sale_id": "sale-0003", "amount": {"minor": 3_000, "currency": "CNY"}, "code": "none"}),
+    ("GET", "/v1/sales", {}),
+    ("POST", "/v1/sales/sale-0003/reprint", {}),
+    ("GET", "/v1/sales/sale-0002/explanation", {}),
+    ("POST", "/v1/offers", {"amount": {"minor": 30_000, "currency": "CNY"}}),
+    ("GET", "/v1/counter", {}),
+    ("GET", "/v1/health", {}),
+    ("GET", "/v1/status", {}),
+    ("GET", "/v1/operators", {}),
+    ("GET", "/v1/openapi.json", {}),
+    ("POST", "/v1/journal/verification", {}),
+    ("POST", "/v1/other-tenders", {"count": 3, "amount_minor": 12_000}),
+    ("GET", "/v1/insights", {}),
+    ("POST", "/v1/page-links", {}),
+    ("GET", "/v1/shift", {}),
+    ("POST", "/v1/shift/closing", {"counted_minor": 20_000}),
+    ("POST", "/v1/settlements", {}),
+]
+"""A day, call by call; each is answered well."""
+
+
+def test_a_days_answers_have_the_shapes_that_are_described(lane: ServedLane, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agent.services.settlement.QUEUE_WAIT_S", 0.0)
+    lane.within_s, code = 60, lane.till.phone().code()
+
+    def story(_: LocalClient) -> None:
+        for method, path, body in DAY:
+            sent = {name: code if value == "PASS" else value for name, value in body.items()}
+            status, media, data = lane.raw(method, path, json.dumps(sent).encode() if method == "POST" else None)
+            assert (status < 300, media) == (True, "application/json"), (path, data)
+            row = next(row for row in TABLE if row.method == method and _is_of(row.path, path))
+            assert row.answer is not None
+            row.answer.model_validate_json(data)
+
+    lane.tell(story)
+
+
+def _is_of(template: str, path: str) -> bool:
+    return re.fullmatch(re.sub("{[a-z_]+}", "[^/]+", template), path) is not None
+
+
 @pytest.fixture
 def lane(till: Till) -> Iterator[ServedLane]:
     yield ServedLane(till)
@@ -70,7 +121,7 @@ def fuzz(lane: ServedLane, row: Served, cases: int) -> set[int]:
         return []
 
     async def claim(_: str) -> Any:
-        return {}
+        return {"result": "known", "sale_id": "sale-0001", "lane": "lane-01", "epoch": 1}
 
     async def absent(*_: Any) -> None:
         return None
