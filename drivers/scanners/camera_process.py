@@ -27,7 +27,8 @@ _NICENESS = 10
 """A sale must never wait for a picture."""
 _WIDTH, _HEIGHT = 1280, 720
 """A pass of 500 characters has 85 modules a side: at arm's length they need more pixels than VGA has."""
-_PERIOD_MIN_S, _PERIOD_AT_REST_S = 1 / 30, 0.1
+_PERIOD_MIN_S, _PERIOD_AT_REST_S = 1 / 12, 0.1
+"""Nobody shows a code for less than a tenth of a second, so that more looks would only warm the computer."""
 _BEAT_S = 1.0
 _STILL_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
 

@@ -81,7 +81,7 @@ def test_two_codes_in_one_picture_are_two_codes() -> None:
 
 def test_a_still_scene_is_looked_at_once_a_second_and_a_change_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     looks: list[str] = []
-    monkeypatch.setattr(decoding, "read_quickly", lambda picture: looks.append("look") or ())
+    monkeypatch.setattr(decoding, "read_quickly", lambda picture, *, thorough: looks.append("look") or ())
     monkeypatch.setattr(decoding, "FALLBACKS", (lambda picture: (),))
     reader, table = LiveReader(), np.full((480, 640), 140, np.uint8)
     for tick in range(100):
@@ -105,6 +105,21 @@ def test_a_small_code_that_comes_or_goes_ends_the_rest_and_noise_does_not(shot: 
     assert reader.at_rest
     reader.read(photograph(blank, shot), 3.6)
     assert not reader.at_rest
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [photograph(qr(PASS), Shot(inverted=True)), np.rot90(photograph(linear("6901234567892", "EAN13"), Shot()))],
+    ids=["white on black", "a line code on end"],
+)
+def test_what_only_a_thorough_look_reads_is_read_within_two(frame: np.ndarray) -> None:
+    frame = np.ascontiguousarray(frame)
+    assert not read_quickly(frame, thorough=False) and read_quickly(frame)
+    for looks_before in range(2):
+        reader = LiveReader()
+        for tick in range(looks_before):
+            reader.read(np.full_like(frame, 140), tick / 10)
+        assert any(reader.read(frame, 0.5 + tick / 10) for tick in range(2))
 
 
 def test_what_the_quick_reader_misses_a_slower_one_finds_within_a_few_pictures() -> None:
