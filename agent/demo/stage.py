@@ -152,7 +152,7 @@ def _set_up(out: Path, run_dir: Path, ends: list[Callable[[], None]], cast: Cast
     agent.start()
     uplink.start()
     stage.say("agent and uplink start: they fetch signed time, policy and snapshot")
-    wait_for("the lane is ready", lambda: _is_ready(stage), 180)
+    wait_for("the lane is ready", lambda: is_ready(stage), 180)
     stage.say("ready: line up, clock signed, policy and snapshot installed")
     stage.say(f"the local API answers at http://127.0.0.1:{http_port}, too")
     return stage
@@ -179,7 +179,8 @@ def _enrolled(config: Path, code: str) -> dict[str, Any] | None:
     return answer if "lane" in answer else None
 
 
-def _is_ready(stage: Stage) -> bool:
+def is_ready(stage: Stage) -> bool:
+    """Line up, clock signed, policy and snapshot installed. Raises DemoFailed when a process has ended."""
     for program in (stage.backend, stage.agent, stage.uplink):
         if not program.running:
             raise DemoFailed(f"The {program.name} has ended by itself; {stage.out}/{program.name}.log says why.")

@@ -10,12 +10,12 @@ import json
 import shutil
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from agent.core.money import format_minor
+from agent.demo.afterwards import stay
 from agent.demo.props import DemoFailed, Phone, ask, command, wait_for
 from agent.demo.report import Report, compare
 from agent.demo.stage import LANE, LEASE_MINOR, LIMIT_MINOR, Cast, Stage, heading, staged
@@ -59,7 +59,7 @@ def tell(options: Options) -> int:
         report = compare(stage, report)
         stage.say(_closing_line(report))
         if not options.exit:
-            _stay(stage)
+            stay(stage)
     if options.json:
         print(json.dumps(report.to_json(), ensure_ascii=False))
     return 0 if report.matched else 1
@@ -335,23 +335,6 @@ def _settle(stage: Stage, lender: str) -> dict[str, Any]:
         stage.say(f"    {name:<9} {total['count']:>3}  {format_minor(total['minor'], 'CNY'):>10}")
     stage.say(f"batch {report['batch']} of {lender}: the backend's half is {report['state']}")
     return report
-
-
-def _stay(stage: Stage) -> None:
-    lane, backend = command("counterfoil")[0], command("counterfoil-backend")[0]
-    config = f"--config {stage.config.resolve()}"
-    fresh = stage.accounts[-1]  # the first one has bought so often that the policy makes it pause
-    scanned = f"$({backend} pass issue --verified --dir {stage.backend_dir.resolve()} {fresh})"
-    print("\nThe lane goes on; Ctrl-C ends it. In another terminal:\n")
-    print(f"  {lane} status {config}")
-    print(f'  {lane} sale make 2580 {config} --code "{scanned}"')
-    print(f"  chromium \"$({lane} page {config})\"     # the cashier's page; `page customer`: the customer's display")
-    print(f"  curl --unix-socket {stage.socket} http://localhost/v1/status")
-    token = f"$(cat {stage.socket.with_name('pos-token')})"
-    print(f'  curl -N -H "Authorization: Bearer {token}" http://127.0.0.1:{stage.http_port}/v1/events', flush=True)
-    with suppress(KeyboardInterrupt):
-        while True:
-            time.sleep(1)
 
 
 def _closing_line(report: Report) -> str:
