@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 from pathlib import Path
+from shlex import quote
 
 from agent.demo.props import command, wait_for
 from agent.demo.stage import Stage, is_ready
@@ -17,9 +18,9 @@ def stay(stage: Stage) -> None:
     """Until Ctrl+C. Raises DemoFailed when the lane does not come back with its own devices."""
     _hand_over(stage)
     lane, backend = command("counterfoil")[0], command("counterfoil-backend")[0]
-    config = f"--config {stage.config.resolve()}"
+    config = f"--config {quote(str(stage.config.resolve()))}"
     fresh = stage.accounts[-1]  # the first one has bought so often that the policy makes it pause
-    scanned = f"$({backend} pass issue --verified --dir {stage.backend_dir.resolve()} {fresh})"
+    scanned = f"$({backend} pass issue --verified --dir {quote(str(stage.backend_dir.resolve()))} {fresh})"
     print("\nThe lane goes on; Ctrl-C ends it. In another terminal:\n")
     print(f"  {lane} status {config}")
     print(f'  {lane} sale make 2580 {config} --code "{scanned}"')

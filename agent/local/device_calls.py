@@ -32,7 +32,7 @@ async def act(services: LocalServices, request: Request) -> Response:
     try:
         device = await services.act_virtually(wanted.act, wanted.device, wanted.code)
     except DeviceUnavailable as fault:
-        return problem(409, "virtual_none", fault.message, "A device is virtual when its address is virtual:PATH.")
+        return problem(409, "virtual_none", fault.message, "Name one whose address is virtual:PATH (--device).")
     return JSONResponse({"device": device, "act": wanted.act})
 
 

@@ -63,7 +63,7 @@ class Lesson(Body):
 
 
 class VirtualAct(Body):
-    """POST /v1/virtual-acts. ``device``: by its name; empty: the only one that can. ``code``: what is scanned."""
+    """POST /v1/virtual-acts. ``device``: by its name; empty: the only one that can, or all, to be well."""
 
     act: str = Field(max_length=20)
     device: str = Field(default="", max_length=32)

@@ -29,7 +29,7 @@ def command(maker: str, name: str) -> bytes:
     if name not in known:
         others = [other for other, row in _table().items() if name in row]
         which = f"; those of {' and '.join(others)} do" if others else ""
-        raise OptionError(f"scanners of {maker} do not know {name!r}{which}; theirs: {', '.join(known)}")
+        raise OptionError(f"scanners of {maker} do not know {name!r}{which}; theirs: {', '.join(sorted(known))}")
     return bytes.fromhex(known[name])
 
 

@@ -21,6 +21,7 @@ from drivers.remedies import remedy_for
 from drivers.scanners.article import article_in
 from drivers.scanners.data_queue import DataQueue
 from drivers.scanners.framing import Code, Frame
+from drivers.scanners.pace import Pace
 from drivers.transports.transport import Transport
 
 LOG = logging.getLogger(__name__)
@@ -159,7 +160,7 @@ class Scanner(LivingDevice):
         self._attempted.set()
 
     def _read_codes(self) -> None:
-        stream = self._new_stream()
+        stream, pace = self._new_stream(), Pace()
         self._commands = queue.Queue(_COMMANDS_MAX)
         last_byte_s = time.monotonic()
         while not self._stopping.is_set():
@@ -169,7 +170,9 @@ class Scanner(LivingDevice):
             now_s = time.monotonic()
             if data:
                 last_byte_s = now_s
+                began_s = time.thread_time()
                 self._tell(stream.feed(data), now_s)
+                self._stopping.wait(pace.rest_s(time.thread_time() - began_s, now_s))
             elif now_s - last_byte_s >= stream.pause_s:
                 self._tell(stream.pause(), now_s)
 

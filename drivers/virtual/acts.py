@@ -15,6 +15,15 @@ from drivers.virtual.printer import VirtualPrinter
 from drivers.virtual.scanner import VirtualScanner
 
 Act = Callable[[Any], None]
+
+
+def _plugged_in(port: VirtualScanner | VirtualDisplay) -> None:
+    if not port.is_plugged_in:
+        port.replug()
+
+
+SCAN: Final = "scan"
+WELL: Final = "well"
 ACTS: Final[Mapping[type[Closable], Mapping[str, Act]]] = {
     VirtualPrinter: {
         "paper-out": VirtualPrinter.paper_out,
@@ -26,31 +35,31 @@ ACTS: Final[Mapping[type[Closable], Mapping[str, Act]]] = {
         "drawer-lock": VirtualPrinter.lock_drawer,
         "drawer-close": VirtualPrinter.close_drawer,
         "unplug": VirtualPrinter.unplug,
-        "well": VirtualPrinter.release,
+        WELL: VirtualPrinter.release,
     },
-    VirtualScanner: {"unplug": VirtualScanner.unplug, "well": VirtualScanner.replug},
-    VirtualDisplay: {"unplug": VirtualDisplay.unplug, "well": VirtualDisplay.replug},
+    VirtualScanner: {"unplug": VirtualScanner.unplug, WELL: _plugged_in},
+    VirtualDisplay: {"unplug": VirtualDisplay.unplug, WELL: _plugged_in},
 }
-SCAN: Final = "scan"
 
 
 def act(devices: Iterable[Device], what: str, device: str = "", code: str = "") -> str:
-    """Does it to the device of that name, or to the only one that can; returns its name. Blocks for 2 seconds at most.
+    """Does it to the device of that name, or to the only one that can; without a name all are made well. Returns names.
 
-    Raises AddressError when there is none, or more than one; TimeoutError when nobody reads what is scanned.
+    Blocks for 2 seconds at most. Raises AddressError when there is none, or more than one; TimeoutError when nobody
+    reads what is scanned.
     """
     able = {one.name: stand_in for one in devices if (stand_in := _stand_in(one)) and _can(stand_in, what)}
     chosen = {name: stand_in for name, stand_in in able.items() if device in ("", name)}
     if not chosen:
         raise AddressError(f'no virtual device {device or "of this lane"} knows "{what}"')
-    if len(chosen) > 1:
+    if len(chosen) > 1 and what != WELL:
         raise AddressError(f"which of them? Name one: {', '.join(chosen)}")
-    ((name, stand_in),) = chosen.items()
-    if isinstance(stand_in, VirtualScanner) and what == SCAN:
-        stand_in.scan(code.encode())
-    else:
-        ACTS[type(stand_in)][what](stand_in)
-    return name
+    for stand_in in chosen.values():
+        if isinstance(stand_in, VirtualScanner) and what == SCAN:
+            stand_in.scan(code.encode())
+        else:
+            ACTS[type(stand_in)][what](stand_in)
+    return ", ".join(chosen)
 
 
 def _stand_in(device: Device) -> Closable | None:

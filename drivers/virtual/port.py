@@ -15,6 +15,11 @@ class VirtualPort:
         self._master = self._slave = -1
         self.replug()
 
+    @property
+    def is_plugged_in(self) -> bool:
+        """Whether there is a device under the path."""
+        return self._master >= 0
+
     def unplug(self) -> None:
         """The device node goes away; who reads it gets an error."""
         self.path.unlink(missing_ok=True)

@@ -33,7 +33,7 @@ def test_a_roll_that_ends_is_told_until_there_is_paper_again(virtual: LaneOnDisk
     with virtual.running():
         assert counterfoil("virtual", "paper-out").out == "printer: the printer's roll is at its end.\n"
         out = counterfoil("print", "test")
-        counterfoil("virtual", "well", "--device", "printer")
+        assert counterfoil("virtual", "well").out.startswith("spare, printer, display: everything is well again")
         again = counterfoil("print", "test")
     assert (out.code, "Put in a new paper roll" in out.out) == (4, True)
     assert again.code == 0
