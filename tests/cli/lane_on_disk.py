@@ -185,9 +185,9 @@ free_space_min_mb = {lines["free_space_min_mb"]}
         """Let the lane run once: signed time, policy, snapshot."""
         with self.lane() as lane:
             nonce = lane.forwarding.ask_time(LENDER)
-            lane.forwarding.signed_time(LENDER, nonce, self.lender.signed_time(nonce, NOW_S))
+            lane.forwarding.signed_time(LENDER, nonce, self.lender.signed_time(nonce, int(time.time())))
             lane.lenders.install_policy(LENDER, self.lender.policy())
-            sequence, path = self.lender.layer(self.root, {CUSTOMER: 10_000}, built_at=NOW_S)
+            sequence, path = self.lender.layer(self.root, {CUSTOMER: 10_000}, built_at=int(time.time()))
             lane.lenders.install_snapshot(LENDER, [(sequence, path)])
 
     @contextmanager
@@ -204,7 +204,7 @@ free_space_min_mb = {lines["free_space_min_mb"]}
                 snapshots=SnapshotFiles(self.state / "snapshots"),
                 backend=PaperBackend(),
                 printer=None,
-                clock=PaperClock(NOW_S),
+                clock=PaperClock(int(time.time())),  # these tests may begin long after this file was read
                 random_bytes=os.urandom,
                 free_bytes=lambda: 10**12,
             )

@@ -127,6 +127,7 @@ APPROVAL = {
     "lease_used_minor": 0,
     "decided_at": "2027-01-15T08:00:00Z",
     "pending": False,
+    "account": None,
 }
 REQUEST = {"lender": LENDER, "sale_id": "sale-0001", "attempt": 1, "amount": {"minor": 12800, "currency": "CNY"}}
 
