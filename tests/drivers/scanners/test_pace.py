@@ -43,7 +43,7 @@ def flood(gun: VirtualScanner, data: bytes, stop: threading.Event) -> None:
 
 @pytest.mark.parametrize("what", FLOODS)
 def test_a_flood_takes_no_processor_from_a_sale_and_the_next_code_is_read(what: str, tmp_path: Path) -> None:
-    gun, stop, seconds = VirtualScanner(tmp_path / "gun"), threading.Event(), 2.0
+    gun, stop, began_s = VirtualScanner(tmp_path / "gun"), threading.Event(), time.monotonic()
     heard: set[bytes] = set()
 
     def listen(event: DeviceEvent) -> None:
@@ -53,12 +53,13 @@ def test_a_flood_takes_no_processor_from_a_sale_and_the_next_code_is_read(what: 
     scanner = open_scanner("gun", f"serial:{gun.path}", {"pause_s": 0.05}, on_event=listen)
     flooding = threading.Thread(target=flood, args=(gun, FLOODS[what], stop))
     flooding.start()
-    stop.wait(seconds)
+    stop.wait(2.0)
     assert scanner._thread.ident is not None
     used_s = time.clock_gettime(time.pthread_getcpuclockid(scanner._thread.ident))
+    allowed_s = BURST_S + SHARE_MAX * (time.monotonic() - began_s)
     stop.set()
     flooding.join()
-    deadline_s = time.monotonic() + 30
+    deadline_s = time.monotonic() + 60
     while b"6901234567892" not in heard and time.monotonic() < deadline_s:
         with suppress(TimeoutError):  # what the flood has left is read first
             gun.scan(b"\r6901234567892")
@@ -66,4 +67,4 @@ def test_a_flood_takes_no_processor_from_a_sale_and_the_next_code_is_read(what: 
     scanner.close()
     gun.close()
     assert b"6901234567892" in heard
-    assert used_s < BURST_S + 2 * seconds * SHARE_MAX + 0.2
+    assert used_s < allowed_s + 0.5, "and what the work at hand, and the waiting, cost"
