@@ -4,9 +4,9 @@
 import { el, svg } from "/page/dom.js";
 
 /** The drawing of the columns, in its own units: the screen scales it. */
-const [WIDE, HIGH, LEFT, RIGHT, TOP, FOOT] = [520, 190, 64, 8, 10, 24];
+const [WIDE, HIGH, LEFT, RIGHT, TOP, FOOT] = [520, 190, 64, 8, 20, 24];
 const GAP = 0.28;
-const LABEL_EVERY = 3;
+const LABEL_EVERY = 2;
 const TICKS = 4;
 
 /** The least round number that `TICKS` steps of 1, 2, 2.5 or 5 by a power of ten reach. */
@@ -18,20 +18,23 @@ export function topOf(largest) {
 
 /** Columns: `rows` of {label, value}; `amount(value)` writes a tick; `words` is what the drawing says in one sentence. */
 export function columns(rows, { amount, words }) {
-  const top = topOf(Math.max(...rows.map(({ value }) => value)));
+  const largest = Math.max(...rows.map(({ value }) => value));
+  const top = topOf(largest);
   const [width, height] = [(WIDE - LEFT - RIGHT) / rows.length, HIGH - TOP - FOOT];
   const y = (value) => TOP + height * (1 - value / top);
   const ticks = Array.from({ length: TICKS + 1 }, (_, index) => (top / TICKS) * index).map((value) => [
-    svg("line", { class: "grid", x1: LEFT, x2: WIDE - RIGHT, y1: y(value), y2: y(value) }),
+    svg("line", { class: value ? "grid" : "grid zero", x1: LEFT, x2: WIDE - RIGHT, y1: y(value), y2: y(value) }),
     svg("text", { x: LEFT - 8, y: y(value) + 5, "text-anchor": "end" }, amount(value)),
   ]);
   const bars = rows.map(({ label, value }, index) => {
     const x = LEFT + index * width;
     const at = { x: x + (width * GAP) / 2, y: y(value), width: width * (1 - GAP), height: Math.max(0, HIGH - FOOT - y(value)) };
-    const middle = { x: x + width / 2, y: HIGH - 7, "text-anchor": "middle" };
+    const middle = { x: x + width / 2, "text-anchor": "middle" };
+    const isMost = value && value === largest;
     return [
       value ? svg("rect", { class: "column", rx: 2, ...at }) : null,
-      index % LABEL_EVERY ? null : svg("text", middle, label),
+      isMost ? svg("text", { class: "most", ...middle, y: at.y - 4 }, amount(value)) : null,
+      index % LABEL_EVERY ? null : svg("text", { ...middle, y: HIGH - 7 }, label),
     ];
   });
   return svg("svg", { viewBox: `0 0 ${WIDE} ${HIGH}`, class: "columns", role: "img", "aria-label": words }, ticks, bars);

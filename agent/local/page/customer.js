@@ -1,6 +1,6 @@
 // The customer's display. The one rule: it shows, and can do nothing.
 
-import { draw, el, icon } from "/page/dom.js";
+import { draw, el, sign, sum } from "/page/dom.js";
 import { Feed } from "/page/feed.js";
 import { money } from "/page/money.js";
 import { inWords, plansTable, statementOf } from "/page/plans.js";
@@ -9,20 +9,18 @@ import { beginWith, loadTexts, t } from "/page/texts.js";
 
 const [top, stage, told] = ["top", "stage", "told"].map((id) => document.getElementById(id));
 
-/** Whether the bank was asked or the lane decided is nothing to a customer: approved is approved. */
-const wordOf = ({ state, word }) => (state === "approved_offline" ? t("state_approved") : word);
-
 function show({ counter, sale, isConnected }) {
   if (!counter && isConnected) return;
   if (counter) beginWith(counter.merchant.language);
   const look = lookOf(sale, "customer", isConnected);
   document.title = look.headline;
-  draw(top, el("p", { class: "shop" }, el("strong", {}, counter ? counter.merchant.name : "")));
+  draw(top, el("p", { class: "shop" }, el("strong", {}, counter && sale ? counter.merchant.name : "")));
+  top.hidden = !sale;
   const chooses = isConnected && sale?.state === "choosing";
   const chosen = chooses ? sale.offers.find(({ plan }) => plan === sale.looked_at) : null;
   draw(stage, el("section", { class: `panel tone-${look.tone}`, "data-state": look.state },
-    el("div", { class: "sign" }, icon(look.shape), isConnected && el("p", { class: "word" }, wordOf(look))),
-    sale && el("p", { class: "amount" }, money(sale.amount)),
+    look.state !== "ready" && sign(look.shape),
+    sale ? sum(money(sale.amount)) : counter && el("p", { class: "welcome" }, counter.merchant.name),
     el("h1", {}, look.headline),
     look.state === "approved_offline" && el("p", { class: "next" }, t("guaranteed_customer")),
     sale?.plan && isConnected && look.tone === "good" && el("p", { class: "next" }, inWords(sale.plan).name)),

@@ -18,6 +18,7 @@ const SHAPES = {
   lost: "M3 3l18 18M5 12a10 10 0 013-2M19 12a10 10 0 00-5-3M8.500 15.500a5 5 0 017 0M12 19v.5",
   link: "M5 12a10 10 0 0114 0M8.500 15.500a5 5 0 017 0M12 19v.5",
   queue: "M12 4v12M7 9l5-5 5 5M5 20h14",
+  bars: "M4 4v16h16M9 16v-4M13 16V8M17 16v-6",
   printer: "M7 8V3h10v5M7 17H4V8h16v9h-3M7 13h10v8H7z",
 };
 
@@ -45,6 +46,15 @@ export function svg(name, attributes = {}, ...children) {
 export function icon(name) {
   const about = { viewBox: "0 0 24 24", class: `icon icon-${name}`, "aria-hidden": "true" };
   return svg("svg", about, svg("path", { d: SHAPES[name] }));
+}
+
+/** The state's own colour with its shape, and its word where one is said. */
+export const sign = (shape, word) => el("div", { class: "sign" }, icon(shape), word && el("p", { class: "word" }, word));
+
+/** An amount in the largest figures that its panel has room for. */
+export function sum(words, label = null) {
+  const kind = words.length > 12 ? "longest" : words.length > 9 ? "long" : "";
+  return el("p", { class: `amount ${kind}` }, label && el("span", { class: "unseen" }, label), words);
 }
 
 /**

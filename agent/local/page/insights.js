@@ -10,6 +10,7 @@ import { isKnown, languageNow, said, t } from "/page/texts.js";
 
 const CALL = "/v1/insights";
 const REASONS_MAX = 6;
+const USUAL = [8, 21];
 const DAY_MS = 86_400_000;
 
 /** Open the dialog on the store's day. */
@@ -67,8 +68,8 @@ function charts(day) {
   const drawn = tries(day) ? [
     column(chart(t("insights_hours"), ...hours(day)), chart(t("insights_basket"), ...baskets(day))),
     column(chart(t("insights_plans"), plans(day)), chart(t("insights_reasons"), reasons(day))),
-  ] : [el("p", { class: "hint" }, t("insights_none", { day: day.day }))];
-  return [tiles(day), ...drawn, el("p", { class: "small" }, t(day.is_over ? "insights_over" : "insights_so_far"))];
+  ] : [el("p", { class: "empty" }, icon("bars"), t("insights_none", { day: day.day }))];
+  return [tries(day) || day.refunded.count || day.undone.count ? tiles(day) : "", ...drawn, el("p", { class: "small" }, t(day.is_over ? "insights_over" : "insights_so_far"))];
 }
 
 function chart(title, ...drawn) {
@@ -101,10 +102,16 @@ function hours({ hours: rows, currency }) {
   el("tbody", {}, rows.filter(tries).map((row) => el("tr", {}, el("th", { scope: "row" }, `${hour(row)}:00`),
     [count(row.approved.count), sum(row.approved.minor), count(row.declined.count)].map((cell) => el("td", {}, cell))))));
   return [
-    columns(rows.map((row) => ({ label: hour(row), value: row.approved.minor })), { amount: round(currency), words }),
+    columns(openHours(rows).map((row) => ({ label: hour(row), value: row.approved.minor })), { amount: round(currency), words }),
     el("p", { class: "small" }, words),
     el("details", {}, el("summary", {}, t("insights_table")), table),
   ];
+}
+
+/** From the first hour that sold to the last, and at least a shop's usual day: no half of the drawing is night. */
+function openHours(rows) {
+  const sold = rows.filter(({ approved }) => approved.minor).map(({ hour }) => hour);
+  return rows.filter(({ hour }) => hour >= Math.min(...sold, USUAL[0]) && hour <= Math.max(...sold, USUAL[1]));
 }
 
 /** Ticks of an axis: ¥1,000 without the decimals that say nothing. */

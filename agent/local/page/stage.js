@@ -1,7 +1,7 @@
 // The middle of the cashier's page. The one rule: amount, what to do now and whether it went through stand in one panel,
 // in the same place whatever happens.
 
-import { button, el, icon } from "/page/dom.js";
+import { button, el, sign, sum } from "/page/dom.js";
 import { money, readAmount } from "/page/money.js";
 import { inWords, plansTable, statementOf } from "/page/plans.js";
 import { isOver, lookOf, waitsForCode } from "/page/states.js";
@@ -13,14 +13,15 @@ const PAD = ["7", "8", "9", "4", "5", "6", "1", "2", "3", "0", "00", "."];
 export function panel({ sale, counter, entry, isConnected }) {
   const look = lookOf(sale, "cashier", isConnected);
   const amount = sale ? money(sale.amount) : typed(entry, counter);
-  const refused = !sale && entry.refused;
+  const refused = !sale && isConnected && entry.refused;
   const isTyped = !sale && isConnected && entry.text !== "";
+  const headline = refused ? t(refused) : isTyped ? t("typed_cashier") : look.headline;
+  const next = refused ? t("amount_again") : isTyped ? t("typed_next") : look.next;
   return el("section", { class: `panel tone-${look.tone}`, "data-state": look.state, "aria-labelledby": "headline" },
-    el("div", { class: "sign" }, icon(look.shape), el("p", { class: "word" }, look.word)),
-    (sale || isConnected) && el("p", { class: "amount" }, el("span", { class: "unseen" }, t("amount")), amount),
-    el("h1", { id: "headline" }, refused ? t(refused) : isTyped ? t("typed_cashier") : look.headline),
-    el("p", { class: "next" }, refused ? t("amount_again") : isTyped ? t("typed_next") : look.next),
-    sale && isConnected && facts(sale, counter));
+    sign(look.shape, look.word),
+    (sale || isConnected) && sum(amount, t("amount")),
+    el("h1", { id: "headline" }, headline === look.word ? next : headline),
+    headline !== look.word && el("p", { class: "next" }, next));
 }
 
 function typed(entry, counter) {
@@ -46,11 +47,11 @@ function facts(sale, counter) {
 
 /** Beside the panel: the keys of the amount, the plans, or what can be done now. */
 export function side(state, acts) {
-  const { sale, isConnected } = state;
+  const { sale, counter, isConnected } = state;
   if (!isConnected) return el("section", { class: "side" });
   if (!sale) return keypad(acts);
   if (sale.state === "choosing") return choosing(sale, state, acts);
-  return el("section", { class: "side actions", "aria-label": t("actions") }, actions(sale, acts));
+  return el("section", { class: "side actions", "aria-label": t("actions") }, facts(sale, counter), actions(sale, acts));
 }
 
 function keypad(acts) {
@@ -64,8 +65,8 @@ function keypad(acts) {
 function actions(sale, acts) {
   if (isOver(sale) && !waitsForCode(sale)) {
     return [
-      button(t("next_sale"), acts.enter, { key: "Enter", kind: "main" }),
       button(t("this_sale"), acts.open, { key: "F3" }),
+      button(t("next_sale"), acts.enter, { key: "Enter", kind: "main" }),
     ];
   }
   if (sale.said === "wallet_pending") return [button(t("give_up_wallet"), acts.escape, { key: "Esc", kind: "danger" })];
