@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .DEFAULT_GOAL := help
-.PHONY: help setup system demo machine services test lint types proof conformance bench bench-drain lock clean
+.PHONY: help setup system demo gallery machine services test lint types proof conformance bench bench-drain lock clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -41,6 +41,9 @@ system:
 
 demo: $(READY) ## a whole lane on this machine, virtual devices included (ARGS=--exit: stop when it is through)
 	@$(BIN)/counterfoil demo $(ARGS)
+
+gallery: $(READY) services ## pictures of every state of page and display (ARGS="gallery --sizes small": where, which)
+	@$(BIN)/python -m tests.page.gallery $(or $(ARGS),gallery)
 
 test: $(READY) ## the fast tests
 	@$(PYTEST) -m "not proof and not system" $(ARGS)

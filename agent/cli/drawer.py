@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from agent.cli.options import acting, add_config, add_json, add_operator, load_config, remedy, show
 
+REASONS: Final = ("change", "count", "error", "other")
 SAID: Final = {True: "The drawer is open.", False: "The drawer did not open.", None: "The pulse was sent."}
 
 
@@ -17,6 +18,7 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser("drawer", help="open the cash drawer")
     verbs = parser.add_subparsers(metavar="VERB", required=True)
     verb = verbs.add_parser("open", help="one pulse, if the printer can give it now")
+    verb.add_argument("--reason", choices=REASONS, default="other", help="why, for the journal")
     add_operator(verb)
     add_config(verb)
     add_json(verb)
@@ -29,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
 
     try:
         with acting(args) as agent:
-            result = agent.post("/v1/drawer-openings")
+            result = agent.post("/v1/drawer-openings", {"reason": args.reason})
     except AgentNotRunning:
         result = _opened_here(args)
     if args.json:

@@ -152,7 +152,7 @@ TABLE: Final = (
     Served("POST", "/v1/print-jobs", device_calls.print_test, "print a test slip", answer=lane_answers.PrintView),
     Served(
         "POST", "/v1/drawer-openings", device_calls.open_drawer, "open the cash drawer",
-        needs=Action.DRAWER, answer=lane_answers.Opening,
+        body=requests.DrawerOpening, needs=Action.DRAWER, answer=lane_answers.Opening,
     ),
     Served(
         "POST", "/v1/page-links", pages.make_link, "open a page in a browser", TILL_SOFTWARE,
@@ -213,7 +213,7 @@ def _endpoint(row: Served, services: LocalServices, secret: bytes) -> Endpoint:
         if caller not in row.who:
             raise refused(caller)
         if row.needs is not None:
-            operator_calls.permit(services, request, row.needs)
+            await operator_calls.permit(services, request, row.needs)
         answer = await row.call(services, request)
         if row.opens is not None and answer.status_code < 400:
             answer.headers.append("Set-Cookie", cookie_of(row.opens, secret))

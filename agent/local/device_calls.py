@@ -37,6 +37,7 @@ async def act(services: LocalServices, request: Request) -> Response:
 
 
 async def open_drawer(services: LocalServices, _request: Request) -> Response:
+    """Why, its permission has read and kept."""
     result = await services.open_drawer()
     if result is None:
         return problem(409, "drawer_none", "This lane has no cash drawer.", "Set drawer.attached and restart.")

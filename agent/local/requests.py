@@ -161,6 +161,12 @@ class CloseDay(Body):
     print: Literal["once", "always"] | None = None
 
 
+class DrawerOpening(Body):
+    """POST /v1/drawer-openings: why, for the journal. POS software that opens it after a cash sale may leave it out."""
+
+    reason: Literal["change", "count", "error", "other"] | None = None
+
+
 class ShiftOpening(Body):
     """POST /v1/shift/opening: who, a number or short name, and what is in the drawer. Without a name it is who is
     signed in; a supervisor alone may name somebody else. ``print``: its paper, as that of a close of the day."""

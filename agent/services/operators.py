@@ -19,6 +19,8 @@ from agent.ports import Clock, Ledger, OperatorBook, Randomness
 
 IDLE_MAX_S: Final = 300
 """A session that nobody uses for so long is over: a till is left alone with its page open."""
+NOBODY: Final = "nobody"
+"""Who opened a drawer, and said why, at a lane that has no operators."""
 SESSIONS_MAX: Final = 32
 SESSION_BYTES: Final = 32
 
@@ -89,6 +91,8 @@ class OperatorDesk:
         names the lane's own user, who needs no session; in one, it is the session's operator who is recorded.
         Raises OperatorRefused (``operator_required``, ``role_required``), OperatorsUnreadable and ledger faults."""
         if not self._book.all():
+            if action is Action.DRAWER and subject:
+                self._journal(NOBODY, NOBODY, action, subject)
             return None
         operator = self.who(session)
         if operator is None and owner is not None and not session:

@@ -5,14 +5,16 @@ import { get, ofSale, post } from "/page/api.js";
 import { askDay } from "/page/day.js";
 import { button, draw } from "/page/dom.js";
 import { draft, draftOf, forget, heardBy, wasHeardBy } from "/page/draft.js";
+import { askDrawer } from "/page/drawer.js";
 import { Entry } from "/page/entry.js";
 import { Feed } from "/page/feed.js";
 import { findSale } from "/page/find.js";
 import { askInsights } from "/page/insights.js";
 import { readAmount } from "/page/money.js";
 import { isDialogOpen, problemWords, toast } from "/page/notes.js";
-import { leave, lendOperator, operatorNow, watchOperator } from "/page/operator.js";
+import { leave, operatorNow, watchOperator } from "/page/operator.js";
 import { askShift } from "/page/shift.js";
+import { refundSlip } from "/page/slip.js";
 import { panel, side } from "/page/stage.js";
 import { isOver, isSettled, lookOf, waitsForCode } from "/page/states.js";
 import { beginWith, languageNow, loadTexts, otherLanguage, setLanguage, t } from "/page/texts.js";
@@ -133,11 +135,6 @@ const acts = {
   open: () => feed.sale?.hold && findSale(feed.counter, feed.sale.sale_id),
 };
 
-const drawer = () => once(async () => {
-  const answer = await lendOperator(() => post("/v1/drawer-openings"));
-  toast(answer.ok ? t("drawer_opened") : problemWords(answer), answer.ok);
-});
-
 /** A dialog asks the agent before it is there: the key that is pressed again meanwhile opens no second one. */
 const opening = (open) => async () => {
   if (isOpening) return;
@@ -159,7 +156,7 @@ const LEAVE = "F10";
 const FUNCTIONS = {
   F2: ["find", opening(() => findSale(feed.counter))],
   F3: ["", opening(() => acts.open())],
-  F4: ["drawer", drawer],
+  F4: ["drawer", askDrawer],
   F6: ["insights", opening(askInsights)],
   F7: ["shift", opening(() => askShift(feed.counter))],
   F8: ["day", opening(() => askDay(feed.counter))],
@@ -214,8 +211,9 @@ async function resume() {
   if (isForgotten) await open(kept);
 }
 
-function scanned({ kind, value, sale_id: saleId }) {
-  if (kind === "slip") findSale(feed.counter, saleId ?? value.split(":").at(-1));
+function scanned({ kind, value, lane, lender, sale_id: saleId }) {
+  if (kind === "slip" && lane && lane !== feed.counter.lane) refundSlip(feed.counter, { slip: value, lane, saleId, lender });
+  else if (kind === "slip") findSale(feed.counter, saleId ?? value.split(":").at(-1));
   else if (value === null) toast(t("scan_amount_first"));
   else toast(t("scan_for_pos", { value }), true);
 }

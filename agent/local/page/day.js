@@ -7,56 +7,69 @@ import { openDialog, problemWords } from "/page/notes.js";
 import { lendOperator } from "/page/operator.js";
 import { isKnown, said, t } from "/page/texts.js";
 
+const OPERATOR = /^(operator|role)_/;
 const PLAN = "plan.";
 const STATES = ["disputed", "parked", "quarantined"];
 const HEAD_CHARS = 16;
 
 export async function askDay(counter) {
   const answer = await get("/v1/status");
-  const desk = { rows: [], reports: null, fault: answer.ok ? "" : problemWords(answer), isBusy: false };
+  const desk = { rows: [], fault: answer.ok ? "" : problemWords(answer), isBusy: false };
   if (answer.ok) {
-    const named = [...answer.lenders, ...answer.wallets.map((wallet) => ({ ...wallet, lender: wallet.rail }))];
-    desk.rows = named.map(({ lender, name, batch }) => ({ lender, name, batch }));
+    const wallets = answer.wallets.map((wallet) => ({ ...wallet, lender: wallet.rail, currency: counter.currency }));
+    desk.rows = [...answer.lenders, ...wallets].map(({ lender, name, currency, batch }) =>
+      ({ lender, name, currency, batch: batch.batch, report: null, fault: "" }));
     desk.waiting = answer.queue.depth;
     desk.exceptions = answer.queue.exceptions;
   }
   openDialog(t("day_title"), (redraw, close) => [
     el("p", { class: "fault", role: "alert" }, desk.fault),
-    desk.reports ? reports(desk, counter) : open(desk),
-    el("div", { class: "pair" }, desk.reports ? null : closeButton(desk, redraw), button(t("close"), close, { key: "Esc" })),
-  ]);
+    begun(desk) ? desk.rows.map(outcome) : open(desk),
+    el("div", { class: "pair" }, left(desk).length ? closeButton(desk, redraw) : null, button(t("close"), close, { key: "Esc" })),
+  ].flat());
 }
+
+const left = ({ rows }) => rows.filter(({ report }) => !report);
+const begun = ({ rows }) => rows.some(({ report, fault }) => report || fault);
 
 function open(desk) {
   return el("section", {},
-    el("ul", { class: "plain" }, desk.rows.map(({ name, batch }) =>
-      el("li", {}, t("day_batch", { name, batch: batch.batch })))),
+    el("ul", { class: "plain" }, desk.rows.map(({ name, batch }) => el("li", {}, t("day_batch", { name, batch })))),
     desk.waiting ? el("p", { class: "note" }, t("day_waiting", { count: desk.waiting })) : null,
     desk.exceptions?.length ? [el("p", { class: "note" }, t("day_exceptions", { count: desk.exceptions.length })),
-      el("ul", { class: "lines" }, desk.exceptions.map((item) => line(item, item.why)))] : null,
+      exceptions(desk.exceptions.map((item) => [item, item.why]))] : null,
     el("p", {}, t("day_confirm")));
 }
 
+/** Closes what is not closed yet; a lender that could not be closed keeps no other one open, and is tried again. */
 function closeButton(desk, redraw) {
   const close = async () => {
     if (desk.isBusy) return;
     desk.isBusy = true;
     redraw();
-    const done = [];
-    for (const { lender, name, batch } of desk.rows) {
-      const answer = await lendOperator(() => post("/v1/settlements", { lender, batch: batch.batch, print: "once" }));
-      desk.fault = answer.ok ? desk.fault : problemWords(answer);
-      if (!answer.ok) break;
-      done.push({ name, ...answer.body });
-    }
-    Object.assign(desk, { isBusy: false, reports: done.length ? done : null });
+    const answer = await lendOperator(() => settle(left(desk)));
+    desk.fault = answer.ok ? "" : problemWords(answer);
+    desk.isBusy = false;
     redraw();
   };
-  return button(t("day_close"), close, { kind: "main", off: desk.isBusy });
+  return button(t(begun(desk) ? "day_again" : "day_close"), close, { kind: "main", off: desk.isBusy });
 }
 
-function reports(desk, { currency }) {
-  return desk.reports.map(({ name, epoch, batch, state, totals, differences, open: still }) => el("section", {},
+/** An operator is asked for once, not for each lender: a refusal of that kind ends it. */
+async function settle(rows) {
+  for (const row of rows) {
+    const answer = await post("/v1/settlements", { lender: row.lender, batch: row.batch, print: "once" });
+    if (OPERATOR.test(answer.title ?? "")) return answer;
+    Object.assign(row, answer.ok ? { report: answer.body, fault: "" } : { fault: problemWords(answer) });
+  }
+  return { ok: true };
+}
+
+function outcome({ name, batch, currency, report, fault }) {
+  if (!report) return el("section", {}, el("h3", {}, t("day_report", { name, batch })),
+    el("p", { class: "fault", role: "alert" }, fault || t("day_not_closed")));
+  const { epoch, state, totals, differences, open: still } = report;
+  return el("section", {},
     el("h3", {}, t("day_report", { name, batch })),
     el("p", { class: state === "matched" ? "done" : "note", role: "status" }, t(`day_${state}`)),
     differences?.length > 0 && differing(differences, epoch, currency),
@@ -64,7 +77,7 @@ function reports(desk, { currency }) {
     el("table", { class: "totals" }, el("tbody", {}, Object.entries(totals)
       .filter(([, sum]) => sum && typeof sum.count === "number")
       .map(([kind, { count, minor }]) => el("tr", {}, el("th", { scope: "row" }, wordsOf(kind)),
-        el("td", {}, String(count)), el("td", {}, minor === undefined ? "" : money({ minor, currency }))))))));
+        el("td", {}, String(count)), el("td", {}, minor === undefined ? "" : money({ minor, currency })))))));
 }
 
 /** Where the two halves differ, and what each of them says. */
@@ -86,10 +99,17 @@ function carried({ unsent, held, items }, currency) {
     unsent ? el("li", {}, el("strong", {}, t("day_unsent")), el("span", {}, String(unsent))) : null,
     held.count ? el("li", {}, el("strong", {}, `${t("day_held")} × ${held.count}`),
       el("span", {}, money({ minor: held.minor, currency }))) : null,
-    ...items.map((item) => line(item, item.reason, item.minor ? money({ minor: item.minor, currency }) : "")),
   ].filter(Boolean);
-  if (!lines.length) return el("p", { class: "done" }, t("day_nothing_carried"));
-  return [el("h4", {}, t("day_carried")), el("ul", { class: "lines" }, lines)];
+  if (!lines.length && !items.length) return el("p", { class: "done" }, t("day_nothing_carried"));
+  return [el("h4", {}, t("day_carried")), lines.length ? el("ul", { class: "lines" }, lines) : null,
+    exceptions(items.map((item) => [item, item.reason, item.minor ? money({ minor: item.minor, currency }) : ""]))];
+}
+
+/** What the backend did not simply accept, line by line, and what is to be done: the lane itself can resolve none of it. */
+function exceptions(rows) {
+  const states = STATES.filter((state) => rows.some(([item]) => item.state === state));
+  return rows.length ? [el("ul", { class: "lines" }, rows.map((row) => line(...row))),
+    states.map((state) => el("p", { class: "small" }, t("day_todo", { state: t(`day_${state}`), todo: t(`day_${state}_next`) })))] : null;
 }
 
 /** An entry that was not simply accepted; a word that this page does not know is shown as it is. */

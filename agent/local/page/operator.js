@@ -3,9 +3,10 @@
 
 import { drop, get, post } from "/page/api.js";
 import { button, el } from "/page/dom.js";
-import { openDialog, problemWords } from "/page/notes.js";
+import { openDialog, problemWords, toast } from "/page/notes.js";
 import { t } from "/page/texts.js";
 
+const LENDS = "supervisor";
 const NEEDS_OPERATOR = ["operator_required", "role_required"];
 
 let here = null;
@@ -39,12 +40,23 @@ function isHere(operator) {
   told();
 }
 
-/** The answer of `deed`; when it needs an operator, asks for the PIN and tries once more. */
+/**
+ * The answer of `deed`; when it needs an operator, asks for the PIN and tries once more. A supervisor lends the PIN for this
+ * one deed: the page is nobody's again as soon as it is answered.
+ */
 export async function lendOperator(deed) {
   const answer = await deed();
   if (answer.ok && here) isHere(here);
   if (answer.ok || !NEEDS_OPERATOR.includes(answer.title)) return answer;
-  return (await askPin(answer)) ? deed() : answer;
+  if (!(await askPin(answer))) return answer;
+  const done = await deed();
+  if (here?.role === LENDS) await giveBack(here.operator);
+  return done;
+}
+
+async function giveBack(operator) {
+  const answer = await leave();
+  toast(answer.ok ? t("lent_back", { operator }) : problemWords(answer), answer.ok);
 }
 
 function askPin(refusal) {
