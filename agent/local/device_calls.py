@@ -10,9 +10,11 @@ from dataclasses import asdict
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from agent.core.operators import Action
 from agent.errors import DeviceUnavailable
+from agent.local.operator_calls import permit
 from agent.local.problems import problem
-from agent.local.requests import VirtualAct, read
+from agent.local.requests import DrawerOpening, VirtualAct, read
 from agent.local.services import LocalServices
 
 
@@ -36,8 +38,8 @@ async def act(services: LocalServices, request: Request) -> Response:
     return JSONResponse({"device": device, "act": wanted.act})
 
 
-async def open_drawer(services: LocalServices, _request: Request) -> Response:
-    """Why, its permission has read and kept."""
+async def open_drawer(services: LocalServices, request: Request) -> Response:
+    permit(services, request, Action.DRAWER, (await read(request, DrawerOpening)).reason)
     result = await services.open_drawer()
     if result is None:
         return problem(409, "drawer_none", "This lane has no cash drawer.", "Set drawer.attached and restart.")

@@ -15,7 +15,7 @@ from agent.core.operators import Action, Operator, Role
 from agent.errors import OperatorRefused
 from agent.local.access import Caller
 from agent.local.doors import CALLER
-from agent.local.requests import BadRequest, DrawerOpening, SignIn, is_sale_id, read
+from agent.local.requests import BadRequest, SignIn, is_sale_id, read
 from agent.local.services import LocalServices
 
 HEADER: Final = "Counterfoil-Operator"
@@ -44,13 +44,12 @@ async def sign_out(services: LocalServices, request: Request) -> Response:
     return JSONResponse({"signed_in": None}, headers={"Set-Cookie": f"{COOKIE}=; Max-Age=0; {_COOKIE_RULES}"})
 
 
-async def permit(services: LocalServices, request: Request, action: Action) -> None:
+def permit(services: LocalServices, request: Request, action: Action, why: str | None = None) -> None:
     """Whoever is found to be responsible is in the request's scope as ``OPERATOR``. Raises OperatorRefused,
     OperatorsUnreadable, ledger faults; BadRequest for what can be no sale: it is recorded before it is looked up."""
     sale_id = request.path_params.get("sale_id")
     if sale_id is not None and not is_sale_id(sale_id):
         raise BadRequest(404, "sale_unknown", "This is no sale id.")
-    why = (await read(request, DrawerOpening)).reason if action is Action.DRAWER else None
     owner = _owner(request)
     request.scope[OPERATOR] = services.operators.permit(action, _session_of(request), sale_id or why, owner=owner)
 

@@ -7,6 +7,7 @@ its own files; what it shows, it asks of the local API like everybody else.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from importlib.resources import files
 from typing import Final
@@ -50,13 +51,19 @@ HEADERS: Final = {
 }
 
 
+def lean(source: str) -> str:
+    """A file without its indentation and without comments that have their lines to themselves: the same lines of code,
+    a sixth less to load. No text of the pages runs over several lines."""
+    return re.sub(r"(?m)^\s+", "", re.sub(r"(?ms)^\s*(?:/\*.*?\*/|//[^\n]*)$", "", source))
+
+
 def _loaded() -> dict[str, tuple[str, bytes]]:
     """Every file of the pages, its media type and bytes, by name."""
     found: dict[str, tuple[str, bytes]] = {}
     for file in files("agent.local").joinpath("page").iterdir():
         suffix = file.name[file.name.rfind(".") :]
         if suffix in MEDIA_TYPES:
-            found[file.name] = (MEDIA_TYPES[suffix], file.read_bytes())
+            found[file.name] = (MEDIA_TYPES[suffix], lean(file.read_text(encoding="utf-8")).encode())
     for language in LANGUAGES:
         said = {section: catalogue(language)[section] for section in SECTIONS}
         text = json.dumps(said, ensure_ascii=False, separators=(",", ":"))

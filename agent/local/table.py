@@ -21,7 +21,7 @@ class Served:
 
     ``answer``: the shape of its answer, None: no JSON; ``query``: names of
     ``description.PARAMETERS``; ``opens``: a link, which begins a page's session as this caller; ``needs``: an operator
-    who may do this.
+    who may do this; ``says_why``: the call itself asks for that operator, once it has read the reason.
     """
 
     method: str
@@ -34,3 +34,4 @@ class Served:
     needs: Action | None = None
     answer: type[Answer] | None = None
     query: tuple[str, ...] = ()
+    says_why: bool = False

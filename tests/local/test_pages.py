@@ -6,7 +6,7 @@ import pytest
 
 from agent import texts
 from agent.core.settlement import NAMES, PLAN_PREFIX
-from agent.local.pages import FILES, HEADERS
+from agent.local.pages import FILES, HEADERS, lean
 from agent.services.views import SHOWN_STATES
 from tests.local.served import ServedLane
 from tests.services.lanes import Till
@@ -24,6 +24,7 @@ TABLES = (
     "confirm_",
     "total_",
     "day_",
+    "drawer_",
     "fact_",
     "language_",
     "plan_",
@@ -42,6 +43,12 @@ def test_a_page_with_all_that_it_loads_is_light(page: str) -> None:
 
 def test_what_only_a_training_counter_loads_is_light_too() -> None:
     assert sum(len(FILES[name][1]) for name in IN_TRAINING) < TRAINING_BYTES_MAX
+
+
+def test_what_is_served_is_the_code_without_what_is_said_of_it() -> None:
+    source = "/**\n * Why.\n */\nf = (a) => {\n  // because\n  g(a); // here\n};\n* { color: red; } /* red */\n"
+    assert lean(source) == "f = (a) => {\ng(a); // here\n};\n* { color: red; } /* red */\n"
+    assert not [name for name, text in SOURCES.items() if re.search(r"(?m)^(?:\s|//|/\*)", text)]
 
 
 @pytest.mark.parametrize("name", SOURCES)

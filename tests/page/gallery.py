@@ -1,7 +1,7 @@
-"""Every state of cashier page and customer display as pictures: `make gallery`, or `python -m tests.page.gallery DIRECTORY`.
+"""Every state of cashier page and customer display as pictures: `make gallery`, ARGS="DIRECTORY --sizes small".
 
-The one rule: what a state looks like is told to the page as the agent would tell it, from the sales of a real lane; what
-opens over it, dialogs, is that lane's own. Beside the pictures lies a page that shows them all.
+The one rule: what a state looks like is told to the page as the agent would tell it, from the sales of a real lane;
+what opens over it, dialogs, is that lane's own. Beside the pictures lies a page that shows them all.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from typing import Any, Final
 
 from playwright.sync_api import Browser, BrowserContext
 
-from agent.core.operators import Operator, Role
 from tests.page.shopfront import LARGE, SMALL, Eyes, Shopfront, approved, chromium, declined
 from tests.services.lanes import CUSTOMER, HOUR_S, NOW_S, STRANGER, PaperClock, PaperLender, Till
 
@@ -71,7 +70,7 @@ OUTCOMES: Final[Mapping[str, Mapping[str, Any]]] = {
     "reversed": {"state": "reversed", "said": "reversed", "hold": "reversed"},
     "voided": {"state": "voided", "said": "voided", "hold": "voided"},
     "refunded": {"state": "refunded", "said": "refunded", "hold": "refunded"},
-    "refunded in part": {"state": "refunded_in_part", "said": "refunded_in_part", "hold": "partly_refunded", "refunded": BACK},
+    "refunded in part": {"state": "refunded_in_part", "said": "refunded_in_part", "refunded": BACK},
     "expired": {"state": "expired", "said": "expired", "hold": "expired"},
 }  # fmt: skip
 """What a sale says of itself, beside what the approved one of the lane says."""
@@ -234,7 +233,7 @@ def make(out: Path, languages: list[str], sizes: list[str], parts: list[str]) ->
                 shop.stop()
                 shop.till.close()
     pictures = "".join(
-        f'<figure><img src="{html.escape(each.name)}" width="960"><figcaption>{html.escape(each.stem)}</figcaption></figure>'
+        f'<figure><img src="{html.escape(each.name)}" width="960"><figcaption>{html.escape(each.stem)}</figcaption>'
         for each in sorted(out.glob("*.png"))
     )
     Path(out, "index.html").write_text(f"<!doctype html><meta charset=utf-8><title>Counterfoil</title>{pictures}")
