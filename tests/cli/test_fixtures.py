@@ -57,7 +57,7 @@ def test_the_running_agent_opens_the_drawer_and_shows_the_test(
         assert counterfoil("drawer", "open", "--json").json == {"opened": True, "reason": None, "action": None}
         lane.printer.close_drawer()
         lane.printer.lock_drawer()
-        locked = counterfoil("drawer", "open")
+        locked = counterfoil("drawer", "open", "--reason", "change")
         assert counterfoil("display", "test").code == 0
         assert glass.wait_for(("测试 TEST", "￥1,234.50"))
         kinds = [row["kind"] for row in client.get("/v1/devices")]

@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from playwright.sync_api import Browser, BrowserContext
 
+from agent.core.operators import Operator, Role
 from tests.page.shopfront import LARGE, SMALL, Eyes, Shopfront, approved, chromium, declined
 from tests.services.lanes import CUSTOMER, HOUR_S, NOW_S, STRANGER, PaperClock, PaperLender, Till
 
@@ -152,7 +153,9 @@ class Gallery:
         context.close()
 
     def dialogs(self) -> None:
-        """What a function key opens."""
+        """What a function key opens, at a lane with a supervisor."""
+        book = self.shop.lane.book
+        book.change("1", lambda _: Operator("1", Role.SUPERVISOR, book.hashed("2468")))
         context = self.context()
         eyes = Eyes(context, self.shop.address)
         eyes.page.wait_for_selector("#keys button:enabled")
@@ -160,7 +163,7 @@ class Gallery:
             eyes.keys(*keys)
             eyes.page.wait_for_selector("dialog[open]")
             for selector in then:
-                eyes.page.locator(selector).first.click()
+                eyes.page.locator(f"dialog {selector}").first.click()
             time.sleep(0.3)
             self.keep(name, cashier=eyes)
             eyes.reload()

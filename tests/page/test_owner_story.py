@@ -7,6 +7,7 @@ pytest.importorskip("playwright", reason="playwright is not installed: make setu
 from playwright.sync_api import expect
 
 from agent.core.operators import Operator, Role
+from agent.core.receipt import slip_code
 from tests.page.shopfront import Eyes, Shopfront, approved
 from tests.page.test_counter_story import to_approved, to_offline
 
@@ -94,3 +95,34 @@ def test_an_operator_who_signed_in_signs_out_with_one_key(shop: Shopfront, cashi
     cashier.keys("F10")
     expect(leave).to_have_count(0)
     expect(cashier.page.locator("#toast")).to_have_text("Signed out")
+
+
+def test_a_pin_that_a_supervisor_lends_is_gone_with_its_deed(shop: Shopfront, cashier: Eyes) -> None:
+    book = shop.lane.book
+    book.change("1", lambda _: Operator("1", Role.SUPERVISOR, book.hashed("2468")))
+    cashier.keys("F8")
+    cashier.page.get_by_role("button", name="Close the day").press("Enter")
+    cashier.page.get_by_label("Operator", exact=True).last.fill("1")
+    cashier.page.get_by_label("PIN").fill("2468")
+    cashier.keys("Enter")
+    expect(cashier.page.locator("#toast")).to_have_text("Done by 1, who is signed out again", timeout=15_000)
+    expect(cashier.page.locator("dialog .totals")).to_be_visible()
+    assert cashier.page.evaluate("fetch('/v1/operators').then((said) => said.json())")["signed_in"] is None
+
+
+def test_a_day_that_could_not_be_closed_is_closed_by_the_same_key_again(shop: Shopfront, cashier: Eyes) -> None:
+    cashier.page.route("**/v1/settlements", lambda route: route.abort())
+    cashier.keys("F8")
+    cashier.page.get_by_role("button", name="Close the day").press("Enter")
+    expect(cashier.page.locator("dialog section .fault")).to_contain_text("The agent does not answer", timeout=15_000)
+    cashier.page.unroute("**/v1/settlements")
+    cashier.page.get_by_role("button", name="Try again").press("Enter")
+    expect(cashier.page.locator("dialog .totals")).to_be_visible(timeout=15_000)
+
+
+def test_a_slip_of_another_lane_is_refunded_here_or_the_words_say_where(shop: Shopfront, cashier: Eyes) -> None:
+    shop.scan(slip_code("lane-02", "7c0e4f7e-6d0f-4a86-9c1d-0f6f5f6d2a10"))
+    expect(cashier.page.locator("dialog")).to_contain_text("Sold at lane-02, sale 7c0e4f7e", timeout=15_000)
+    cashier.page.get_by_label("Amount").fill("5")
+    cashier.keys("Enter")
+    expect(cashier.page.locator("dialog .fault")).to_contain_text("refund at the lane that sold", timeout=15_000)

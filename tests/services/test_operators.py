@@ -150,6 +150,14 @@ def test_sessions_are_bounded(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> No
     assert all(desk.desk.who(session) for session in sessions[1:])
 
 
+def test_why_a_drawer_was_opened_is_kept_where_nobody_signs_in_too(till: Till, tmp_path: Path) -> None:
+    desk = Desk(till, tmp_path / "nobody")
+    desk.desk.permit(Action.DRAWER, None, "change")
+    desk.desk.permit(Action.DRAWER, None, None)
+    desk.desk.permit(Action.REFUND, None, "sale-0001")
+    assert desk.told() == [("nobody", "drawer", "change")]
+
+
 @pytest.mark.parametrize(
     "damage", [b"", b"{", b"[{}]", b'[{"name": "1", "role": "owner", "pin_hash": ""}]', b"\xff", b"7", b"{}", b'""']
 )

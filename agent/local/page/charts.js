@@ -4,7 +4,7 @@
 import { el, svg } from "/page/dom.js";
 
 /** The drawing of the columns, in its own units: the screen scales it. */
-const [WIDE, HIGH, LEFT, RIGHT, TOP, FOOT] = [520, 190, 64, 8, 20, 24];
+const [WIDE, HIGH, LEFT, RIGHT, TOP, FOOT] = [520, 168, 64, 8, 20, 24];
 const GAP = 0.28;
 const LABEL_EVERY = 2;
 const TICKS = 4;

@@ -30,7 +30,7 @@ export const isDialogOpen = () => Boolean(document.querySelector("dialog[open]")
 /** A modal dialog; `fill(redraw, close)` gives its children each time it is drawn. Esc closes it. */
 export function openDialog(title, fill, { closed = () => {}, kind = null } = {}) {
   const body = el("div", { class: "body" });
-  const dialog = el("dialog", { class: kind, "aria-labelledby": "dialog-title" }, el("h2", { id: "dialog-title" }, title), body);
+  const dialog = el("dialog", { class: kind, "aria-label": title }, el("h2", {}, title), body);
   const close = () => dialog.close();
   const redraw = () => draw(body, ...[fill(redraw, close)].flat().filter(Boolean));
   dialog.addEventListener("close", () => { dialog.remove(); closed(); });
