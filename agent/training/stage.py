@@ -30,7 +30,7 @@ RICH: Final = (40, 500_000)
 POOR: Final = (10, 100)
 """How many customers, and the credit limit of each in minor units."""
 LEASE_MINOR: Final = 60_000
-START_S: Final = 60.0
+START_S: Final = 180.0
 
 
 class TrainingFailed(CounterfoilError):
@@ -89,16 +89,19 @@ def staged(options: Options) -> Iterator[Stage]:
         run_dir = _temporary(ends)
         folder = options.keep.resolve() if options.keep else _temporary(ends)
         folder.mkdir(parents=True, exist_ok=True)
-        rich, poor = _backend_with_customers(folder / "backend")
-        port = free_port()
-        serve = ("serve", "--dir", str(folder / "backend"), "--port", str(port), "--refresh-s", "1")
-        _started(ends, "backend", command("counterfoil-backend", *serve, "--allowance-minor", str(LEASE_MINOR)), folder)
+        port, backend = free_port(), folder / "backend"
         line = Line(port)
         ends.callback(line.close)
         place = Place(folder, run_dir, options.port, line.port)
         place.config_path.write_text(settings(options.shop, place, with_devices=options.with_devices), "utf-8")
         config = load(place.config_path)
-        _enroll(config, folder / "backend")
+        rich, poor = _backend_with_customers(backend)
+        # Before a server holds the books: it takes orders only when it is there.
+        code = None if uplink_app.is_enrolled(config) else _enroll_code(config, backend)
+        serve = ("serve", "--dir", str(backend), "--port", str(port), "--refresh-s", "1")
+        _started(ends, "backend", command("counterfoil-backend", *serve, "--allowance-minor", str(LEASE_MINOR)), folder)
+        if code is not None:
+            _enroll(config, code)
         _started(ends, "uplink", command("counterfoil", "uplink", "--config", str(place.config_path)), folder)
         yield Stage(place, config, Scenes(line, customers(rich), customers(poor)))
 
@@ -143,15 +146,14 @@ def _backend_with_customers(directory: Path) -> tuple[list[Phone], list[Phone]]:
     return opened(*RICH), opened(*POOR)
 
 
-def _enroll(config: Config, backend: Path) -> None:
-    """Once; whoever trains again in a folder that was kept goes on with its journal."""
-    if uplink_app.is_enrolled(config):
-        return
-    named = ("--store", LANE, "--merchant-name", config.merchant.name)
-    code = ask(*command("counterfoil-backend", "enroll-code", "--lane", LANE, *named, "--dir", str(backend), "--json"))[
-        "code"
-    ]
+def _enroll_code(config: Config, backend: Path) -> str:
+    """Needed once: whoever trains again in a folder that was kept goes on with its journal."""
+    named = ("--lane", LANE, "--store", LANE, "--merchant-name", config.merchant.name)
+    code: str = ask(*command("counterfoil-backend", "enroll-code", *named, "--dir", str(backend), "--json"))["code"]
+    return code
 
+
+def _enroll(config: Config, code: str) -> None:
     def enrolled() -> bool:
         with suppress(UplinkUnavailable):
             uplink_app.enroll(config, config.backend.url, code, is_training=True)
