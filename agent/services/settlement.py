@@ -22,9 +22,10 @@ from agent.services.timekeeping import LaneClock
 CONFLICT: Final = "settlement_conflict"
 SETTLED_BEFORE: Final = Difference("settled_before")
 UNNAMED: Final = Difference("unnamed")
-QUEUE_WAIT_S: Final = 20.0
+QUEUE_WAIT_S: Final = 8.0
 QUEUE_LOOK_S: Final = 0.1
-"""The backend can match only what it has: a close waits so long for its own entries to be sent."""
+"""The backend can match only what it has: a close waits so long for its own entries to be sent. With
+the answer itself it must stay below what the page waits (20 s), or a close that went well would look like none."""
 
 
 @dataclass(frozen=True, slots=True)

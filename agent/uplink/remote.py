@@ -18,7 +18,7 @@ from agent.uplink.lane_side import LaneSide, LinkState
 ANSWER_MARGIN_S: Final = 0.05
 """The uplink gives up so much before the budget ends; one that stays silent even then hangs."""
 
-SETTLE_BUDGET_S: Final = 30.0
+SETTLE_BUDGET_S: Final = 10.0
 CLAIM_BUDGET_S: Final = 10.0
 EPOCH_BUDGET_S: Final = 30.0
 READ_BYTES_MAX: Final = 1 << 20

@@ -33,3 +33,20 @@ def test_a_name_with_a_blank_is_no_operator(
 ) -> None:
     code, said = told(served, config, capsys, "open", "Zhang San", "0")
     assert (code, "operator" in said) == (1, True)
+
+
+def test_a_shifts_paper_is_printed_once_and_again_only_when_asked_as_a_copy(
+    served: ServedLane, config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def jobs(*words: str) -> list[bool]:
+        """Whether each slip that this command queued is a copy."""
+        before = len(served.till.ledger.print_jobs())
+        assert told(served, config, capsys, *words)[0] in (0, 4)
+        return [job.slip.is_copy for job in served.till.ledger.print_jobs()[before:]]
+
+    assert jobs("open", "7", "20000") == [False]
+    assert jobs("open", "7", "20000") == jobs("show") == []
+    assert jobs("open", "7", "20000", "--print") == [True]
+    assert jobs("close", "19900", "--no-print") == []
+    assert jobs("close", "19900") == []
+    assert jobs("close", "19900", "--print") == [True]

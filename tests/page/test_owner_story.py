@@ -6,10 +6,12 @@ pytest.importorskip("playwright", reason="playwright is not installed: make setu
 
 from playwright.sync_api import expect
 
+from agent.core.journal import Kind
 from agent.core.operators import Operator, Role
 from agent.core.receipt import slip_code
 from tests.page.shopfront import Eyes, Shopfront, approved
 from tests.page.test_counter_story import to_approved, to_offline
+from tests.slips.story import differing
 
 pytestmark = pytest.mark.proof
 
@@ -76,6 +78,24 @@ def test_what_the_day_carries_on_is_told_line_by_line(shop: Shopfront, cashier: 
     carried = cashier.page.locator("dialog .lines li")
     expect(carried.first).to_contain_text("Records still to be sent")
     expect(cashier.page.locator("dialog h4")).to_have_text("Carried to the next day")
+
+
+def test_where_the_two_halves_differ_is_told_with_what_either_says(shop: Shopfront, cashier: Eyes) -> None:
+    to_offline(shop, cashier)
+
+    def differs() -> None:
+        number = shop.till.entries(Kind.AUTHORIZATION)[-1].entry.number
+        shop.till.backend.available = True
+        shop.till.backend.settle = differing(number)  # type: ignore[method-assign]
+
+    shop.do(differs)
+    cashier.keys("F8")
+    cashier.page.get_by_role("button", name="Close the day").press("Enter")
+    told = cashier.page.locator("dialog")
+    expect(told).to_contain_text("The halves differ", timeout=40_000)
+    expect(told).to_contain_text("here 1 × ¥128.50there 0 × ¥0.00")
+    expect(told).to_contain_text("here takenthere Disputed")
+    expect(told).to_contain_text("Go through these lines with the lender")
 
 
 def test_an_operator_who_signed_in_signs_out_with_one_key(shop: Shopfront, cashier: Eyes) -> None:

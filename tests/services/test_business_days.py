@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -52,6 +53,7 @@ WORDS = st.one_of(
 )
 
 
+@pytest.mark.proof
 @given(st.lists(WORDS, min_size=12, max_size=24))
 @settings(max_examples=25, deadline=None)
 def test_every_batch_is_its_stretch_of_the_journal_and_its_paper_says_so(words: list[Any]) -> None:
