@@ -68,7 +68,7 @@ class Counter:
         self._asked: dict[str, Order] = {}  # by sale id, from the code to the durable outcome
         self._changed = asyncio.Condition()
         self._tasks: set[asyncio.Task[None]] = set()
-        checkout.wallets.tell = lambda sale_id: events.publish("sale", self.view(sale_id))
+        checkout.wallets.tell = self._tell
 
     async def open_sale(self, order: Order, code: str | None = None) -> dict[str, Any]:
         """A sale that waits for the next code, or is decided at once with ``code``. The sale of before is dropped:
@@ -122,8 +122,8 @@ class Counter:
         except CounterfoilError as fault:
             waiting.fault = fault
             LOG.error("a sale could not be recorded", extra={"sale_id": waiting.order.sale_id, "code": fault.code})
-            with contextlib.suppress(CounterfoilError):  # a ledger that cannot be read tells when it is asked
-                self._events.publish("sale", self.view(waiting.order.sale_id))
+            self._asked.pop(waiting.order.sale_id, None)
+            self._tell(waiting.order.sale_id)
         finally:
             await self._tell_waiters()
 
@@ -205,8 +205,9 @@ class Counter:
             if hold.state is not HoldState.DECLINED and self._waiting_for(order.sale_id):
                 self._waiting = None
         finally:
-            if self._asked.get(order.sale_id) == order:
+            if self._asked.get(order.sale_id) == order:  # nothing was announced: it is known since before, or failed
                 del self._asked[order.sale_id]
+                self._tell(order.sale_id)
 
     def look_at(self, sale_id: str, plan: str | None) -> dict[str, Any] | None:
         """Show the whole statement of one offer, or all beside each other; None if no sale waits for a choice."""
@@ -248,6 +249,11 @@ class Counter:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    def _tell(self, sale_id: str) -> None:
+        """Whoever shows this sale hears where it stands; a ledger that cannot be read says so when it is asked."""
+        with contextlib.suppress(CounterfoilError):
+            self._events.publish("sale", self.view(sale_id))
 
     async def _tell_waiters(self) -> None:
         async with self._changed:
