@@ -143,6 +143,11 @@ class Eyes:
         """The sale before it waits for a code: the agent knows it, and the page knows that."""
         expect(self.page.get_by_text("Give up", exact=True)).to_be_visible()
 
+    def until(self, holds: Callable[[], bool]) -> None:
+        """Look on until this holds; the test's own limit of time ends what never does."""
+        while not holds():
+            self.page.wait_for_timeout(20)
+
     def keys(self, *keys: str) -> None:
         """One after the other, each when the page has done what the one before told it."""
         for key in keys:

@@ -18,6 +18,7 @@ export class Feed {
     this.isConnected = false;
     this.sales = 0;
     this.run = null; // of the agent: another one after its restart
+    this.seen = 0; // the number of the last event of this run that is in what is shown
     this.listen();
     setInterval(() => this.isConnected && this.look(), LOOK_MS);
   }
@@ -35,14 +36,20 @@ export class Feed {
       setTimeout(() => this.listen(), AGAIN_MS);
     };
     for (const kind of EVENTS) source.addEventListener(kind, (event) => {
-      [this.run] = event.lastEventId.split("-");
-      this.take(kind, JSON.parse(event.data));
+      if (kind === "reset" || this.isNew(event.lastEventId)) this.take(kind, JSON.parse(event.data), event.lastEventId);
     });
     source.addEventListener("scan", (event) => this.scanned(JSON.parse(event.data)));
   }
 
-  take(kind, data) {
+  /** Whether an event is not yet in what the agent has told of itself as a whole: a burst arrives later than an answer. */
+  isNew(id) {
+    const [run, number] = id.split("-");
+    return run !== this.run || Number(number) > this.seen;
+  }
+
+  take(kind, data, id) {
     if (kind === "reset") {
+      this.sawAll(id);
       this.begin(data);
     } else if (kind === "sale" && (data.sale_id === this.sale?.sale_id || OPEN.includes(data.state))) {
       this.tell(data);
@@ -51,6 +58,11 @@ export class Feed {
     } else {
       this.lookIn(SETTLE_MS);
     }
+  }
+
+  sawAll(id) {
+    const [run, number] = id.split("-");
+    [this.run, this.seen] = [run, Number(number)];
   }
 
   lookIn(ms) {
@@ -88,6 +100,7 @@ export class Feed {
     const answer = await get("/v1/counter");
     if (answer.ok && before !== this.sales) return this.look();
     this.isConnected = answer.ok;
+    if (answer.ok) this.sawAll(answer.last_event_id);
     if (answer.ok) this.counter = answer.body;
     else if (answer.status === 401 || answer.status === 403) location.reload();
     else this.lookIn(AGAIN_MS); // one answer that was lost is no agent that is lost
