@@ -38,6 +38,7 @@ from agent.services.explaining import explanation
 from agent.services.introductions import Introducer
 from agent.services.lenders import EnrolledLender, Lenders
 from agent.services.operators import OperatorDesk
+from agent.services.shown_codes import Sign
 from agent.services.timekeeping import LaneClock
 from agent.services.wallets import Patience
 from agent.services.watch import Watch
@@ -59,6 +60,7 @@ from agent.uplink.remote import RemoteBackend
 from agent.uplink.unix_channel import serve_unix
 from drivers.device import Device, Scan
 from drivers.printers.pos_printer import POSPrinter
+from drivers.rendering.svg import qr_svg
 
 LOG: Final = logging.getLogger(__name__)
 MAINTENANCE_S: Final = 60.0
@@ -155,8 +157,24 @@ def lane_settings(config: Config, enrolled: Enrolled) -> LaneSettings:
         free_bytes_min=config.limits.free_space_min_mb * 10**6,
         rails={row.rail: row.name for row in enrolled.rails},
         patience=Patience(config.backend.wallet_poll_s, config.backend.wallet_wait_max_s),
+        sign=sign_of(config, enrolled),
         version=version("counterfoil"),
         is_training=enrolled.is_training,
+    )
+
+
+def sign_of(config: Config, enrolled: Enrolled) -> Sign | None:
+    """Whom the lane's own codes pay; None: it shows none."""
+    if not config.merchant.latin_name:
+        return None
+    return Sign(
+        enrolled.merchant,
+        name=config.merchant.latin_name,
+        city=config.merchant.latin_city,
+        country=config.merchant.country,
+        local_name=config.merchant.name,
+        store=enrolled.store,
+        valid_s=config.backend.code_wait_max_s,
     )
 
 
@@ -241,6 +259,7 @@ async def _served_api(
             lesson=partial(lessons.play, device_desk.act_virtually) if lessons else None,
             shop=Shop(config.merchant.name, config.merchant.store_name, config.lane.language),
             wallets=dict(lane.settings.rails),
+            draw_code=qr_svg,
             page_links=PageLinks(),
         ),
         secret,

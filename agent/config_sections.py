@@ -38,6 +38,11 @@ HttpsOrigin = Annotated[str, must(_is_https_origin)]
 _NAME = r"^\S(.{0,62}\S)?$"
 
 
+def _latin(length: int) -> str:
+    """Printable ASCII without blanks at its ends, or nothing (EMVCo, ids 59 and 60)."""
+    return rf"([!-~]([ -~]{{0,{length - 2}}}[!-~])?)?"
+
+
 class Lane(Section):
     """The lane itself. Its number, store and merchant id come from enrollment, not from this file."""
 
@@ -108,7 +113,8 @@ class Lane(Section):
 
 
 class Merchant(Section):
-    """Who sells: printed on every slip."""
+    """Who sells: printed on every slip. With latin_name and latin_city the lane can show a code of its own, which a
+    customer pays by scanning it with the lender's app (EMVCo, merchant-presented mode)."""
 
     name: str = text("未命名商户", _NAME, "1 to 64 characters", "The merchant's name.")
     store_name: str = text("未命名门店", _NAME, "1 to 64 characters", "The store's name.")
@@ -118,6 +124,22 @@ class Merchant(Section):
         "four digits (ISO 18245)",
         "Merchant category code; limits and rules of the policy depend on it.",
     )
+    latin_name: str = text(
+        "",
+        rf"^{_latin(25)}$",
+        "up to 25 printable ASCII characters",
+        "The merchant's name in the lane's own code; empty: it shows none.",
+    )
+    latin_city: str = text(
+        "", rf"^{_latin(15)}$", "up to 15 printable ASCII characters", "The merchant's city in the lane's own code."
+    )
+    country: str = text("CN", r"^[A-Z]{2}$", "two capital letters (ISO 3166-1)", "Country in the lane's own code.")
+
+    @model_validator(mode="after")
+    def _has_both_or_none(self) -> "Merchant":
+        if bool(self.latin_name) is not bool(self.latin_city):
+            raise ValueError("latin_name and latin_city are set both or neither: the lane's own code names both")
+        return self
 
 
 class Backend(Section):
@@ -139,6 +161,9 @@ class Backend(Section):
     )
     wallet_wait_max_s: int = whole(
         60, 10, 300, "seconds", "How long the customer may take; then the sale is declined, and payment goes back."
+    )
+    code_wait_max_s: int = whole(
+        120, 10, 600, "seconds", "How long a code that the lane shows may be paid; then the sale is declined."
     )
     transfer_timeout_s: int = whole(30, 5, 600, "seconds", "How long an upload or a part of a download may take.")
 

@@ -38,6 +38,17 @@ class OfferRefused(CounterfoilError):
         self.reason = reason
 
 
+class CodeNotShown(CounterfoilError):
+    """The lane cannot show a code of its own for this sale; nothing was recorded. ``reason`` is a text key."""
+
+    code = "code_not_shown"
+    hint = "Let the customer show a code, or take another payment."
+
+    def __init__(self, reason: str, why: str = "") -> None:
+        super().__init__(why or f"No code can be shown for this sale: {reason}.")
+        self.reason = reason
+
+
 class LedgerError(CounterfoilError):
     """The lane's ledger cannot be used."""
 

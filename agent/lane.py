@@ -37,6 +37,7 @@ from agent.services.printing import Spooler
 from agent.services.restoration import Restoration
 from agent.services.settlement import Settlement
 from agent.services.shifts import Shifts
+from agent.services.shown_codes import Sign
 from agent.services.slip_desk import Heading, SlipDesk
 from agent.services.slip_refunds import SlipRefunds
 from agent.services.slips import Claims
@@ -56,7 +57,8 @@ class LaneSettings:
     """Who this lane is and what bounds it. Times in seconds; ``certificate_sha256`` binds the chain's first entry.
 
     ``epoch_reason``: enrolled or replaced; ``previous``: how the epoch before ended at the backend, as journaled.
-    ``rails`` are the wallets that the backend serves, their names by id. ``is_training``: nothing here is real money.
+    ``rails`` are the wallets that the backend serves, their names by id; ``sign``: whom codes pay that the lane shows.
+    ``is_training``: nothing here is real money.
     """
 
     lane: str
@@ -78,6 +80,7 @@ class LaneSettings:
     rails: Mapping[str, str] = field(default_factory=dict)
     is_training: bool = False
     patience: Patience = field(default_factory=Patience)
+    sign: Sign | None = None
 
 
 class Lane:
@@ -150,6 +153,7 @@ class Lane:
                 settings.online_budget_s,
                 frozenset(settings.rails),
                 settings.patience,
+                settings.sign,
                 settings.timezone,
             ),
             ledger,

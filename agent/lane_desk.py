@@ -96,6 +96,9 @@ class LaneDesk:
     async def recall(self, lender: str, accounts: Sequence[bytes], reason: str) -> Sequence[bytes]:
         return await self._lane.leases.recalled(lender, accounts, reason)
 
+    async def decided(self, lender: str, sale_id: str, attempt: int) -> None:
+        self._lane.checkout.wallets.told(lender, sale_id, attempt)
+
     async def link(self, state: LinkState, detail: str) -> None:
         self.link_detail, self._lane.link = detail, state
         self._lane.events.publish("link", {"state": str(state), "detail": detail})

@@ -21,7 +21,8 @@ from agent.core.receipt import DECLINED, OCCASIONS
 from agent.core.sale_story import Replay
 from agent.core.trusted_time import ClockSource
 from agent.services.health import LIMIT_RULES, RULES
-from agent.services.slips import sale_slip
+from agent.services.shown_codes import ShownCode
+from agent.services.slips import code_slip, sale_slip
 from drivers.document import to_text
 from tests.drivers.rendering.slips import receipt
 
@@ -57,6 +58,13 @@ DECLINES = [
     "wallet_unreachable",
     "wallet_unanswered",
     "wallet_abandoned",
+    "code_shown",
+    "code_online_only",
+    "code_unset",
+    "code_unreachable",
+    "code_unanswered",
+    "code_expired",
+    "code_abandoned",
     "not_a_pass",
     "interrupted",
     "approved",
@@ -198,5 +206,7 @@ def test_every_label_stands_on_some_slip(language: texts.Language) -> None:
         to_text(sale_slip(replace(receipt("m", "s", "l"), **mode), language), 48)
         for mode in (*NOW, *OTHER, *LATER, *OF_PLANS)
     )
+    code, seller = ShownCode("000201", "demo", Money(5000, "CNY"), 120), receipt("m", "s", "l").seller
+    printed += to_text(code_slip(code, seller, "Demo", "12:00", language), 48)
     labels = texts.catalogue(language)["slip"].values()
     assert [label for label in labels if label not in printed] == []

@@ -216,6 +216,8 @@ language = "en"
 [merchant]
 name = "示例超市 Example Market"
 store_name = "人民路店 People's Road"
+latin_name = "Example Market"
+latin_city = "Shanghai"
 [backend]
 url = "https://localhost:{line.port}"
 {devices}

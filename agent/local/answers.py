@@ -22,6 +22,7 @@ follow. approved → reversed, expired, voided, refunded_in_part, refunded. unkn
 
 NextDeed = Literal[
     "choice", "preview", "dismissal", "abandonment", "capture", "reversal", "void", "refund", "reprint",
+    "merchant-code",
 ]  # fmt: skip
 
 
@@ -56,6 +57,13 @@ class Offer(Answer):
     effective_percent: str
 
 
+class OwnCode(Answer):
+    """The code that the lane shows while it waits for somebody to pay it, and for how long it may be paid."""
+
+    text: str
+    left_s: int
+
+
 class SaleView(Answer):
     """Where a sale stands. What is not known yet is left out; ``attempt`` 0: no code was decided. ``may``: the calls
     behind `/v1/sales/{sale_id}/` that its state allows now."""
@@ -79,6 +87,7 @@ class SaleView(Answer):
     expires_at: int | None = None
     recorded_at: int | None = None
     waiting_for_code: bool | None = None
+    own_code: OwnCode | None = None
     printed: bool | None = None
     acknowledged: bool | None = None
     texts: Texts | None = None

@@ -97,9 +97,14 @@ TABLE: Final = (
         body=requests.SlipRefund, needs=Action.REFUND, answer=answers.RefundView,
     ),
     Served(
-        "POST", "/v1/sales/{sale_id}/abandonment", sale_calls.abandon, "wait no longer for a wallet",
+        "POST", "/v1/sales/{sale_id}/abandonment", sale_calls.abandon, "wait no longer for a phone",
         answer=answers.SaleView,
     ),
+    Served(
+        "POST", "/v1/sales/{sale_id}/merchant-code", sale_calls.show_code, "show a code for the lender's app",
+        body=requests.ShowCode, answer=answers.SaleView,
+    ),
+    Served("GET", "/v1/sales/{sale_id}/merchant-code.svg", sale_calls.code_picture, "draw that code", READERS),
     Served(
         "POST", "/v1/settlements", day_calls.settle, "close the day",
         body=requests.CloseDay, needs=Action.SETTLE, answer=day_answers.BatchView,

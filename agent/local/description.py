@@ -19,7 +19,11 @@ from agent.local.table import Served
 
 JSON: Final = "application/json"
 EVENT_STREAM: Final = "text/event-stream"
-OTHER_MEDIA: Final[Mapping[str, tuple[str, ...]]] = {"/v1/events": (EVENT_STREAM,), "/v1/insights": (JSON, "text/csv")}
+OTHER_MEDIA: Final[Mapping[str, tuple[str, ...]]] = {
+    "/v1/events": (EVENT_STREAM,),
+    "/v1/insights": (JSON, "text/csv"),
+    "/v1/sales/{sale_id}/merchant-code.svg": ("image/svg+xml",),
+}
 """Of calls that do not answer in JSON alone."""
 
 PARAMETERS: Final[Mapping[str, tuple[str, dict[str, Any]]]] = {

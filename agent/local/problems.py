@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 
 from agent.core.money import MoneyError
 from agent.errors import (
+    CodeNotShown,
     CounterfoilError,
     IdempotencyConflict,
     LedgerError,
@@ -64,7 +65,7 @@ def guarded(call: Call, services: LocalServices) -> Endpoint:
             return problem(422, "amount", str(error))
         except (LedgerError, UplinkUnavailable) as error:
             return problem(503, error.code, error.message, error.hint)
-        except OfferRefused as error:
+        except (CodeNotShown, OfferRefused) as error:
             return _in_words(409, error.reason, services)
         except OperatorRefused as error:
             return _in_words(403, error.reason, services, wait_s=error.wait_s)

@@ -152,6 +152,14 @@ class SlipRefund(Body):
     reason: str = Field(default="cashier", max_length=64)
 
 
+class ShowCode(Body):
+    """POST /v1/sales/{sale_id}/merchant-code: whose app is to pay (the lane's first lender), and whether the code goes
+    to paper too."""
+
+    lender: str | None = Field(default=None, max_length=16)
+    print: bool = False
+
+
 class CloseDay(Body):
     """POST /v1/settlements. With the number of its batch, a close can be repeated whatever was sold meanwhile.
     ``print``: its report goes to paper if the batch is closed by this very call (``once``), or in any case."""

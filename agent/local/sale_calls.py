@@ -14,7 +14,18 @@ from agent.errors import SaleUnknown
 from agent.local.access import Caller
 from agent.local.doors import CALLER
 from agent.local.problems import problem
-from agent.local.requests import WAIT_MAX_S, AskOffers, Choice, OpenSale, Preview, number_of, read, sale_of, while_there
+from agent.local.requests import (
+    WAIT_MAX_S,
+    AskOffers,
+    Choice,
+    OpenSale,
+    Preview,
+    ShowCode,
+    number_of,
+    read,
+    sale_of,
+    while_there,
+)
 from agent.local.services import LocalServices
 from agent.services.checkout import Order
 from agent.services.offers import Basket
@@ -23,6 +34,8 @@ from agent.services.views import for_customer
 SALES_SHOWN: Final = 20
 SALES_MAX: Final = 50.0
 ATTEMPTS_MAX: Final = 1000.0
+SHOWN_S: Final = 5.0
+"""Longer than the backend takes to register a code."""
 
 
 async def open_sale(services: LocalServices, request: Request) -> Response:
@@ -98,11 +111,32 @@ async def explain(services: LocalServices, request: Request) -> Response:
 
 
 async def abandon(services: LocalServices, request: Request) -> Response:
-    """Wait no longer for a wallet's customer: the sale is declined within one question."""
+    """Wait no longer for the customer's phone: the sale is declined within one question."""
     sale_id = sale_of(request)
     if not services.checkout.wallets.abandon(sale_id):
-        return problem(409, "sale_not_waiting", f"Sale {sale_id} does not wait for a wallet.")
+        return problem(409, "sale_not_waiting", f"Sale {sale_id} does not wait for its customer's phone.")
     return JSONResponse(services.counter.view(sale_id), 202)
+
+
+async def show_code(services: LocalServices, request: Request) -> Response:
+    """A code of the lane's own on the customer's display, which the lender's app pays; once more: printed, if asked."""
+    sale_id, body = sale_of(request), await read(request, ShowCode)
+    if not services.counter.show_code(sale_id, services.lender_of(body.lender)):
+        return problem(409, "sale_not_waiting", f"Sale {sale_id} does not wait for a code.")
+    view = await services.counter.wait(sale_id, lambda view: "own_code" in view or view["state"] != "asking", SHOWN_S)
+    shown = services.checkout.wallets.code_of(sale_id)
+    if body.print and shown is not None:
+        view = view | {"job_id": services.slips.print_code(*shown)}
+    return JSONResponse(view, 202)
+
+
+async def code_picture(services: LocalServices, request: Request) -> Response:
+    """The lane's own code of a sale as a drawing, as long as it may be paid."""
+    shown = services.checkout.wallets.code_of(sale_of(request))
+    if shown is None:
+        return problem(404, "code_not_shown", "No code is shown for this sale now.")
+    headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+    return Response(services.draw_code(shown[0].text), headers=headers, media_type="image/svg+xml")
 
 
 def _is_decided(view: dict[str, Any], after_attempt: int) -> bool:

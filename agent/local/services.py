@@ -41,7 +41,7 @@ class Shop:
 class LocalServices:
     """One lane. ``lesson``: what a trainee lets happen; None: this is no training counter.
 
-    ``explain`` and ``claim`` take a sale id and the code of a slip.
+    ``explain`` and ``claim`` take a sale id and the code of a slip. ``draw_code`` makes an SVG of a QR code's text.
     ``act_virtually`` takes what is done, to which device, and what is scanned; it raises DeviceUnavailable.
     """
 
@@ -74,6 +74,7 @@ class LocalServices:
     lesson: Callable[[str], Awaitable[dict[str, Any]]] | None
     shop: Shop
     wallets: Mapping[str, str]
+    draw_code: Callable[[str], bytes]
     page_links: PageLinks
 
     def amount_of(self, minor: int, currency: str) -> Money:

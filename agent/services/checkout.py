@@ -16,13 +16,13 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from agent.core.authorization import Hold, HoldState
-from agent.core.classify import WALLETS, classify
+from agent.core.classify import classify
 from agent.core.decision import RESPONSE_CODES, decide
 from agent.core.journal import Draft
 from agent.core.money import Money
 from agent.core.situation import Sale
 from agent.core.trusted_time import ClockReading
-from agent.errors import DiskFull, IdempotencyConflict, OfferRefused, UplinkRefused, UplinkUnavailable
+from agent.errors import CodeNotShown, DiskFull, IdempotencyConflict, OfferRefused, UplinkRefused, UplinkUnavailable
 from agent.ports import Backend, Ledger
 from agent.services import entries
 from agent.services.circumstances import Circumstances
@@ -33,9 +33,10 @@ from agent.services.outcomes import Outcomes
 from agent.services.question import authorization_request
 from agent.services.reading import Case, Reader, Sight
 from agent.services.recovery import Recovery
+from agent.services.shown_codes import ShownCode, Sign, shown_code
 from agent.services.stakes import Stakes
 from agent.services.timekeeping import LaneClock
-from agent.services.wallets import Patience, WalletDesk
+from agent.services.wallets import Patience, WalletDesk, waits_for_phone
 
 LOG: Final = logging.getLogger(__name__)
 CLOCK_UNTRUSTED: Final = Refusal("clock_untrusted", RESPONSE_CODES["clock_untrusted"])
@@ -62,12 +63,13 @@ class Order:
 @dataclass(frozen=True, slots=True)
 class Settings:
     """``online_budget_s`` is the configured bound; the policy may only shorten it. ``rails``: whose codes the backend
-    serves."""
+    serves; ``sign``: whom codes pay that the lane shows, None: it shows none."""
 
     lane: str
     online_budget_s: float
     rails: frozenset[str] = frozenset()
     patience: Patience = field(default_factory=Patience)
+    sign: Sign | None = None
     timezone: str = "Asia/Shanghai"
 
 
@@ -116,6 +118,45 @@ class Checkout:
         assert named is not None, "the caller names a lender of this lane"
         return self.offers.menu(named, basket, coupon)
 
+    async def show_code(self, order: Order, lender: str) -> Hold:
+        """Decide one attempt by a code of the lane's own, which the customer pays with the lender's app.
+
+        Raises CodeNotShown, IdempotencyConflict and ledger faults; nothing is recorded then.
+        """
+        async with self._turn:
+            await self._close_interrupted(order.sale_id)
+            attempts = self.attempts(order)
+            if attempts and attempts[-1].state is not HoldState.DECLINED:
+                return attempts[-1]
+            if not self._may_begin():
+                raise DiskFull
+            sale, number = Sale(order.sale_id, order.amount, order.merchant_category), len(attempts) + 1
+            code, reading = self._code_for(order, lender, number), self._clock.read(lender)
+            digest = entries.code_digest(code.text)
+            attempt = entries.Attempt(lender, sale, number, order.capture, digest, reading.now_s)
+            return await self.wallets.pay(attempt, code, reading)
+
+    def check_code(self, order: Order, lender: str) -> None:
+        """Raises CodeNotShown if no code can be shown for the sale: without a line nobody could pay it."""
+        self._code_for(order, lender, 1)
+        if not self._backend.available:
+            raise CodeNotShown("code_online_only")
+
+    @property
+    def shows_codes(self) -> bool:
+        """Whether this lane is set up to show codes of its own."""
+        return self._settings.sign is not None
+
+    def _code_for(self, order: Order, lender: str, attempt: int) -> ShownCode:
+        if self._settings.sign is None:
+            raise CodeNotShown("code_unset")
+        if order.wish is not None:
+            raise CodeNotShown("plan_not_offered")  # a code speaks of no instalments
+        return shown_code(
+            self._settings.sign, lender, order.merchant_category,
+            lane=self._settings.lane, sale_id=order.sale_id, attempt=attempt, amount=order.amount,
+        )  # fmt: skip
+
     async def sell(self, order: Order, code: str, seen: Sight | None = None) -> Hold:
         """Decide one attempt. The same sale and code give the same answer; another code after a decline is a new
         attempt. ``seen``: the code was judged when it was scanned, before the customer chose.
@@ -124,9 +165,7 @@ class Checkout:
         """
         sight = seen or self.look(code)  # before its turn: how long a sale waits does not make its pass older
         async with self._turn:
-            for interrupted in self._ledger.attempts(order.sale_id):
-                if interrupted.state is HoldState.INTENDED:
-                    await self._resolve(interrupted, may_wait=True)
+            await self._close_interrupted(order.sale_id)
             known = self._known(order, code)
             if known is not None:
                 return known
@@ -146,6 +185,11 @@ class Checkout:
                 return self._conclude(case, draft)
             return await self._decide(self._with_choice(case, order))
 
+    async def _close_interrupted(self, sale_id: str) -> None:
+        for interrupted in self._ledger.attempts(sale_id):
+            if interrupted.state is HoldState.INTENDED:
+                await self._resolve(interrupted, may_wait=True)
+
     async def resolve_interrupted(self) -> None:
         """After a restart: ask what became of every open intent, and close it."""
         async with self._turn:
@@ -153,18 +197,18 @@ class Checkout:
                 await self._resolve(hold, may_wait=False)
 
     async def look_after_interrupted(self) -> int:
-        """The same, but a wallet whose customer still confirms is left open; returns how many are. Ask again later."""
+        """The same, but what a customer still confirms on a phone is left open; returns how many are: ask again."""
         async with self._turn:
             left = 0
             for hold in self._ledger.open_intents():
-                if hold.lender in WALLETS:
+                if waits_for_phone(hold):
                     left += not await self.wallets.look(hold)
                 else:
                     await self._recovery.resolve(hold)
             return left
 
     async def _resolve(self, hold: Hold, *, may_wait: bool) -> Hold:
-        if hold.lender in WALLETS:
+        if waits_for_phone(hold):
             return await self.wallets.resolve(hold, may_wait=may_wait)
         return await self._recovery.resolve(hold)
 

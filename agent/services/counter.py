@@ -68,7 +68,7 @@ class Counter:
         self._asked: dict[str, Order] = {}  # by sale id, from the code to the durable outcome
         self._changed = asyncio.Condition()
         self._tasks: set[asyncio.Task[None]] = set()
-        checkout.wallets.tell = self._tell
+        checkout.wallets.tell = self._tell_of_wait
 
     async def open_sale(self, order: Order, code: str | None = None) -> dict[str, Any]:
         """A sale that waits for the next code, or is decided at once with ``code``. The sale of before is dropped:
@@ -120,19 +120,45 @@ class Counter:
         except OfferRefused as refused:
             self._offer_again(waiting, code, refused.reason)
         except CounterfoilError as fault:
-            waiting.fault = fault
-            LOG.error("a sale could not be recorded", extra={"sale_id": waiting.order.sale_id, "code": fault.code})
-            self._asked.pop(waiting.order.sale_id, None)
-            self._tell(waiting.order.sale_id)
+            self._failed(waiting, fault)
         finally:
             await self._tell_waiters()
+
+    def show_code(self, sale_id: str, lender: str) -> bool:
+        """Show a code of the lane's own for the waiting sale, as soon as the backend would take its payment; repeated,
+        nothing more happens. False: no sale waits for a code. Raises CodeNotShown, and nothing was recorded."""
+        waiting = self._waiting_for(sale_id)
+        if sale_id in self._asked or waiting is None or waiting.menu is not None:
+            return self._checkout.wallets.code_of(sale_id) is not None
+        self._checkout.check_code(waiting.order, lender)
+        self._asked[sale_id] = waiting.order
+        self._spawn(self._sell_by_own_code(waiting, lender))
+        return True
+
+    async def _sell_by_own_code(self, waiting: _Waiting, lender: str) -> None:
+        try:
+            await self._ask(waiting.order, self._checkout.show_code(waiting.order, lender))
+        except CounterfoilError as fault:
+            self._failed(waiting, fault)
+        finally:
+            await self._tell_waiters()
+
+    def _failed(self, waiting: _Waiting, fault: CounterfoilError) -> None:
+        waiting.fault = fault
+        LOG.error("a sale could not be recorded", extra={"sale_id": waiting.order.sale_id, "code": fault.code})
+        self._asked.pop(waiting.order.sale_id, None)
+        self._tell(waiting.order.sale_id)
+
+    def _tell_of_wait(self, sale_id: str) -> None:
+        self._tell(sale_id)
+        self._spawn(self._tell_waiters())
 
     async def _take(self, order: Order, code: str) -> None:
         """A code for a sale: its customer chooses a plan first if the sale asks for offers, else it is decided."""
         waiting = self._waiting_for(order.sale_id)
         seen = self._checkout.look(code) if waiting and order.asks_offers else None
         if waiting is None or seen is None or not seen.is_good:
-            await self._ask(order, code)
+            await self._ask(order, self._checkout.sell(order, code))
             return
         waiting.seen, waiting.refused = seen, None
         self._show_menu(waiting)
@@ -171,7 +197,7 @@ class Counter:
             wish = replace(wish, coupon=waiting.coupon)
         order, seen = replace(waiting.order, wish=wish), waiting.seen
         try:
-            await self._ask(order, seen.code, seen)
+            await self._ask(order, self._checkout.sell(order, seen.code, seen))
             waiting.seen = waiting.menu = None  # declined: the sale waits for another code
         except OfferRefused as refused:
             self._offer_again(waiting, seen.code, refused.reason)
@@ -192,7 +218,7 @@ class Counter:
             raise IdempotencyConflict(f"sale {sale_id} was approved with another plan")
         return self.view(sale_id)
 
-    async def _ask(self, order: Order, code: str, seen: Sight | None = None) -> None:
+    async def _ask(self, order: Order, decision: Awaitable[Hold]) -> None:
         """Decide; whoever asks for this sale meanwhile, even before anything is recorded, hears that it is asked."""
         self._asked.setdefault(order.sale_id, order)
         self._show(order.sale_id)
@@ -201,7 +227,7 @@ class Counter:
             waiting.fault = None
         try:
             self._events.publish("sale", self.view(order.sale_id))
-            hold = await self._checkout.sell(order, code, seen)
+            hold = await decision
             if hold.state is not HoldState.DECLINED and self._waiting_for(order.sale_id):
                 self._waiting = None
         finally:
@@ -295,14 +321,25 @@ class Counter:
         if order is not None:
             chooses = waiting is not None and waiting.menu is not None
             view |= {"amount": order.amount.to_wire(), "waiting_for_code": asked is None and not chooses}
-            view["may"] = [*view.get("may", ()), *next_deeds.WAITING]
+            own = [next_deeds.SHOW_CODE] if self._checkout.shows_codes else []
+            view["may"] = [*view.get("may", ()), *next_deeds.WAITING, *own]
         if asked is not None:
-            is_pending = self._checkout.wallets.is_waiting(sale_id)
-            view |= {"state": "asking"} | self.views.texts("wallet_pending" if is_pending else "asking")
-            view["may"] = [*next_deeds.WALLET_ASKED] if is_pending else []
+            view |= {"state": "asking"} | self._asking(sale_id)
         elif waiting is not None and waiting.menu is not None:
             view |= self.views.choosing(waiting.menu, waiting.refused) | {"looked_at": waiting.looked_at}
             view["may"] = [*next_deeds.CHOOSING]
         elif waiting is not None and waiting.fault is not None:
             view |= {"state": "unknown", "reason": waiting.fault.code} | self.views.texts(waiting.fault.code)
         return view
+
+    def _asking(self, sale_id: str) -> dict[str, Any]:
+        """What is waited for: the backend's answer, a wallet, or somebody who pays the code that is shown."""
+        wallets = self._checkout.wallets
+        shown, is_wallet = wallets.code_of(sale_id), wallets.is_waiting(sale_id)
+        deeds = next_deeds.CODE_SHOWN if shown else next_deeds.WALLET_ASKED if is_wallet else ()
+        view: dict[str, Any] = {"may": [*deeds]}
+        if shown is None:
+            return view | self.views.texts("wallet_pending" if is_wallet else "asking")
+        code, left_s = shown
+        own = {"lender": code.lender, "own_code": {"text": code.text, "left_s": left_s}}
+        return view | own | self.views.texts("code_shown")

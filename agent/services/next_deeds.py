@@ -23,6 +23,8 @@ REPRINT: Final = "reprint"
 CHOOSING: Final = ("choice", "preview", "dismissal")
 WAITING: Final = ("dismissal",)
 WALLET_ASKED: Final = ("abandonment",)
+SHOW_CODE: Final = "merchant-code"
+CODE_SHOWN: Final = (*WALLET_ASKED, SHOW_CODE)
 
 
 def next_deeds(ledger: Ledger, hold: Hold) -> list[str]:

@@ -18,11 +18,12 @@ from agent.services.offers import Chosen
 def authorization_request(
     attempt: Attempt,
     intent: Head,
-    shown: Mapping[str, str],
+    shown: Mapping[str, Any],
     lease: Mapping[str, int] | None = None,
     chosen: Chosen | None = None,
 ) -> dict[str, Any]:
-    """``shown`` is ``pass`` or ``wallet_code``; ``intent`` is where the journal ends with the attempt's intent."""
+    """``shown`` is ``pass``, ``wallet_code`` or ``merchant_code``; ``intent`` is where the journal ends with the
+    attempt's intent."""
     return {
         "lender": attempt.lender,
         "sale_id": attempt.sale.sale_id,

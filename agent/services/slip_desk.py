@@ -27,6 +27,7 @@ from agent.services.lenders import Lenders
 from agent.services.offers import disclosed
 from agent.services.settlement import BatchReport
 from agent.services.shift_report import ShiftAccount, shift_report
+from agent.services.shown_codes import ShownCode
 from agent.services.timekeeping import LaneClock
 from agent.texts import Language
 
@@ -131,6 +132,15 @@ class SlipDesk:
         document = shift_report(named, self._heading.seller, self._heading.language, local_time)
         now_s = self._clock.read(self._lenders.first.lender).now_s
         return self._queue(Slip(document, now_s + self._heading.ttl_s, is_copy=is_copy))
+
+    def print_code(self, code: ShownCode, left_s: int) -> int:
+        """Print the lane's own code for a customer to scan; paper that comes too late is not printed."""
+        now_s = self._clock.read(code.lender).now_s
+        until = slips.local_time(now_s + left_s, self._heading.timezone)
+        document = slips.code_slip(
+            code, self._heading.seller, self._name_of(code.lender), until, self._heading.language
+        )
+        return self._queue(Slip(document, now_s + left_s, code.lender))
 
     def _of_decline(self, hold: Hold, now_s: int) -> Slip:
         decided = next(

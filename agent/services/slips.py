@@ -13,10 +13,11 @@ from zoneinfo import ZoneInfo
 from agent.core.cose import Signer
 from agent.core.journal import Entry, Kind
 from agent.core.money import Money
-from agent.core.receipt import APPROVED, Receipt, masked
+from agent.core.receipt import APPROVED, Receipt, Seller, masked
 from agent.core.slip_claim import SlipClaim, make_claim
 from agent.ports import Ledger, Slip
 from agent.services import statements
+from agent.services.shown_codes import ShownCode
 from agent.texts import Language, slip, statement_label, text
 from drivers.document import Block, Cut, Document, Feed, Pair, Qr, Rule, Text
 
@@ -57,6 +58,26 @@ def sale_slip(receipt: Receipt, language: Language) -> Document:
             Qr(receipt.code),
             Text(label("scan_to_look_up"), align="center"),
             Text(label("thanks"), align="center"),
+            Feed(1),
+            Cut(),
+        ),
+        language,
+    )
+
+
+def code_slip(code: ShownCode, seller: Seller, lender: str, until: str, language: Language) -> Document:
+    """A strip with the lane's own code: it is no receipt, and says so."""
+    return Document(
+        (
+            Text(seller.merchant, align="center", bold=True),
+            Text(seller.store, align="center"),
+            Rule(),
+            Text(str(code.amount), align="center", bold=True, size="double"),
+            Text(slip(language, "scan_to_pay"), align="center", bold=True),
+            Text(lender, align="center"),
+            Qr(code.text),
+            Pair(slip(language, "pay_until"), until),
+            Text(slip(language, "no_receipt"), align="center"),
             Feed(1),
             Cut(),
         ),

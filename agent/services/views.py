@@ -33,7 +33,7 @@ SHOWN_STATES: Final = {
 
 SHOWN_TO_CUSTOMERS: Final = (
     "sale_id", "attempt", "state", "mode", "amount", "lender", "plan", "offers", "looked_at", "recorded_at", "said",
-    "captured", "refunded", "authorization_code", "waiting_for_code",
+    "captured", "refunded", "authorization_code", "waiting_for_code", "own_code",
 )  # fmt: skip
 """Of a sale; the customer's display stands where the next in the queue reads it too."""
 

@@ -140,10 +140,20 @@ class Events:
             self._cursor = event.id or self._cursor
             if event.kind == "recall":
                 self._note_recall(event.data)
+            elif event.kind == "authorization":
+                await self._decided(event.data)
             elif event.kind == "revoked":
                 self._client.access.refused("lane_revoked")
             self._link.wake(event.kind)
         await self._give_back()
+
+    async def _decided(self, data: Mapping[str, Any]) -> None:
+        """A sale under way may ask at once; it decides nothing by this word."""
+        match data:
+            case {"lender": str(lender), "sale_id": str(sale_id), "attempt": int(attempt)}:
+                await self._lane.decided(lender, sale_id, attempt)
+            case _:
+                _log.warning("news of an attempt cannot be read")
 
     def _note_recall(self, data: Mapping[str, Any]) -> None:
         """Of all leases at once (`accounts` null) the next snapshot takes care."""

@@ -52,6 +52,7 @@ def lane_handlers(lane: LaneSide) -> Mapping[str, Handler]:
         "layer_path": calls.layer_path,
         "snapshot_ready": calls.snapshot_ready,
         "recall": calls.recall,
+        "decided": calls.decided,
         "link": calls.link,
         "access": calls.access,
     }
@@ -149,6 +150,13 @@ class _LaneHandlers:
             case [str(lender), list(accounts), str(reason)]:
                 return list(await self._lane.recall(lender, [_bytes(account) for account in accounts], reason))
         raise Misunderstood("recall")
+
+    async def decided(self, body: Value) -> Value:
+        match body:
+            case [str(lender), str(sale_id), int(attempt)]:
+                await self._lane.decided(lender, sale_id, attempt)
+                return None
+        raise Misunderstood("decided")
 
     async def link(self, body: Value) -> Value:
         match body:
@@ -249,6 +257,9 @@ class RemoteLane:
             case list(left):
                 return [_bytes(account) for account in left]
         raise Misunderstood("recall")
+
+    async def decided(self, lender: str, sale_id: str, attempt: int) -> None:
+        await self._call("decided", [lender, sale_id, attempt])
 
     async def link(self, state: LinkState, detail: str) -> None:
         await self._call("link", [str(state), detail])

@@ -151,6 +151,9 @@ class LaneSide(Protocol):
     async def recall(self, lender: str, accounts: Sequence[bytes], reason: str) -> Sequence[bytes]:
         """Give back what is free of these accounts' leases; those of which a sale under way still holds a part."""
 
+    async def decided(self, lender: str, sale_id: str, attempt: int) -> None:
+        """There is news of an attempt: whoever waits for it asks at once."""
+
     async def link(self, state: LinkState, detail: str) -> None:
         """How the link is; told on every change and with every heartbeat."""
 

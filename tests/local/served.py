@@ -24,6 +24,7 @@ from agent.overview import lane_status
 from agent.services.explaining import explanation
 from agent.services.operators import OperatorDesk
 from agent.store.operator_file import OperatorFile
+from drivers.rendering.svg import qr_svg
 from tests.services.lanes import LENDER, Till
 from tests.uplink.world import run_real
 
@@ -68,6 +69,7 @@ class ServedLane:
             "lenders": lambda: [LENDER],
             "shop": Shop("Corner Shop", "West", "zh-CN"),
             "wallets": {},
+            "draw_code": qr_svg,
             "page_links": self.page_links,
             "new_sale_id": lambda: "0190-new-sale",
             "status": lambda: lane_status(lane, LaneDesk(lane)),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import html
 import itertools
+import json
 import tempfile
 import time
 import uuid
@@ -28,14 +29,18 @@ OPENED_S: Final = NOW_S - 7 * HOUR_S
 DAY: Final = ((0, 12_850), (0, 4_990), (1, 23_800), (2, 60_000), (3, 8_800), (3, 15_600), (4, 99_900), (6, 30_000))
 """Hours after opening, and minor units: a day's sales."""
 SIZES: Final = {"small": SMALL, "large": LARGE}
-TOLD: Final = """window.EventSource = class {
-  constructor() { this.heard = {}; window.agent = this; }
+TOLD: Final = """const told = window.fetch;
+window.EventSource = class {
+  constructor() {
+    this.heard = {};
+    window.agent = this;
+    told("/v1/counter").then((answer) => answer.text()).then((data) => this.heard.reset({ data, lastEventId: "1-0" }));
+  }
   addEventListener(kind, listener) { this.heard[kind] = listener; }
   close() {}
 };
-const told = window.fetch;
 window.fetch = (path, ...more) => (path === "/v1/counter" ? Promise.reject() : told(path, ...more));"""
-"""A page that hears nothing of the agent but what the gallery tells it."""
+"""A page that hears nothing of the agent, after its first word, but what the gallery tells it."""
 
 
 def decline(reason: str, code: str = "51", **fields: Any) -> dict[str, Any]:
@@ -141,7 +146,7 @@ class Gallery:
         for name, counter in counters(self.shop):
             for eyes in (cashier, customer):
                 eyes.page.wait_for_function("Boolean(window.agent?.heard.reset)")
-                eyes.page.evaluate("counter => agent.heard.reset({data: JSON.stringify(counter)})", counter)
+                eyes.page.evaluate("data => agent.heard.reset({data, lastEventId: '1-0'})", json.dumps(counter))
             self.keep(name, cashier=cashier, customer=customer)
         cashier.keys("128.5")
         self.keep("typed", cashier=cashier)

@@ -36,7 +36,7 @@ def test_every_state_is_accessible_at_aa_and_nothing_is_cut_off(
     def look(name: str) -> None:
         for who, eyes in (("cashier", cashier), ("customer", customer)):
             cut = eyes.page.evaluate(
-                """() => [...document.querySelectorAll('.panel, main, header, footer')]
+                """() => [...document.querySelectorAll('.panel, main, header, footer, .table')]
                      .filter((box) => box.scrollWidth > box.clientWidth + 1 || box.scrollHeight > box.clientHeight + 1)
                      .map((box) => `cut: ${box.tagName} ${box.className} ${box.scrollHeight}>${box.clientHeight}`)"""
             )

@@ -16,7 +16,7 @@ import { leave, operatorNow, watchOperator } from "/page/operator.js";
 import { askShift } from "/page/shift.js";
 import { refundSlip } from "/page/slip.js";
 import { panel, side } from "/page/stage.js";
-import { isOver, isSettled, lookOf, waitsForCode } from "/page/states.js";
+import { isOver, isSettled, lookOf, waitsForCode, waitsForPhone } from "/page/states.js";
 import { beginWith, languageNow, loadTexts, otherLanguage, setLanguage, t } from "/page/texts.js";
 import { alerts, topBar } from "/page/top.js";
 
@@ -92,9 +92,17 @@ const charge = () => once(async () => {
 const dismiss = (sale) => once(async () => {
   forget();
   entry.clear();
-  const isWallet = sale.said === "wallet_pending";
-  const call = post(ofSale(sale.sale_id, isWallet ? "abandonment" : "dismissal"));
-  const answer = await (isWallet ? call : feed.follow(call, () => null));
+  const isOnPhone = waitsForPhone(sale);
+  const call = post(ofSale(sale.sale_id, isOnPhone ? "abandonment" : "dismissal"));
+  const answer = await (isOnPhone ? call : feed.follow(call, () => null));
+  if (!answer.ok) toast(problemWords(answer));
+});
+
+const showCode = () => once(async () => {
+  const sale = feed.sale;
+  if (!sale?.may?.includes("merchant-code")) return;
+  const print = Boolean(sale.own_code); // pressed again, it goes to paper
+  const answer = await feed.follow(post(ofSale(sale.sale_id, "merchant-code"), { print }));
   if (!answer.ok) toast(problemWords(answer));
 });
 
@@ -127,11 +135,12 @@ const acts = {
   },
   escape() {
     const sale = shown();
-    if (sale && (sale.state !== "asking" || sale.said === "wallet_pending")) return dismiss(sale);
+    if (sale && (sale.state !== "asking" || waitsForPhone(sale))) return dismiss(sale);
     entry.clear();
     return show();
   },
   look: (offer) => feed.sale?.state === "choosing" && lookAt(feed.sale, offer?.plan ?? null),
+  showCode,
   open: () => feed.sale?.hold && findSale(feed.counter, feed.sale.sale_id),
 };
 
@@ -157,6 +166,7 @@ const FUNCTIONS = {
   F2: ["find", opening(() => findSale(feed.counter))],
   F3: ["", opening(() => acts.open())],
   F4: ["drawer", askDrawer],
+  F5: ["", showCode],
   F6: ["insights", opening(askInsights)],
   F7: ["shift", opening(() => askShift(feed.counter))],
   F8: ["day", opening(() => askDay(feed.counter))],

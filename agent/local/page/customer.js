@@ -1,5 +1,6 @@
 // The customer's display. The one rule: it shows, and can do nothing.
 
+import { ownCode } from "/page/code.js";
 import { draw, el, sign, sum } from "/page/dom.js";
 import { Feed } from "/page/feed.js";
 import { money } from "/page/money.js";
@@ -21,7 +22,9 @@ function show({ counter, sale, isConnected }) {
   draw(stage, el("section", { class: `panel tone-${look.tone}`, "data-state": look.state },
     look.state !== "ready" && sign(look.shape),
     sale ? sum(money(sale.amount)) : counter && el("p", { class: "welcome" }, counter.merchant.name),
+    isConnected && ownCode(sale),
     el("h1", {}, look.headline),
+    isConnected && sale?.own_code && el("p", { class: "next" }, counter.lenders[sale.lender] ?? sale.lender),
     look.state === "approved_offline" && el("p", { class: "next" }, t("guaranteed_customer")),
     sale?.plan && isConnected && look.tone === "good" && el("p", { class: "next" }, inWords(sale.plan).name)),
   chosen ? statementOf(chosen) : chooses && sale.offers.length ? plansTable(sale) : null);

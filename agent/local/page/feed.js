@@ -2,6 +2,7 @@
 // the page never goes on from what it remembers.
 
 import { get } from "/page/api.js";
+import { stamped } from "/page/code.js";
 
 const EVENTS = ["reset", "sale", "counter", "queue", "refund", "devices", "link", "printing", "conditions"];
 const AGAIN_MS = 400;
@@ -24,7 +25,7 @@ export class Feed {
   }
 
   get sale() {
-    return this.counter?.sale ?? null;
+    return stamped(this.counter?.sale ?? null);
   }
 
   listen() {

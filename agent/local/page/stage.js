@@ -1,6 +1,7 @@
 // The middle of the cashier's page. The one rule: amount, what to do now and whether it went through stand in one panel,
 // in the same place whatever happens.
 
+import { ownCode } from "/page/code.js";
 import { button, el, sign, sum } from "/page/dom.js";
 import { money, readAmount } from "/page/money.js";
 import { inWords, plansTable, statementOf } from "/page/plans.js";
@@ -70,9 +71,17 @@ function actions(sale, acts) {
     ];
   }
   if (sale.said === "wallet_pending") return [button(t("give_up_wallet"), acts.escape, { key: "Esc", kind: "danger" })];
+  if (sale.own_code) {
+    return [
+      ownCode(sale),
+      button(t("print_code"), () => acts.showCode(), { key: "F5" }),
+      button(t("give_up_code"), acts.escape, { key: "Esc", kind: "danger" }),
+    ];
+  }
   if (sale.state === "asking") return [el("p", { class: "hint" }, t("asking_hint"))];
   return [
     el("p", { class: "hint" }, t(sale.state === "declined" ? "scan_again_hint" : "scan_hint")),
+    ...(sale.may?.includes("merchant-code") ? [button(t("show_code"), () => acts.showCode(), { key: "F5" })] : []),
     button(t("give_up"), acts.escape, { key: "Esc", kind: "danger" }),
   ];
 }

@@ -8,6 +8,7 @@ const LOOKS = {
   waiting: ["active", "scan"],
   choosing: ["choice", "plans"],
   asking: ["busy", "asking"],
+  code: ["active", "scan"],
   approved: ["good", "approved"],
   approved_offline: ["good", "offline"],
   declined: ["bad", "declined"],
@@ -25,6 +26,7 @@ const LOOKS = {
 /** The name of what is shown: finer than the sale's state where people must do something else. */
 export function stateOf(sale) {
   if (!sale) return "ready";
+  if (sale.own_code) return "code";
   if (sale.state === "approved" && sale.mode === "stand_in") return "approved_offline";
   if (sale.state === "declined" && LOOKS[sale.said]) return sale.said;
   return LOOKS[sale.state] ? sale.state : "unknown";
@@ -42,6 +44,9 @@ export function lookOf(sale, whom, isConnected = true) {
 
 /** Whether a code that is scanned now would pay. */
 export const waitsForCode = (sale) => Boolean(sale?.waiting_for_code);
+
+/** Whether the customer's phone is waited for, which the cashier may stop. */
+export const waitsForPhone = (sale) => Boolean(sale?.own_code) || sale?.said === "wallet_pending";
 
 /** Whether the sale has an end: the cashier may go on. */
 export const isOver = (sale) => Boolean(sale) && !["waiting", "asking", "choosing"].includes(sale.state);
