@@ -101,7 +101,7 @@ def test_a_figure_is_one_line_for_people_and_one_object_for_programs(ratio: floa
 @pytest.mark.system
 def test_the_quick_bench_prints_a_figure_for_each_part_as_json() -> None:
     command = [str(Path(sys.executable).with_name("counterfoil")), "bench", "--quick", "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=800)
     assert done.returncode == 0, done.stderr
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     is_seen = bool(importlib.util.find_spec("playwright")) and CHROMIUM.exists()

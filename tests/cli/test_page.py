@@ -13,7 +13,7 @@ from tests.local.test_page_links import opened
 
 
 def with_port(served: ServedLane, config: Path) -> None:
-    served.port, served.within_s = free_port(), 30
+    served.port = free_port()
     config.write_text(f"{config.read_text()}[local]\nport = {served.port}\n")
 
 
@@ -36,7 +36,7 @@ def test_it_waits_for_an_agent_that_still_starts(
     codes: list[int] = []
     asked = threading.Thread(target=lambda: codes.append(main(["page", "--wait", "60", "--config", str(config)])))
     asked.start()
-    served.tell(lambda _: asked.join(25))
+    served.tell(lambda _: asked.join(90))
     assert codes == [0]
     assert "/open/cashier/" in capsys.readouterr().out
 

@@ -15,11 +15,11 @@ def test_a_link_opens_the_counter_and_a_reload_and_a_restart_keep_it_open(
     page = context.new_page()
     page.goto(link(shop, "cashier"))
     expect(page).to_have_url(f"{shop.address}/")
-    expect(page.locator('.panel[data-state="ready"]')).to_be_visible(timeout=15_000)
+    expect(page.locator('.panel[data-state="ready"]')).to_be_visible()
     shop.stop()
     shop.start()
     page.reload()
-    expect(page.locator('.panel[data-state="ready"]')).to_be_visible(timeout=15_000)
+    expect(page.locator('.panel[data-state="ready"]')).to_be_visible()
 
 
 def test_without_a_link_a_page_says_how_it_is_opened(shop: Shopfront, context: BrowserContext) -> None:
@@ -33,6 +33,6 @@ def test_without_a_link_a_page_says_how_it_is_opened(shop: Shopfront, context: B
 def test_a_display_stays_a_display(shop: Shopfront, context: BrowserContext) -> None:
     page = context.new_page()
     page.goto(link(shop, "customer"))
-    expect(page.locator('.panel[data-state="ready"]')).to_be_visible(timeout=15_000)
+    expect(page.locator('.panel[data-state="ready"]')).to_be_visible()
     answer = page.goto(shop.address)
     assert answer is not None and answer.status == 401

@@ -92,7 +92,7 @@ def test_where_the_two_halves_differ_is_told_with_what_either_says(shop: Shopfro
     cashier.keys("F8")
     cashier.page.get_by_role("button", name="Close the day").press("Enter")
     told = cashier.page.locator("dialog")
-    expect(told).to_contain_text("The halves differ", timeout=40_000)
+    expect(told).to_contain_text("The halves differ")
     expect(told).to_contain_text("here 1 × ¥128.50there 0 × ¥0.00")
     expect(told).to_contain_text("here takenthere Disputed")
     expect(told).to_contain_text("Go through these lines with the lender")
@@ -125,7 +125,7 @@ def test_a_pin_that_a_supervisor_lends_is_gone_with_its_deed(shop: Shopfront, ca
     cashier.page.get_by_label("Operator", exact=True).last.fill("1")
     cashier.page.get_by_label("PIN").fill("2468")
     cashier.keys("Enter")
-    expect(cashier.page.locator("#toast")).to_have_text("Done by 1, who is signed out again", timeout=15_000)
+    expect(cashier.page.locator("#toast")).to_have_text("Done by 1, who is signed out again")
     expect(cashier.page.locator("dialog .totals")).to_be_visible()
     assert cashier.page.evaluate("fetch('/v1/operators').then((said) => said.json())")["signed_in"] is None
 
@@ -134,15 +134,15 @@ def test_a_day_that_could_not_be_closed_is_closed_by_the_same_key_again(shop: Sh
     cashier.page.route("**/v1/settlements", lambda route: route.abort())
     cashier.keys("F8")
     cashier.page.get_by_role("button", name="Close the day").press("Enter")
-    expect(cashier.page.locator("dialog section .fault")).to_contain_text("The agent does not answer", timeout=15_000)
+    expect(cashier.page.locator("dialog section .fault")).to_contain_text("The agent does not answer")
     cashier.page.unroute("**/v1/settlements")
     cashier.page.get_by_role("button", name="Try again").press("Enter")
-    expect(cashier.page.locator("dialog .totals")).to_be_visible(timeout=15_000)
+    expect(cashier.page.locator("dialog .totals")).to_be_visible()
 
 
 def test_a_slip_of_another_lane_is_refunded_here_or_the_words_say_where(shop: Shopfront, cashier: Eyes) -> None:
     shop.scan(slip_code("lane-02", "7c0e4f7e-6d0f-4a86-9c1d-0f6f5f6d2a10"))
-    expect(cashier.page.locator("dialog")).to_contain_text("Sold at lane-02, sale 7c0e4f7e", timeout=15_000)
+    expect(cashier.page.locator("dialog")).to_contain_text("Sold at lane-02, sale 7c0e4f7e")
     cashier.page.locator("#slip-amount").fill("5")
     cashier.keys("Enter")
-    expect(cashier.page.locator("dialog .fault")).to_contain_text("refund at the lane that sold", timeout=15_000)
+    expect(cashier.page.locator("dialog .fault")).to_contain_text("refund at the lane that sold")

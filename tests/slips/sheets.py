@@ -62,8 +62,8 @@ def main() -> None:
     GOLDEN.mkdir(exist_ok=True)
     for language, mm in sheets():
         path = GOLDEN / named(language, mm)
-        path.with_suffix(".txt").write_text(text_of(language, mm))
-        path.with_suffix(".html").write_text(page_of(language, mm))
+        path.with_suffix(".txt").write_text(text_of(language, mm), encoding="utf-8")
+        path.with_suffix(".html").write_text(page_of(language, mm), encoding="utf-8")
         picture_of(language, mm).save(path.with_suffix(".png"), optimize=True)
 
 

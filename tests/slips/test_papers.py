@@ -36,8 +36,8 @@ def said(language: Language, name: str, columns: int = 48) -> list[str]:
 @SHEETS
 def test_every_paper_reads_as_it_was_approved(language: Language, mm: int) -> None:
     golden = GOLDEN / named(language, mm)
-    assert text_of(language, mm) == golden.with_suffix(".txt").read_text()
-    assert page_of(language, mm) == golden.with_suffix(".html").read_text()
+    assert text_of(language, mm) == golden.with_suffix(".txt").read_text(encoding="utf-8")
+    assert page_of(language, mm) == golden.with_suffix(".html").read_text(encoding="utf-8")
 
 
 @pytest.mark.proof

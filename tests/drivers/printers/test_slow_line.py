@@ -34,13 +34,14 @@ def line_of(bytes_per_s: int) -> Iterator[str]:
     ended = threading.Event()
 
     def take() -> None:
-        """By the clock: who comes late takes what should have been taken by now."""
+        """By the clock since the first byte: who comes late takes what should have been taken by now."""
+        while not (select.select([master], [], [], 0.02)[0] or ended.is_set()):
+            continue
         began_s, taken = time.monotonic(), 0
         while not ended.wait(0.02):
             due = int((time.monotonic() - began_s) * bytes_per_s)
             while taken < due and select.select([master], [], [], 0)[0]:
                 taken += len(os.read(master, due - taken))
-            taken = max(taken, due)  # what nobody sent in time is not caught up
 
     taker = threading.Thread(target=take, daemon=True)
     taker.start()
