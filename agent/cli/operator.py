@@ -7,11 +7,10 @@ argument, so that no shell remembers it.
 from __future__ import annotations
 
 import argparse
-import getpass
 from dataclasses import replace
 from typing import Any
 
-from agent.cli.options import add_config, add_json, asked_pin, load_config, show
+from agent.cli.options import add_config, add_json, asked_pin, load_config, show, typed_pin
 from agent.core.operators import Operator, Role, is_name, is_pin
 from agent.errors import OperatorUnusable
 
@@ -99,7 +98,7 @@ def _with_pin(args: argparse.Namespace, book: Any, become: Any) -> None:
 
 def _pin(args: argparse.Namespace) -> str:
     pin = asked_pin(args)
-    if not args.pin_stdin and getpass.getpass("Once more: ") != pin:
+    if not args.pin_stdin and typed_pin("Once more: ") != pin:
         raise OperatorUnusable("The two PINs differ.")
     if not is_pin(pin):
         raise OperatorUnusable("A PIN has 4 to 12 digits, and not one digit alone.")

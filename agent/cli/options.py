@@ -7,15 +7,25 @@ import contextlib
 import getpass
 import json
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from agent.errors import CounterfoilError
 
 if TYPE_CHECKING:
     from agent.config import Config
     from agent.local.client import LocalClient
 
 DEFAULT_CONFIG = Path("/etc/counterfoil/agent.toml")
+
+
+class PinMissing(CounterfoilError):
+    """A PIN is asked for, and there is nobody to type it, or no terminal that can hide it."""
+
+    code = "pin_missing"
+    hint = "Type it at a terminal, or give it on standard input with `--pin-stdin`: nothing was changed."
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:
@@ -119,8 +129,18 @@ def acting(args: argparse.Namespace) -> Iterator[LocalClient]:
 
 
 def asked_pin(args: argparse.Namespace) -> str:
-    """A PIN as it was typed: never an argument, so that no shell remembers it."""
-    return sys.stdin.readline().strip() if args.pin_stdin else getpass.getpass("PIN: ")
+    """A PIN as it was typed: never an argument, so that no shell remembers it. Raises PinMissing."""
+    return sys.stdin.readline().strip() if args.pin_stdin else typed_pin("PIN: ")
+
+
+def typed_pin(prompt: str) -> str:
+    """Never where the screen would show it. Raises PinMissing."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", getpass.GetPassWarning)
+        try:
+            return getpass.getpass(prompt)
+        except (EOFError, getpass.GetPassWarning):
+            raise PinMissing("No PIN was typed.") from None
 
 
 def remedy(reason: str, told: str | None) -> str:

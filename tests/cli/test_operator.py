@@ -1,7 +1,9 @@
 """`counterfoil operator`: operators come and go while the agent runs or is stopped; a PIN is never an argument."""
 
+import getpass
 import io
 import json
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -71,3 +73,22 @@ def test_a_token_that_is_not_there_says_what_to_set(config: Path, capsys: pytest
     assert "[local] port" in capsys.readouterr().err
     assert main(["token", "--new", "--config", str(config)]) == 0
     assert "Restart the agent" in capsys.readouterr().out
+
+
+def _ended(prompt: str) -> str:
+    raise EOFError
+
+
+def _shown(prompt: str) -> str:
+    warnings.warn("Can not control echo on the terminal.", getpass.GetPassWarning, stacklevel=2)
+    return "1357"
+
+
+@pytest.mark.parametrize("typed", [_ended, _shown])
+def test_without_a_terminal_that_hides_a_pin_none_is_read_and_the_way_out_is_named(
+    typed: Callable[[str], str], config: Path, run: Callable[..., Said], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("getpass.getpass", typed)
+    code, words = run("add", "1")
+    assert code == 1 and "No PIN was typed." in words and "--pin-stdin" in words
+    assert "no operators" in run("list")[1].lower()
