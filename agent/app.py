@@ -238,6 +238,7 @@ async def _served_api(
             settlement=lane.settlement,
             leases=lane.leases,
             restoration=lane.restoration,
+            earlier=lane.earlier,
             insights=lane.insights,
             slips=lane.slips,
             operators=_operator_desk(config, lane),

@@ -23,6 +23,7 @@ from agent.errors import LedgerCorrupt, TrainingMixed
 from agent.ports import TRAINING, WITNESSED, Backend, Clock, Ledger, Printer, Randomness, SnapshotStore, Witness
 from agent.services.checkout import Checkout, Settings
 from agent.services.counter import Counter
+from agent.services.earlier_sales import EarlierSales
 from agent.services.events import Events
 from agent.services.forwarding import Forwarding
 from agent.services.health import Condition, LaneFacts, LimitFacts, conditions, ends_stand_in
@@ -176,6 +177,7 @@ class Lane:
         )  # fmt: skip
         self.counter = Counter(self.checkout, ledger, self.events, settings.language)
         self.shifts = Shifts(ledger, backend, self._lane_clock)
+        self.earlier = EarlierSales(ledger, settings.timezone)
         self.insights = Insights(
             ledger, lambda: self._lane_clock().now_s, settings.timezone, settings.language,
             currency=lambda: self.lenders.first.keys.currency,

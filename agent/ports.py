@@ -128,6 +128,26 @@ class ClosedBatch:
     totals: Mapping[str, Mapping[str, int]]
 
 
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Entries of one epoch, from one number through another."""
+
+    epoch: int
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class WantedSale:
+    """Recorded from ``from_s`` until before ``until_s`` (UTC seconds), of this amount, of an account whose masked form
+    ends so (``core.receipt.masked``); None: of any."""
+
+    from_s: int
+    until_s: int
+    amount_minor: int | None = None
+    account_tail: str | None = None
+
+
 class Ledger(Protocol):
     """The lane's durable record. One writer; every method is a short synchronous call.
 
@@ -198,6 +218,10 @@ class Ledger(Protocol):
     def record_match(self, lender: str, batch: int, state: str) -> None: ...
 
     def recent_sales(self, limit: int) -> tuple[Hold, ...]: ...
+
+    def sales_begun(self, within: Stretch, wanted: WantedSale) -> tuple[str, ...]:
+        """The ids of such sales whose first entry lies there, newest first."""
+        ...
 
     def entries_after(self, epoch: int, number: int, limit: int) -> list[Sealed]: ...
 

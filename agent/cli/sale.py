@@ -2,8 +2,9 @@
 
 import argparse
 import uuid
+from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from agent.cli import sale_plans
 from agent.cli.options import acting, add_config, add_json, add_operator, client, show
@@ -33,6 +34,7 @@ def add_parser(subparsers: Any) -> None:
     sale_plans.add_wishes(make)
     make.set_defaults(run=_make)
     sale_plans.add_verbs(verbs)
+    _add_list(verbs)
     show = _verb(verbs, "show", "where a sale stands")
     show.set_defaults(run=lambda args: _shown(args, client(args).get(_path(args.sale_id))))
     capture = _verb(verbs, "capture", "turn what is held into a debt, in full or in less")
@@ -57,6 +59,35 @@ def add_parser(subparsers: Any) -> None:
     for verb in verbs.choices.values():
         add_config(verb)
         add_json(verb)
+
+
+def _add_list(verbs: Any) -> None:
+    listed = verbs.add_parser("list", help="the last sales, or those of a day, an amount, an account; newest first")
+    listed.add_argument("--day", metavar="DATE", help="such as 2026-11-22, of the store's calendar")
+    listed.add_argument("--amount", dest="amount_minor", type=int, metavar="MINOR", help="in minor units")
+    listed.add_argument("--account-tail", metavar="XXXX", help="the last four of the account, as a slip shows it")
+    listed.add_argument("--limit", type=int, default=20, help="so many at most, up to 50 (default: 20)")
+    listed.set_defaults(run=_list)
+
+
+def _list(args: argparse.Namespace) -> int:
+    asked = {name: getattr(args, name) for name in ("day", "amount_minor", "account_tail", "limit")}
+    given = {name: value for name, value in asked.items() if value is not None}
+    found = client(args).get(f"/v1/sales?{urlencode(given)}")
+    if args.json:
+        show(found)
+        return 0
+    for sale in found["sales"]:
+        at, amount = datetime.fromtimestamp(sale["recorded_at"], UTC).astimezone(), sale["amount"]
+        print(
+            f"{sale['sale_id']:<36}  {at:%Y-%m-%d %H:%M %Z}  {Money(amount['minor'], amount['currency'])}"
+            f"  {sale['account'] or '-'}  {sale['state']}"
+        )
+    if not found["sales"]:
+        print("No such sale.")
+    if found["more"]:
+        print("There may be more: give a --day.")
+    return 0
 
 
 def _make(args: argparse.Namespace) -> int:

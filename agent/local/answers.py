@@ -94,9 +94,11 @@ class SaleView(Answer):
 
 
 class SalesView(Answer):
-    """Sales that have an attempt, the newest first."""
+    """Sales that have an attempt, the newest first. ``more``: there are others, or sales so old that they were not
+    looked at; a day finds those."""
 
     sales: list[SaleView]
+    more: bool
 
 
 class OffersView(Answer):

@@ -45,8 +45,8 @@ async def describe(services: LocalServices, _request: Request) -> Response:
 TABLE: Final = (
     Served("POST", "/v1/sales", sale_calls.open_sale, "open a sale", body=requests.OpenSale, answer=answers.SaleView),
     Served(
-        "GET", "/v1/sales", sale_calls.list_sales, "the last sales, newest first",
-        answer=answers.SalesView, query=("limit",),
+        "GET", "/v1/sales", sale_calls.list_sales, "the last sales, or those of a day, amount, account; newest first",
+        answer=answers.SalesView, query=("day", "amount_minor", "account_tail", "limit"),
     ),
     Served(
         "GET", "/v1/sales/{sale_id}", sale_calls.show_sale, "where a sale stands", READERS,

@@ -14,7 +14,7 @@ from pydantic.json_schema import models_json_schema
 from agent.core.operators import NEEDS
 from agent.local.access import COOKIES, Caller
 from agent.local.answers import Answer, Problem
-from agent.local.requests import WAIT_MAX_S, Body
+from agent.local.requests import TAIL, WAIT_MAX_S, Body
 from agent.local.table import Served
 
 JSON: Final = "application/json"
@@ -32,7 +32,9 @@ PARAMETERS: Final[Mapping[str, tuple[str, dict[str, Any]]]] = {
     "wait_s": ("wait so long for its decision", {"type": "number", "minimum": 0, "maximum": WAIT_MAX_S}),
     "after_attempt": ("wait for a later attempt than this", {"type": "integer", "minimum": 0}),
     "lender": ("a lender of this lane; the first if none is given", {"type": "string"}),
-    "day": ("of the store's calendar; today if none is given", {"type": "string", "format": "date"}),
+    "day": ("of the store's calendar; none given: of sales any, else today", {"type": "string", "format": "date"}),
+    "amount_minor": ("of the sale", {"type": "integer", "minimum": 1}),
+    "account_tail": ("the last four of the account, as a slip shows it", {"type": "string", "pattern": TAIL}),
     "format": ("csv: a table for a spreadsheet", {"enum": ["csv"]}),
     "limit": ("so many at most", {"type": "integer", "minimum": 1, "maximum": 50}),
 }

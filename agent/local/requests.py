@@ -26,6 +26,7 @@ from agent.texts import Language
 BODY_BYTES_MAX: Final = 64 * 1024
 WAIT_MAX_S: Final = 60.0
 SALE_ID: Final = r"^[A-Za-z0-9._-]{8,36}$"
+TAIL: Final = r"^[0-9a-fA-F]{4}$"
 LANE_CHARS_MAX: Final = 64
 """Of a text in an entry of the journal (lane protocol, section 8)."""
 
@@ -298,6 +299,23 @@ def number_of(request: Request, name: str, largest: float) -> float:
     if not math.isfinite(value):
         raise BadRequest(422, name, f"{name} is a number.")
     return min(max(value, 0.0), largest)
+
+
+def minor_of(request: Request, name: str) -> int | None:
+    """A query parameter that is an amount in minor units; None when it is not given."""
+    text = request.query_params.get(name)
+    if not text:
+        return None
+    if not re.fullmatch("[0-9]{1,16}", text, re.ASCII) or not 1 <= int(text) <= MINOR_MAX:
+        raise BadRequest(422, name, f"{name} is a whole number of minor units, 1 or more.")
+    return int(text)
+
+
+def tail_of(text: str | None) -> str | None:
+    """The last four of an account as a slip shows them; None when none were given."""
+    if text and not re.fullmatch(TAIL, text, re.ASCII):
+        raise BadRequest(422, "account_tail", "The last four of an account are of 0-9 and a-f, such as 9f3a.")
+    return text.lower() if text else None
 
 
 async def while_there(request: Request, answer: Coroutine[Any, Any, T]) -> T:

@@ -21,9 +21,12 @@ from agent.local.requests import (
     OpenSale,
     Preview,
     ShowCode,
+    day_of,
+    minor_of,
     number_of,
     read,
     sale_of,
+    tail_of,
     while_there,
 )
 from agent.local.services import LocalServices
@@ -61,9 +64,13 @@ async def show_sale(services: LocalServices, request: Request) -> Response:
 
 
 async def list_sales(services: LocalServices, request: Request) -> Response:
-    """The last ``limit`` sales, those at the counter now without an outcome not among them."""
+    """The newest ``limit`` sales that are asked for, those at the counter now without an outcome not among them."""
     limit = int(number_of(request, "limit", SALES_MAX)) or SALES_SHOWN
-    return JSONResponse({"sales": services.counter.last(limit)})
+    asked = request.query_params
+    day, tail = day_of(asked.get("day")), tail_of(asked.get("account_tail"))
+    finding = services.earlier.find(day, minor_of(request, "amount_minor"), tail, limit)
+    found = await while_there(request, finding)
+    return JSONResponse({"sales": [services.counter.view(each) for each in found.sale_ids], "more": found.more})
 
 
 async def choose(services: LocalServices, request: Request) -> Response:

@@ -15,6 +15,7 @@ from agent.local.requests import BadRequest
 from agent.ports import PrintResult
 from agent.services.checkout import Checkout
 from agent.services.counter import Counter
+from agent.services.earlier_sales import EarlierSales
 from agent.services.events import Events
 from agent.services.hold_desk import HoldDesk
 from agent.services.insights import Insights
@@ -53,6 +54,7 @@ class LocalServices:
     settlement: Settlement
     leases: LeaseDesk
     restoration: Restoration
+    earlier: EarlierSales
     insights: Insights
     slips: SlipDesk
     operators: OperatorDesk

@@ -255,10 +255,6 @@ class Counter:
         self._events.publish("counter", {"sale": self.shown(0)})
         return True
 
-    def last(self, limit: int) -> list[dict[str, Any]]:
-        """The newest sales that have an attempt, newest first."""
-        return [self.view(hold.sale_id) for hold in self._ledger.recent_sales(limit)]
-
     def shown(self, since_s: int) -> str | None:
         """The sale that page and display show. After a start: the last one, unless it was recorded before
         ``since_s``: whoever looks must not wonder whether it went through."""

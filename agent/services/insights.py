@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from agent.core.insights import DayInsights, basket
 from agent.core.journal import Entry
 from agent.ports import OTHER_TENDERS, Ledger
-from agent.services.journal_walk import Calendar, walked
+from agent.services.journal_walk import Calendar, bounds_of, walked
 from agent.services.slips import utc_offset
 from agent.texts import Language, text
 
@@ -40,7 +40,7 @@ class Insights:
         """The figures of a calendar day of the store, as JSON values; ``basket.other`` None: the POS has not told."""
         day = day or self.today()
         found = DayInsights(self._hour_of)
-        async for entry in self._entries_of(self._begins(day), self._begins(day + timedelta(days=1))):
+        async for entry in self._entries_of(*bounds_of(day, self._zone)):
             found.add(entry)
         facts = {
             "day": day.isoformat(), "timezone": self._zone.key, "utc_offset": self._offset(day, 0),
@@ -69,9 +69,6 @@ class Insights:
 
     def _offset(self, day: date, hour: int) -> str:
         return utc_offset(datetime(day.year, day.month, day.day, hour, tzinfo=self._zone))
-
-    def _begins(self, day: date) -> int:
-        return int(datetime(day.year, day.month, day.day, tzinfo=self._zone).astimezone(UTC).timestamp())
 
     async def _entries_of(self, from_s: int, until_s: int) -> AsyncIterator[Entry]:
         async for after, through in self._calendar.blocks(from_s, until_s):

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import date, datetime, timedelta
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from agent.core.journal import Entry, JournalError, Position
 from agent.errors import LedgerCorrupt
@@ -17,6 +19,13 @@ STEP_ENTRIES: Final = 50
 """Entries read between two looks at what else is to do: a few milliseconds."""
 BLOCK_ENTRIES: Final = 1_000
 """Entries of which only the first and the last time are asked for: a millisecond."""
+
+
+def bounds_of(day: date, zone: ZoneInfo) -> tuple[int, int]:
+    """When a calendar day of this zone begins, and the one after it (UTC seconds)."""
+    days = (day, day + timedelta(days=1))
+    begin_s, end_s = (int(datetime(each.year, each.month, each.day, tzinfo=zone).timestamp()) for each in days)
+    return begin_s, end_s
 
 
 async def walked(ledger: Ledger, after: Position, through: Position) -> AsyncIterator[Entry]:

@@ -26,6 +26,7 @@ from agent.ports import PrintMark, Slip
 from agent.store import database as files
 from agent.store import fold
 from agent.store.batches import Batches
+from agent.store.earlier_sales import EarlierSales
 from agent.store.forwarded import Forwarded
 from agent.store.recent import RecentMoves
 from agent.store.schema import (
@@ -58,7 +59,7 @@ _SELECT_SALE_END: Final = fold.sql(
 )
 
 
-class SqliteLedger(Batches, Forwarded, RecentMoves, Spool):
+class SqliteLedger(Batches, EarlierSales, Forwarded, RecentMoves, Spool):
     """Implements ``ports.Ledger``."""
 
     def __init__(self, database: APSWDatabase) -> None:
@@ -176,14 +177,7 @@ class SqliteLedger(Batches, Forwarded, RecentMoves, Spool):
 
     def recent_sales(self, limit: int) -> tuple[Hold, ...]:
         """The newest sales first, each with its last attempt."""
-        newest = (
-            JournalEntry.select(JournalEntry.sale_id)
-            .where(JournalEntry.sale_id.is_null(False))
-            .group_by(JournalEntry.sale_id)
-            .order_by(fn.MIN(JournalEntry.epoch).desc(), fn.MIN(JournalEntry.number).desc())
-            .limit(limit)
-        )
-        return tuple(self.attempts(sale_id)[-1] for (sale_id,) in self._query(newest))
+        return tuple(self.attempts(sale_id)[-1] for sale_id in self.newest_sales(limit))
 
     def sale_entries(self, sale_id: str) -> list[Sealed]:
         rows = self._read(_SELECT_SALE_ENTRIES, (sale_id,)).fetchall()

@@ -112,3 +112,17 @@ def test_a_refund_of_another_lanes_slip_says_that_it_needs_an_amount(
 ) -> None:
     assert sale(served, config, "refund", "sale-0001", "--lane", "lane-09") == 1
     assert "SALE_ID 5000 --lane LANE" in capsys.readouterr().err
+
+
+def test_a_sale_whose_slip_is_lost_is_listed_by_its_amount(served: ServedLane, config: Path, capsys: Capture) -> None:
+    for number, minor in ((1, "3000"), (2, "4000")):
+        sale(served, config, "make", minor, "--sale-id", f"sale-000{number}", "--code", served.till.phone().code())
+    capsys.readouterr()
+    assert sale(served, config, "list", "--amount", "3000") == 0
+    told = capsys.readouterr().out
+    assert told.startswith("sale-0001") and len(told.splitlines()) == 1
+    assert sale(served, config, "list", "--limit", "1", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [each["sale_id"] for each in found["sales"]] == ["sale-0002"] and found["more"]
+    assert sale(served, config, "list", "--day", "2020-01-01") == 0
+    assert capsys.readouterr().out == "No such sale.\n"

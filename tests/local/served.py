@@ -59,6 +59,7 @@ class ServedLane:
             "settlement": lane.settlement,
             "leases": lane.leases,
             "restoration": lane.restoration,
+            "earlier": lane.earlier,
             "insights": lane.insights,
             "slips": lane.slips,
             "shifts": lane.shifts,

@@ -353,3 +353,40 @@ def test_a_code_that_is_no_good_pass_is_shown_nobodys_offers(pos: ServedLane) ->
             )
 
     pos.tell(story)
+
+
+def test_a_sale_whose_slip_is_lost_is_found_by_amount_account_or_day(pos: ServedLane) -> None:
+    def found(query: str) -> list[str]:
+        return [sale["sale_id"] for sale in pos.client.get(f"/v1/sales?{query}")["sales"]]
+
+    def story(client: LocalClient) -> None:
+        for number, minor in enumerate((1_000, 1_100, 1_000)):
+            amount = AMOUNT | {"minor": minor}
+            client.post(
+                "/v1/sales", {"sale_id": f"sale-000{number}", "amount": amount, "code": pos.till.phone().code()}
+            )
+        tail = client.get("/v1/sales/sale-0001")["account"][-4:]
+        assert found("") == found(f"account_tail={tail.upper()}") == ["sale-0002", "sale-0001", "sale-0000"]
+        assert found("amount_minor=1000&day=2027-01-15") == ["sale-0002", "sale-0000"]
+        assert found("day=2027-01-14") == found("account_tail=ffff") == []
+        assert client.get("/v1/sales?limit=2")["more"] and not client.get("/v1/sales?limit=3")["more"]
+        assert client.get("/v1/sales?limit=1")["sales"] == [client.get("/v1/sales/sale-0002")]
+
+    pos.tell(story)
+
+
+@pytest.mark.parametrize(
+    ("query", "kind"),
+    [
+        ("amount_minor=12.5", "amount_minor"),
+        ("amount_minor=0", "amount_minor"),
+        ("amount_minor=-1", "amount_minor"),
+        ("amount_minor=99999999999999999999", "amount_minor"),
+        ("account_tail=9f3", "account_tail"),
+        ("account_tail=9f3g", "account_tail"),
+        ("day=yesterday", "day"),
+        ("limit=x", "limit"),
+    ],
+)
+def test_a_search_for_what_can_be_no_sale_is_refused_in_words(pos: ServedLane, query: str, kind: str) -> None:
+    pos.tell(lambda client: problem(lambda: client.get(f"/v1/sales?{query}")) == (422, kind) or pytest.fail(query))

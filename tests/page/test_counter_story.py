@@ -206,6 +206,28 @@ def test_a_wrong_amount_is_refused_with_a_word(shop: Shopfront, cashier: Eyes, t
     assert shop.do(lambda: shop.till.counter.shown(0)) is None
 
 
+@pytest.mark.parametrize("what", ["amount", "account", "day"])
+def test_a_sale_whose_slip_is_lost_is_found_by_what_the_customer_remembers(
+    shop: Shopfront, cashier: Eyes, what: str
+) -> None:
+    to_approved(shop, cashier)
+    cashier.keys("Enter", "F2")
+    cashier.page.locator("#sale-id").fill("1.28")
+    cashier.page.locator(".search button").click()
+    expect(cashier.page.locator("dialog .fault")).to_have_text("No such sale; older ones are found by their day")
+    expect(cashier.page.locator(".sales .sale")).to_have_count(0)
+    typed = {"amount": "128.5", "account": shop.sales[0]["account"], "day": ""}[what]
+    cashier.page.locator("#sale-id").fill(typed)
+    if what == "day":
+        cashier.page.locator("#sale-day").fill("2020-01-01")
+        cashier.page.locator(".search button").click()
+        expect(cashier.page.locator("dialog .fault")).not_to_be_empty()
+        cashier.page.locator("#sale-day").fill("")
+    cashier.page.locator(".search button").click()
+    cashier.page.locator(".sales .sale").click()
+    expect(cashier.page.locator("dialog .head")).to_contain_text("¥128.50")
+
+
 def test_a_sale_is_found_and_refunded_in_part_once(shop: Shopfront, cashier: Eyes) -> None:
     to_approved(shop, cashier)
     cashier.keys("F3")

@@ -1,5 +1,5 @@
-// Earlier sales: found by the list, by their id or by their slip, and what can become of them. The one rule: what moves
-// money is confirmed with its amount before it is asked for, and asked for under one id.
+// Earlier sales: found by the list, their id, slip, amount, account or day, and what can become of them. The one
+// rule: what moves money is confirmed with its amount before it is asked for, and asked for under one id.
 
 import { get, ofSale, post } from "/page/api.js";
 import { button, el, icon } from "/page/dom.js";
@@ -24,7 +24,8 @@ function leftOf(all, gone) {
 
 /** Open the dialog: on one sale if its id is known, else on the list of the last ones. */
 export async function findSale(counter, saleId = null) {
-  const desk = { counter, sale: null, recent: [], deed: null, fault: "", said: "", isBusy: false, requests: {} };
+  const desk = { counter, sale: null, found: [], typed: "", day: "", deed: null, fault: "", said: "", isBusy: false,
+    requests: {} };
   if (saleId) await load(desk, saleId);
   if (!desk.sale) await list(desk);
   openDialog(t("find_title"), (redraw, close) => (desk.sale ? one(desk, redraw, close) : all(desk, redraw, close)));
@@ -36,24 +37,42 @@ async function load(desk, saleId) {
   Object.assign(desk, answer.ok ? { sale: answer.body, fault: "" } : { sale: null, fault: problemWords(answer) });
 }
 
-async function list(desk) {
-  const answer = await get("/v1/status");
-  desk.recent = answer.ok ? answer.recent_sales : [];
+async function list(desk, asked = ["limit=10"]) {
+  const answers = await Promise.all(asked.map((each) => get(`/v1/sales?${each}`)));
+  const refused = answers.find((answer) => !answer.ok);
+  desk.found = answers.flatMap((answer) => answer.sales ?? []);
+  desk.fault = refused ? problemWords(refused) : desk.fault;
+}
+
+/** What was typed is a sale's id, or its amount, or the last four of its account, or both of these. */
+async function search(desk) {
+  const typed = desk.typed.trim().replace(/^\*+/, "");
+  if (typed.length > 7 && !/^\d+\.\d+$/.test(typed)) return load(desk, typed);
+  const { minor } = readAmount(typed, desk.counter.currency);
+  const day = desk.day ? `day=${desk.day}` : "";
+  const tail = /^[\da-f]{4}$/i.test(typed) && typed;
+  const asked = [minor && `amount_minor=${minor}`, tail && `account_tail=${tail}`].filter(Boolean);
+  desk.fault = "";
+  await list(desk, typed ? asked.map((each) => `${each}&${day}`) : [day]);
+  if (!desk.found.length) desk.fault ||= t("find_none");
 }
 
 function all(desk, redraw, close) {
-  const field = el("input", { id: "sale-id", autocomplete: "off", maxlength: "36", spellcheck: "false" });
-  const search = async (event) => {
+  const about = { autocomplete: "off", maxlength: "36", spellcheck: "false" };
+  const field = el("input", { id: "sale-id", value: desk.typed, ...about });
+  const day = el("input", { type: "date", id: "sale-day", "aria-label": t("find_day"), value: desk.day });
+  const go = async (event) => {
     event.preventDefault();
-    if (field.value) await load(desk, field.value.trim());
+    Object.assign(desk, { typed: field.value, day: day.value });
+    await search(desk);
     redraw();
   };
   const pick = async (saleId) => { await load(desk, saleId); redraw(); };
   return [
-    el("form", { class: "search", onsubmit: search }, el("label", { for: "sale-id" }, t("find_label")), field,
+    el("form", { class: "search", onsubmit: go }, el("label", { for: "sale-id" }, t("find_label")), field, day,
       el("button", { type: "submit", class: "button" }, t("find_go"))),
     el("p", { class: "fault", role: "alert" }, desk.fault),
-    el("ul", { class: "sales", tabindex: "0", "aria-label": t("find_recent") }, desk.recent.map((sale) => line(sale, pick))),
+    el("ul", { class: "sales", tabindex: "0", "aria-label": t("find_recent") }, desk.found.map((sale) => line(sale, pick))),
     el("div", { class: "pair" }, button(t("close"), close, { key: "Esc" })),
   ];
 }
@@ -62,7 +81,7 @@ function line(sale, pick) {
   const look = lookOf(sale, "cashier");
   return el("li", {}, el("button", { type: "button", class: "sale", onclick: () => pick(sale.sale_id) },
     el("span", { class: `dot tone-${look.tone}` }, icon(look.shape)), el("span", {}, timeOf(sale.recorded_at)),
-    el("strong", {}, money(sale.amount)), el("span", {}, look.word), el("code", {}, sale.sale_id.slice(0, 8))));
+    el("strong", {}, money(sale.amount)), el("span", {}, look.word), el("code", {}, sale.account ?? sale.sale_id.slice(0, 8))));
 }
 
 function one(desk, redraw, close) {
