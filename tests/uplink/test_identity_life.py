@@ -19,7 +19,7 @@ from drivers.document import Qr
 from tests.uplink.shop import LENDER, Shop, Till, happens, open_shop
 from tests.uplink.world import Lane
 
-TIMEOUTS = Timeouts(2, 10)
+TIMEOUTS = Timeouts(30, 60)
 
 
 @asynccontextmanager
@@ -44,7 +44,7 @@ def test_a_renewed_certificate_is_served_and_so_is_the_old_one_until_it_ends(tmp
             assert public_der(after.public_key()) != public_der(before.public_key())
             async with client_of(till) as renewed:
                 for client in (old, renewed):
-                    assert await client.heartbeat(LENDER, bytes(16), {}, 2)
+                    assert await client.heartbeat(LENDER, bytes(16), {}, 30)
             await line.http.aclose()
 
     live(test())
