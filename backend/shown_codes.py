@@ -12,7 +12,7 @@ from typing import Final
 
 from peewee import fn
 
-from agent.core.authorization import UNDECIDED, HoldState
+from agent.core.authorization import FINAL, UNDECIDED
 from agent.core.merchant_code import MerchantCodeError, Presented, read_code, reference_of
 from agent.core.money import Money
 from backend import accounts, authorizations, holds, lanes
@@ -83,12 +83,14 @@ def pay(text: str, account: bytes, *, lender: Lender, now_s: int) -> bytes:
     key = Attempt(row.lane, row.lender, row.sale_id, row.attempt)
     stored = authorizations.stored(key)
     if stored is not None:
-        if row.payer is None or bytes(row.payer) != account or holds.find(key).state == HoldState.DECLINED:
+        if row.payer is None or bytes(row.payer) != account or holds.find(key).state in FINAL:
             raise CodeRefused("code_over", "This code was paid already, or the counter has ended it.")
         return bytes(stored.answer)
     if now_s >= row.expires_at:
         raise CodeRefused("code_expired", "This code is too old; the counter can show a new one.")
     _check_lane(row)
+    if holds.is_open_otherwise(key):  # the counter has gone on without this code, and its word of that is under way
+        raise CodeRefused("code_over", "The sale was paid in another way.")
     verdict = _paid(row, key, account, lender, now_s)
     row.payer, row.paid_number = account, _next_number(row.lane)
     put(ShownCode, _SAVE, row.__data__)

@@ -127,6 +127,7 @@ def test_what_was_paid_is_given_back_with_the_sale(till: Till, undoing: str) -> 
         till.write("online_outcome", account=till.shop.token, capture="later", **said)
     assert till.write(undoing, reason="customer") == ["accepted"]
     assert till.money() == (0, 0)
+    assert refused(till) == "code_over", "the app that asks again hears that nothing is paid"
 
 
 def test_two_phones_pay_once(till: Till) -> None:
@@ -183,6 +184,14 @@ def test_a_new_attempt_has_a_code_of_its_own(till: Till) -> None:
     till.show(attempt=2)
     assert refused(till, text_of()) == "code_over"
     assert till.pay(text_of(attempt=2))["approved"] and till.money() == (AMOUNT, 0)
+
+
+def test_a_sale_that_another_attempt_has_paid_is_not_paid_by_the_code_of_before(till: Till) -> None:
+    till.show()
+    till.show(attempt=2)
+    assert till.pay(text_of(attempt=2))["approved"]
+    assert refused(till, text_of(), phone=1) == "code_over"
+    assert (till.money(0), till.money(1)) == ((AMOUNT, 0), (0, 0))
 
 
 def test_a_request_after_the_lanes_decision_is_declined(till: Till) -> None:

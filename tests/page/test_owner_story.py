@@ -4,7 +4,7 @@ import pytest
 
 pytest.importorskip("playwright", reason="playwright is not installed: make setup")
 
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from agent.core.journal import Kind
 from agent.core.operators import Operator, Role
@@ -146,3 +146,26 @@ def test_a_slip_of_another_lane_is_refunded_here_or_the_words_say_where(shop: Sh
     cashier.page.locator("#slip-amount").fill("5")
     cashier.keys("Enter")
     expect(cashier.page.locator("dialog .fault")).to_contain_text("refund at the lane that sold")
+
+
+def test_a_refund_that_was_not_answered_is_the_same_refund_when_its_slip_is_scanned_again(
+    shop: Shopfront, cashier: Eyes
+) -> None:
+    code, asked = slip_code("lane-02", "7c0e4f7e-6d0f-4a86-9c1d-0f6f5f6d2a10"), []
+
+    def lost(route: Route) -> None:
+        asked.append(route.request.post_data_json)
+        route.abort()
+
+    cashier.page.route("**/v1/refunds", lost)
+    shop.scan(code)
+    cashier.page.locator("#slip-amount").fill("5")
+    cashier.keys("Enter")
+    expect(cashier.page.locator("dialog .fault")).to_contain_text("The agent does not answer")
+    cashier.keys("Escape")
+    cashier.reload()
+    shop.scan(code)
+    expect(cashier.page.locator("dialog .confirm")).to_contain_text("5.00")
+    cashier.page.locator("dialog .confirm button").press("Enter")
+    expect(cashier.page.locator("dialog .fault")).to_contain_text("The agent does not answer")
+    assert len(asked) == 2 and asked[0] == asked[1]

@@ -1,5 +1,5 @@
-// A slip of another lane: its money is given back here, online. The one rule: begun once, it is one refund under one id,
-// until it is answered.
+// A slip of another lane: its money is given back here, online. The one rule: begun once, it is one refund of one amount
+// under one id until it is answered, also after the dialog was closed or the page loaded anew.
 
 import { post } from "/page/api.js";
 import { button, el } from "/page/dom.js";
@@ -8,36 +8,44 @@ import { openDialog, problemWords } from "/page/notes.js";
 import { lendOperator } from "/page/operator.js";
 import { said, t } from "/page/texts.js";
 
+const ASKED = "counterfoil.refund.";
+
 export function refundSlip({ currency }, { slip, lane, saleId, lender }) {
-  const desk = { request: crypto.randomUUID(), fault: "", done: null, isBusy: false };
+  const desk = { asked: JSON.parse(localStorage.getItem(ASKED + slip)), fault: "", done: null, isBusy: false };
   const field = el("input", { id: "slip-amount", inputmode: "decimal", autocomplete: "off", maxlength: "14" });
   openDialog(t("slip_other"), (redraw, close) => {
     const send = async (event) => {
       event.preventDefault();
-      const { minor, refused } = readAmount(field.value, currency);
+      const { minor, refused } = desk.asked ?? readAmount(field.value, currency);
       desk.fault = refused ? t(refused) : "";
-      if (!refused && !desk.isBusy) await ask(desk, { slip, lender, amount: { minor, currency } });
+      desk.asked ??= refused ? null : { request_id: crypto.randomUUID(), slip, lender, amount: { minor, currency } };
+      if (desk.asked && !desk.isBusy) await ask(desk);
       redraw();
     };
     return [
       el("p", {}, t("slip_lane", { lane, sale: saleId.slice(0, 8) })),
       el("p", { class: "fault", role: "alert" }, desk.fault),
       desk.done ? el("p", { class: "done", role: "status" }, desk.done)
-        : el("form", { class: "confirm", onsubmit: send }, el("label", { for: "slip-amount" }, t("amount")), field,
+        : el("form", { class: "confirm", onsubmit: send },
+          desk.asked ? el("p", {}, money(desk.asked.amount)) : [el("label", { for: "slip-amount" }, t("amount")), field],
           el("button", { type: "submit", class: "button main" }, t("deed_refund"))),
       el("div", { class: "pair" }, button(t("close"), close, { key: "Esc" })),
     ];
   });
 }
 
-/** What was refused may be asked for anew; what was not answered is asked for again under the same id. */
-async function ask(desk, body) {
+/** What was refused at once may be asked for anew; what was ever left without an answer is asked for as it was. */
+async function ask(desk) {
   desk.isBusy = true;
-  const answer = await lendOperator(() => post("/v1/refunds", { request_id: desk.request, ...body }));
+  const isNew = !localStorage.getItem(ASKED + desk.asked.slip);
+  localStorage.setItem(ASKED + desk.asked.slip, JSON.stringify(desk.asked));
+  const answer = await lendOperator(() => post("/v1/refunds", desk.asked));
   desk.isBusy = false;
   const words = answer.ok ? t("sentences", { first: said(answer.body.said, "cashier"), then: said(answer.body.said, "next") })
     : problemWords(answer);
   if (answer.body?.state === "approved") desk.done = `${money(answer.body.amount)} · ${words}`;
   else desk.fault = words;
-  if (answer.body?.state === "declined") desk.request = crypto.randomUUID();
+  if (!answer.ok && !(isNew && answer.status >= 400 && answer.status < 500)) return;
+  localStorage.removeItem(ASKED + desk.asked.slip);
+  desk.asked = null;
 }
