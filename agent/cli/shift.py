@@ -9,8 +9,16 @@ from typing import Any, Final
 
 from agent.cli.options import acting, add_config, add_json, add_operator, add_printing, client, paper_of, show
 from agent.core.money import format_minor
+from agent.errors import CounterfoilError
 
 DIFFERS: Final = 4
+
+
+class WhoseMissing(CounterfoilError):
+    """A shift is somebody's."""
+
+    code = "whose_missing"
+    hint = "Name whose it is, `counterfoil shift open 12 20000`, or sign in with `--operator NAME`."
 
 
 def add_parser(subparsers: Any) -> None:
@@ -38,6 +46,9 @@ def _finished(verb: argparse.ArgumentParser, run: Any) -> None:
 
 
 def opened(args: argparse.Namespace) -> int:
+    """Raises WhoseMissing."""
+    if not (args.whose or args.signs_in):
+        raise WhoseMissing("It is not said whose shift begins.")
     body = {"float_minor": args.float_minor, "print": paper_of(args)} | ({"operator": args.whose} if args.whose else {})
     with acting(args) as agent:
         return _told(args, agent.post("/v1/shift/opening", body))

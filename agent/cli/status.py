@@ -47,12 +47,13 @@ def _screen(status: dict[str, Any]) -> Iterator[str]:
 
 
 def _lender(lender: dict[str, Any]) -> str:
-    """Its documents in force, and today's approvals in its own currency."""
-    approved = lender["batch"]["totals"]["approved"]
+    """Its documents in force, and what it approved since the last close, in its own currency."""
+    batch = lender["batch"]
+    approved = batch["totals"]["approved"]
     documents = f"policy {lender['policy_version'] or 'none'}, snapshot {lender['snapshot_sequence'] or 'none'}"
     clock = "" if lender["clock"]["trusted"] else ", clock NOT TRUSTED"
     amount = format_minor(approved["minor"], lender["currency"])
-    return f"{documents}{clock}; today {approved['count']} approved, {amount}"
+    return f"{documents}{clock}; batch {batch['batch']}: {approved['count']} approved, {amount}"
 
 
 def _conditions(conditions: list[dict[str, Any]]) -> Iterator[str]:

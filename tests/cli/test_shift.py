@@ -35,6 +35,14 @@ def test_a_name_with_a_blank_is_no_operator(
     assert (code, "operator" in said) == (1, True)
 
 
+def test_a_shift_of_nobody_names_both_ways_to_say_whose(
+    served: ServedLane, config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["shift", "open", "20000", "--config", str(config)]) == 1
+    said = capsys.readouterr().err
+    assert "whose shift" in said and "--operator NAME" in said and "shift open 12 20000" in said
+
+
 def test_a_shifts_paper_is_printed_once_and_again_only_when_asked_as_a_copy(
     served: ServedLane, config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
