@@ -70,7 +70,7 @@ ActVirtually = Callable[[str, str, str], Awaitable[str]]
 """What is done, to which virtual device, and what is scanned; gives the device's name. Raises DeviceUnavailable."""
 
 
-class Lessons(Protocol):
+class Scenes(Protocol):
     """What comes to a training counter. No other counter has any."""
 
     async def play(self, act_virtually: ActVirtually, what: str) -> dict[str, Any]:
@@ -78,18 +78,18 @@ class Lessons(Protocol):
         ...
 
 
-def run(config: Config, lessons: Lessons | None = None) -> int:
-    """``counterfoil run``: the owner of the ledger; with ``lessons``, ``counterfoil training``. Returns the exit code.
+def run(config: Config, scenes: Scenes | None = None) -> int:
+    """``counterfoil run``: the owner of the ledger; with ``scenes``, ``counterfoil training``. Returns the exit code.
 
     Raises NotEnrolled, TrainingMixed before the ledger is opened, and ledger faults.
     """
     enrolled = load_identity(config.lane.identity_dir)
-    if enrolled.is_training != (lessons is not None):
+    if enrolled.is_training != (scenes is not None):
         raise TrainingMixed(f"Lane {enrolled.lane} is one for {'training' if enrolled.is_training else 'real sales'}.")
-    return asyncio.run(_run(config, enrolled, lessons))
+    return asyncio.run(_run(config, enrolled, scenes))
 
 
-async def _run(config: Config, enrolled: Enrolled, lessons: Lessons | None) -> int:
+async def _run(config: Config, enrolled: Enrolled, scenes: Scenes | None) -> int:
     stop = stop_on_signals()
     config.lane.run_dir.mkdir(parents=True, exist_ok=True)
     async with contextlib.AsyncExitStack() as stack:
@@ -103,7 +103,7 @@ async def _run(config: Config, enrolled: Enrolled, lessons: Lessons | None) -> i
         await stack.enter_async_context(_served_uplink(config, lane))
         scanners = _open_scanners(config, lane, stack)
         device_desk = DeviceDesk(config, scanners, fixtures)
-        serving = await stack.enter_async_context(_served_api(config, lane, desk, device_desk, lessons))
+        serving = await stack.enter_async_context(_served_api(config, lane, desk, device_desk, scenes))
         loops = [kept_up(lane.spooler.run), kept_up(lambda: _maintained(lane)), kept_up(lane.start), _kept(reserve)]
         loops.append(kept_up(Watch(lane.events, lane_looks(lane)).run))
         if fixtures.display is not None:
@@ -223,7 +223,7 @@ async def _served_uplink(config: Config, lane: Lane) -> AsyncIterator[None]:
 
 @contextlib.asynccontextmanager
 async def _served_api(
-    config: Config, lane: Lane, desk: LaneDesk, device_desk: DeviceDesk, lessons: Lessons | None
+    config: Config, lane: Lane, desk: LaneDesk, device_desk: DeviceDesk, scenes: Scenes | None
 ) -> AsyncIterator[asyncio.Task[None]]:
     backend = lane.backend
     assert isinstance(backend, RemoteBackend)
@@ -257,7 +257,7 @@ async def _served_api(
             test_display=device_desk.test_display,
             act_virtually=device_desk.act_virtually,
             claim=backend.claim,
-            lesson=partial(lessons.play, device_desk.act_virtually) if lessons else None,
+            scene=partial(scenes.play, device_desk.act_virtually) if scenes else None,
             shop=Shop(config.merchant.name, config.merchant.store_name, config.lane.language),
             wallets=dict(lane.settings.rails),
             draw_code=qr_svg,

@@ -1,4 +1,4 @@
-"""POS software in forty lines: a sale over the local API, sent again until it is answered, and followed as it happens.
+"""POS software in sixty lines: a sale over the local API, sent again until it is answered, and followed as it happens.
 
     python examples/pos_client.py http://127.0.0.1:PORT /run/counterfoil/pos-token 2580 [CODE]
 

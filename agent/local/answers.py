@@ -158,7 +158,7 @@ class CounterView(Answer):
     training: bool
 
 
-class Played(Answer):
+class TrainingView(Answer):
     """How the line and the printer's roll of a training counter are now."""
 
     line: Literal["up", "cut"]

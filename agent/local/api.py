@@ -180,8 +180,8 @@ TABLE: Final = (
 
 IN_TRAINING: Final = (
     Served(
-        "POST", "/v1/lessons", training_calls.play, "let something happen at the training counter",
-        body=requests.Lesson, answer=answers.Played,
+        "POST", "/v1/scenes", training_calls.play, "let something happen at the training counter",
+        body=requests.Scene, answer=answers.TrainingView,
     ),
 )  # fmt: skip
 """Calls that a real counter does not have."""
@@ -209,7 +209,7 @@ def create_app(services: LocalServices, secret: bytes = b"") -> ASGIApp:
 
 
 def _table(services: LocalServices) -> tuple[Served, ...]:
-    return TABLE if services.lesson is None else (*TABLE, *IN_TRAINING)
+    return TABLE if services.scene is None else (*TABLE, *IN_TRAINING)
 
 
 def _endpoint(row: Served, services: LocalServices, secret: bytes) -> Endpoint:

@@ -121,7 +121,7 @@ def _closed() -> Response:
 def _page(services: LocalServices, name: str) -> Response:
     """At a training counter marked from its first byte on: also when no script runs and no agent answers."""
     page = _served(f"{name}.html")
-    if services.lesson is not None:
+    if services.scene is not None:
         text = bytes(page.body).decode().replace("</head>", MARKED_HEAD[name] + "</head>", 1)
         page.body = text.replace(f'<body class="{name}">', MARKED_BODY.format(name=name), 1).encode()
         page.headers["Content-Length"] = str(len(page.body))

@@ -55,8 +55,8 @@ class _Wish(Body):
         return Wish(self.plan, self.coupon, bytes.fromhex(self.statement) if self.statement else None)
 
 
-class Lesson(Body):
-    """POST /v1/lessons: what happens at the training counter; ``look``: nothing, only tell how it is."""
+class Scene(Body):
+    """POST /v1/scenes: what happens at the training counter; ``look``: nothing, only tell how it is."""
 
     what: Literal[
         "look", "pays", "expired", "torn", "declined", "step_up", "real", "cut", "restore", "paper_out", "paper_in"

@@ -40,7 +40,7 @@ class Shop:
 
 @dataclass(frozen=True, slots=True)
 class LocalServices:
-    """One lane. ``lesson``: what a trainee lets happen; None: this is no training counter.
+    """One lane. ``scene``: what a trainee lets happen; None: this is no training counter.
 
     ``explain`` and ``claim`` take a sale id and the code of a slip. ``draw_code`` makes an SVG of a QR code's text.
     ``act_virtually`` takes what is done, to which device, and what is scanned; it raises DeviceUnavailable.
@@ -73,7 +73,7 @@ class LocalServices:
     test_display: Callable[[], Awaitable[dict[str, Any] | None]]
     act_virtually: Callable[[str, str, str], Awaitable[str]]
     claim: Callable[[str], Awaitable[dict[str, Any]]]
-    lesson: Callable[[str], Awaitable[dict[str, Any]]] | None
+    scene: Callable[[str], Awaitable[dict[str, Any]]] | None
     shop: Shop
     wallets: Mapping[str, str]
     draw_code: Callable[[str], bytes]

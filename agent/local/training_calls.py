@@ -10,14 +10,14 @@ from starlette.responses import JSONResponse, Response
 
 from agent.errors import DeviceUnavailable
 from agent.local.problems import problem
-from agent.local.requests import Lesson, read
+from agent.local.requests import Scene, read
 from agent.local.services import LocalServices
 
 
 async def play(services: LocalServices, request: Request) -> Response:
-    wanted = await read(request, Lesson)
-    assert services.lesson is not None, "this call is served at training counters alone"
+    wanted = await read(request, Scene)
+    assert services.scene is not None, "this call is served at training counters alone"
     try:
-        return JSONResponse(await services.lesson(wanted.what))
+        return JSONResponse(await services.scene(wanted.what))
     except DeviceUnavailable as fault:
         return problem(409, "virtual_none", fault.message, "This counter trains with its own device: do it there.")

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance
 
-from agent.local.api import TABLE
+from agent.local.api import IN_TRAINING, TABLE
 from agent.local.client import LocalClient
 from agent.local.description import document
 from agent.local.table import Served
@@ -46,12 +46,14 @@ def _reads(row: Served, name: str) -> bool:
     return f'request, "{name}"' in source or f'query_params.get("{name}"' in source
 
 
-def test_nothing_is_described_twice_and_every_name_leads_somewhere() -> None:
-    operations = [operation for path in DESCRIBED["paths"].values() for operation in path.values()]
-    assert len({operation["operationId"] for operation in operations}) == len(operations) == len(TABLE)
-    text = json.dumps(DESCRIBED)
+@pytest.mark.parametrize("rows", [TABLE, (*TABLE, *IN_TRAINING)], ids=["real", "training"])
+def test_nothing_is_described_twice_and_every_name_leads_somewhere(rows: tuple[Served, ...]) -> None:
+    described = document(rows)
+    operations = [operation for path in described["paths"].values() for operation in path.values()]
+    assert len({operation["operationId"] for operation in operations}) == len(operations) == len(rows)
+    text = json.dumps(described)
     names = {part.partition('"')[0] for part in text.split("#/components/schemas/")[1:]}
-    assert names <= set(DESCRIBED["components"]["schemas"])
+    assert names <= set(described["components"]["schemas"])
 
 
 def test_the_states_of_a_sale_are_those_that_are_shown() -> None:

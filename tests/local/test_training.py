@@ -8,11 +8,11 @@ from agent import texts
 from agent.errors import DeviceUnavailable
 from agent.local.client import LocalClient, RequestRefused
 from agent.local.pages import FILES, MARKED_BODY
-from agent.local.requests import Lesson
+from agent.local.requests import Scene
 from tests.local.served import ServedLane
 from tests.services.lanes import Till
 
-CALL = "/v1/lessons"
+CALL = "/v1/scenes"
 
 
 class Played:
@@ -52,7 +52,7 @@ def test_at_a_training_counter_it_happens_and_is_described(till: Till) -> None:
         with pytest.raises(RequestRefused):
             client.post(CALL, {"what": "make money"})
 
-    served.tell(story, lesson=played)
+    served.tell(story, scene=played)
     assert played.scenes == ["pays"]
 
 
@@ -69,13 +69,13 @@ def test_its_pages_are_marked_before_any_script_runs_and_only_the_cashier_can_le
         assert "TRAINING · nothing is charged" in text and "不扣任何款项" in text
         assert "/page/training.css" in text and ("/page/training.js" in text) is has_tray
 
-    served.tell(story, lesson=Played())
+    served.tell(story, scene=Played())
 
 
 @pytest.mark.parametrize("language", texts.LANGUAGES)
 def test_every_scene_has_a_key_with_words_on_the_tray(language: texts.Language) -> None:
     script = FILES["training.js"][1].decode()
-    scenes = set(Lesson.model_fields["what"].annotation.__args__) - {"look"}  # type: ignore[union-attr]
+    scenes = set(Scene.model_fields["what"].annotation.__args__) - {"look"}  # type: ignore[union-attr]
     assert scenes <= texts.catalogue(language)["training"].keys()
     assert all(f'"{scene}"' in script for scene in scenes)
     lessons = [label for label in texts.catalogue(language)["training"] if label.startswith("lesson_")]

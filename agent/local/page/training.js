@@ -13,7 +13,7 @@ const tray = el("nav", { id: "tray" });
 let now = { line: "up", paper: "in" };
 
 async function play(what) {
-  const answer = await post("/v1/lessons", { what });
+  const answer = await post("/v1/scenes", { what });
   if (answer.ok) now = answer.body;
   else toast(problemWords(answer));
   show();
