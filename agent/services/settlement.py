@@ -189,6 +189,8 @@ class Settlement:
             number = row.get("number")
             if row.get("what") != "entry" or type(number) is not int:
                 continue
+            if not request["first_number"] <= number <= request["last_number"]:
+                continue
             entry = self._entry(Position(request["epoch"], number))
             yield Difference(
                 "entry",

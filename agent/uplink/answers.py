@@ -135,6 +135,12 @@ def _is_plain_object(value: object) -> bool:
     return isinstance(value, dict) and _is_plain(value)
 
 
+def _is_totals(value: object) -> bool:
+    """By name; they are set beside the lane's own."""
+    total = _object({"count": _is_count, "minor": _is_count})
+    return _is_plain_object(value) and isinstance(value, dict) and all(map(total, value.values()))
+
+
 AUTHORIZATION: Final[Shape] = {
     "approved": _is_bool,
     "response_code": _is_text,
@@ -201,8 +207,8 @@ EPOCH: Final[Shape] = {
 }
 SETTLEMENT: Final[Shape] = {
     "matched": _is_bool,
-    "differences": _list_of(_is_plain),
-    "totals": _is_plain_object,
+    "differences": _list_of(_is_plain_object),
+    "totals": _is_totals,
     "chain_head": _optional(_is_text),
 }
 EVENT: Final[Shape] = {"id": _is_cursor, "type": _is_text, "data": _is_plain_object}

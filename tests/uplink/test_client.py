@@ -166,6 +166,17 @@ def test_a_rate_arrives_as_the_text_that_it_was_and_never_as_a_float() -> None:
     assert settled["differences"] == [{"fee_rate": "0.10"}]
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [{"differences": ["entry"]}, {"totals": {"approved": 5}}, {"totals": {"approved": {"count": 1, "minor": "1"}}}],
+    ids=["a difference in words", "a total that is a number", "an amount in words"],
+)
+def test_a_settlement_that_nobody_could_compare_is_no_answer(wrong: dict[str, Any]) -> None:
+    """A day that is closed already must not end in a fault of this program."""
+    body = {"matched": False, "differences": [], "totals": {}, "chain_head": None} | wrong
+    assert type(outcome(answering(httpx.Response(200, json=body)), lambda c: c.settle({}, 1))) is NoAnswer
+
+
 def test_a_decline_is_an_answer() -> None:
     declined = {**APPROVAL, "approved": False, "response_code": "61", "amount": None, "authorization_code": None}
     assert outcome(answering(httpx.Response(200, json=declined))) == declined
