@@ -44,7 +44,7 @@ class CodeNotShown(CounterfoilError):
     code = "code_not_shown"
     hint = "Let the customer show a code, or take another payment."
 
-    def __init__(self, reason: str, why: str = "") -> None:
+    def __init__(self, reason: str = "code_online_only", why: str = "") -> None:
         super().__init__(why or f"No code can be shown for this sale: {reason}.")
         self.reason = reason
 

@@ -158,7 +158,10 @@ class Counter:
         waiting = self._waiting_for(order.sale_id)
         seen = self._checkout.look(code) if waiting and order.asks_offers else None
         if waiting is None or seen is None or not seen.is_good:
-            await self._ask(order, self._checkout.sell(order, code))
+            hold = await self._ask(order, self._checkout.sell(order, code))
+            if waiting is not None and waiting.menu is not None and hold.state is HoldState.DECLINED:
+                waiting.refused = hold.reason  # the customer who chooses may still choose
+                self._tell(order.sale_id)
             return
         waiting.seen, waiting.refused = seen, None
         self._show_menu(waiting)
@@ -197,8 +200,10 @@ class Counter:
             wish = replace(wish, coupon=waiting.coupon)
         order, seen = replace(waiting.order, wish=wish), waiting.seen
         try:
-            await self._ask(order, self._checkout.sell(order, seen.code, seen))
-            waiting.seen = waiting.menu = None  # declined: the sale waits for another code
+            hold = await self._ask(order, self._checkout.sell(order, seen.code, seen))
+            waiting.seen = waiting.menu = None
+            if hold.state is HoldState.DECLINED:  # the sale waits for another code
+                self._tell(sale_id)
         except OfferRefused as refused:
             self._offer_again(waiting, seen.code, refused.reason)
             raise
@@ -218,7 +223,7 @@ class Counter:
             raise IdempotencyConflict(f"sale {sale_id} was approved with another plan")
         return self.view(sale_id)
 
-    async def _ask(self, order: Order, decision: Awaitable[Hold]) -> None:
+    async def _ask(self, order: Order, decision: Awaitable[Hold]) -> Hold:
         """Decide; whoever asks for this sale meanwhile, even before anything is recorded, hears that it is asked."""
         self._asked.setdefault(order.sale_id, order)
         self._show(order.sale_id)
@@ -230,6 +235,7 @@ class Counter:
             hold = await decision
             if hold.state is not HoldState.DECLINED and self._waiting_for(order.sale_id):
                 self._waiting = None
+            return hold
         finally:
             if self._asked.get(order.sale_id) == order:  # nothing was announced: it is known since before, or failed
                 del self._asked[order.sale_id]
@@ -311,11 +317,11 @@ class Counter:
         attempts = self._ledger.attempts(sale_id)
         asked, waiting = self._asked.get(sale_id), self._waiting_for(sale_id)
         view: dict[str, Any] = {"sale_id": sale_id, "attempt": len(attempts), "state": "waiting", "mode": None}
-        if attempts:
+        chooses = waiting is not None and waiting.menu is not None
+        if attempts and (asked is not None or not chooses):  # who chooses is not who was declined
             view |= self.views.outcome(attempts[-1])
         order = asked or (waiting.order if waiting else None)
         if order is not None:
-            chooses = waiting is not None and waiting.menu is not None
             view |= {"amount": order.amount.to_wire(), "waiting_for_code": asked is None and not chooses}
             own = [next_deeds.SHOW_CODE] if self._checkout.shows_codes else []
             view["may"] = [*view.get("may", ()), *next_deeds.WAITING, *own]

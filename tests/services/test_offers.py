@@ -338,6 +338,35 @@ def test_who_chooses_longer_than_the_policy_lets_a_code_be_bound_shows_another(t
     run(story())
 
 
+def test_a_code_that_cannot_pay_is_told_to_whoever_chooses_and_takes_nothing_from_them(till: Till) -> None:
+    async def story() -> None:
+        await till.counter.open_sale(order(minor=PRICE, asks_offers=True))
+        await scan(till, till.phone().code())
+        old = till.phone().code()
+        till.clock.pass_time(120)
+        view = await scan(till, old)
+        assert (view["state"], view["reason"]) == ("choosing", "pass.proof_stale")
+        assert "hold" not in view, "who chooses was not declined"
+        paid = await till.counter.choose("sale-0001", Wish("3x"))
+        assert paid is not None
+        assert paid["state"] == "approved"
+
+    run(story())
+
+
+def test_a_choice_that_is_declined_is_shown_at_every_screen_at_once(till: Till) -> None:
+    async def story() -> None:
+        await till.counter.open_sale(order(minor=PRICE, asks_offers=True))
+        await scan(till, till.phone().code())
+        till.clock.pass_time(301)
+        listener = till.lane.events.subscribe()
+        await till.counter.choose("sale-0001", Wish("3x"))
+        told = [event["data"]["state"] for event in iter(listener.get_nowait, None)]
+        assert told[-1] == "declined"
+
+    run(story())
+
+
 def test_a_coupon_that_is_scanned_goes_into_the_offers(till: Till) -> None:
     async def story() -> None:
         await till.counter.open_sale(order(minor=PRICE, asks_offers=True))

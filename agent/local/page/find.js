@@ -63,8 +63,10 @@ function all(desk, redraw, close) {
   const day = el("input", { type: "date", id: "sale-day", "aria-label": t("find_day"), value: desk.day });
   const go = async (event) => {
     event.preventDefault();
-    Object.assign(desk, { typed: field.value, day: day.value });
+    const keep = () => Object.assign(desk, { typed: field.value, day: day.value });
+    keep();
     await search(desk);
+    keep(); // what is typed meanwhile stays
     redraw();
   };
   const pick = async (saleId) => { await load(desk, saleId); redraw(); };

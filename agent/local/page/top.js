@@ -18,7 +18,7 @@ function chips({ link, queue, conditions, print_jobs_waiting: slips }) {
   return el("ul", { class: "chips", "aria-label": t("lane_state") },
     link.up ? chip("link", t("online")) : chip("lost", t("offline"), "warn"),
     depth ? chip("queue", t("queue_depth", { count: depth }), link.up ? "busy" : "warn") : null,
-    printer || slips ? chip("printer", t("slips_waiting", { count: slips }), printer ? "warn" : "busy") : null);
+    slips ? chip("printer", t("slips_waiting", { count: slips }), printer ? "warn" : "busy") : null);
 }
 
 export function topBar(counter, press) {
