@@ -47,6 +47,7 @@ def test_a_cashier_who_may_not_calls_a_supervisor_who_lends_the_right_for_it(sta
     expect(cashier.page.locator("#pin")).to_have_value("")
     sign_in(cashier, "12", "2468")
     expect(cashier.page.locator("#pin")).to_have_count(0)
+    expect(cashier.page.locator("dialog .fault")).to_contain_text("A supervisor must do this")
     assert staffed.sale["refunded"]["minor"] == 0
     cashier.page.locator(".confirm .main").click()
     expect(cashier.page.locator("dialog form .fault").last).to_contain_text("A supervisor must do this")
