@@ -37,8 +37,10 @@ CONNECT_WAIT_S: Final = 5
 SCHEMA_LOCK: Final = 0x434F5546
 """Key of the advisory lock under which one of several new processes creates the tables."""
 
-CONTENDED: Final = frozenset({"40001", "40P01", "23505"})
-"""serialization_failure, deadlock_detected, unique_violation (PostgreSQL, appendix A): somebody else was first."""
+CONTENDED: Final = frozenset({"40001", "40P01", "23505", "26000"})
+"""serialization_failure, deadlock_detected, unique_violation (PostgreSQL, appendix A): somebody else was first.
+invalid_sql_statement_name: a pipeline of this connection was cut short before the server had prepared a statement that
+the driver believes prepared; the rollback makes the driver forget all of them."""
 
 
 def unopened(url: str) -> Psycopg3Database:

@@ -68,3 +68,17 @@ def test_at_a_lower_level_the_money_of_the_answer_belongs_to_no_hold(shop: Shop)
     """Negative control: without the level the test above would find this."""
     _meet(shop)
     assert any("holds add up to 0, the account says 100" in finding for finding in shop.findings())
+
+
+@pytest.mark.parametrize("shop", [postgres.ISOLATION], indirect=True)
+def test_a_statement_that_the_server_never_prepared_begins_the_transaction_anew(shop: Shop) -> None:
+    database, calls = shop.backend.database, []
+
+    def work() -> str:
+        calls.append(len(calls))
+        if len(calls) == 1:
+            database.execute_sql("EXECUTE never_prepared")
+        return "done"
+
+    assert transact(database, work) == "done"
+    assert calls == [0, 1]
