@@ -338,7 +338,7 @@ class Counter:
         """What is waited for: the backend's answer, a wallet, or somebody who pays the code that is shown."""
         wallets = self._checkout.wallets
         shown, is_wallet = wallets.code_of(sale_id), wallets.is_waiting(sale_id)
-        deeds = next_deeds.CODE_SHOWN if shown else next_deeds.WALLET_ASKED if is_wallet else ()
+        deeds = next_deeds.CODE_SHOWN if shown else next_deeds.WALLET_ASKED if wallets.can_abandon(sale_id) else ()
         view: dict[str, Any] = {"may": [*deeds]}
         if shown is None:
             return view | self.views.texts("wallet_pending" if is_wallet else "asking")

@@ -142,6 +142,10 @@ class WalletDesk:
         waiting = self._waiting_for(sale_id)
         return waiting is not None and waiting.hold.lender in WALLETS
 
+    def can_abandon(self, sale_id: str) -> bool:
+        """Whether the sale waits for its customer's phone, by a wallet or by the lane's own code, just now."""
+        return self._waiting_for(sale_id) is not None
+
     def code_of(self, sale_id: str) -> tuple[ShownCode, int] | None:
         """The lane's own code of this sale while it may be paid, and for how many seconds more."""
         waiting = self._waiting_for(sale_id)

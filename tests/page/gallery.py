@@ -56,6 +56,9 @@ ASKING: Final = {
     "state": "asking", "hold": "intended", "authorization_code": None, "response_code": None, "print_jobs": [],
     "acknowledged": False,
 }  # fmt: skip
+WALLET: Final = {
+    "said": "wallet_pending", "lender": "wallet_alipay", "account": None, "plan": None, "may": ["abandonment"],
+}  # fmt: skip
 BACK: Final = {"minor": 2_850, "currency": "CNY"}
 OUTCOMES: Final[Mapping[str, Mapping[str, Any]]] = {
     "asking": ASKING | {"said": "asking"},
@@ -69,7 +72,7 @@ OUTCOMES: Final[Mapping[str, Mapping[str, Any]]] = {
     "step-up": decline("step_up", "1A"),
     "refer": decline("refer", "01", waiting_for_code=False),
     "unknown": decline("ledger_unknown_outcome", "96", state="unknown", waiting_for_code=False),
-    "wallet pending": ASKING | {"said": "wallet_pending", "lender": "wallet_alipay", "account": None, "plan": None},
+    "wallet pending": ASKING | WALLET,
     "held": {"hold": "authorized", "plan": None},
     "captured": {"said": "captured", "plan": None, "captured": {"minor": 12_850, "currency": "CNY"}},
     "captured in part": {"said": "captured_in_part", "hold": "partly_captured", "plan": None},

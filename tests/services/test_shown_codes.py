@@ -242,6 +242,25 @@ def test_a_lane_that_is_killed_while_it_shows_a_code_hears_after_its_start_what_
     assert hold.account == (CUSTOMER if state is HoldState.CAPTURED else None)
 
 
+def test_a_sale_that_is_repeated_after_the_kill_may_be_given_up_before_the_code_is_over(till: Till) -> None:
+    async def killed() -> None:
+        await shown(till)
+
+    run(killed())
+    till.restart()
+
+    async def repeated() -> dict[str, Any]:
+        selling = asyncio.create_task(till.counter.open_sale(order(SALE), till.phone().code()))
+        view = await till.counter.wait(SALE, lambda view: "abandonment" in view.get("may", ()), 30)
+        assert (view["state"], view["may"]) == ("asking", ["abandonment"])
+        assert till.checkout.wallets.abandon(SALE)
+        till.backend.answer = approved({"amount": AMOUNT.to_wire()})
+        return await selling
+
+    view = run(repeated())
+    assert (view["state"], view["attempt"]) == ("approved", 2), "the code that the POS sent with it pays"
+
+
 def test_a_sale_that_shows_its_code_takes_no_other_and_a_repeated_call_changes_nothing(till: Till) -> None:
     async def story() -> None:
         await shown(till)

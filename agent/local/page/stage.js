@@ -5,7 +5,7 @@ import { ownCode } from "/page/code.js";
 import { button, el, sign, sum } from "/page/dom.js";
 import { money, readAmount } from "/page/money.js";
 import { inWords, plansTable, statementOf } from "/page/plans.js";
-import { isOver, lookOf, waitsForCode } from "/page/states.js";
+import { isOver, lookOf, waitsForCode, waitsForPhone } from "/page/states.js";
 import { t } from "/page/texts.js";
 
 const PAD = ["7", "8", "9", "4", "5", "6", "1", "2", "3", "0", "00", "."];
@@ -70,12 +70,11 @@ function actions(sale, acts) {
       button(t("next_sale"), acts.enter, { key: "Enter", kind: "main" }),
     ];
   }
-  if (sale.said === "wallet_pending") return [button(t("give_up_wallet"), acts.escape, { key: "Esc", kind: "danger" })];
-  if (sale.own_code) {
+  if (waitsForPhone(sale)) {
+    const words = t(sale.said === "wallet_pending" ? "give_up_wallet" : "give_up_code");
     return [
-      ownCode(sale),
-      button(t("print_code"), () => acts.showCode(), { key: "F5" }),
-      button(t("give_up_code"), acts.escape, { key: "Esc", kind: "danger" }),
+      ...(sale.own_code ? [ownCode(sale), button(t("print_code"), () => acts.showCode(), { key: "F5" })] : []),
+      button(words, acts.escape, { key: "Esc", kind: "danger" }),
     ];
   }
   if (sale.state === "asking") return [el("p", { class: "hint" }, t("asking_hint"))];

@@ -46,7 +46,7 @@ export function lookOf(sale, whom, isConnected = true) {
 export const waitsForCode = (sale) => Boolean(sale?.waiting_for_code);
 
 /** Whether the customer's phone is waited for, which the cashier may stop. */
-export const waitsForPhone = (sale) => Boolean(sale?.own_code) || sale?.said === "wallet_pending";
+export const waitsForPhone = (sale) => Boolean(sale?.may?.includes("abandonment"));
 
 /** Whether the sale has an end: the cashier may go on. */
 export const isOver = (sale) => Boolean(sale) && !["waiting", "asking", "choosing"].includes(sale.state);
