@@ -73,7 +73,7 @@ def _at_counter(services: LocalServices, caller: Caller) -> dict[str, Any]:
     if caller is Caller.DISPLAY:
         return about | {"sale": for_customer(sale) if sale else None}
     lane = {name: status[name] for name in ("lane", "store", "conditions", "link", "queue", "print_jobs_waiting")}
-    return lane | about | {"sale": sale}
+    return lane | about | {"sale": sale, "has_just_started": services.counter.has_just_started}
 
 
 async def health(services: LocalServices, _request: Request) -> Response:

@@ -270,6 +270,11 @@ class Counter:
             return last.sale_id if last and is_fresh else None
         return self._shown
 
+    @property
+    def has_just_started(self) -> bool:
+        """Whether nothing was shown since the start: what ``shown`` tells is of before."""
+        return self._is_new
+
     def _show(self, sale_id: str | None) -> None:
         self._shown, self._is_new = sale_id, False
 

@@ -157,3 +157,21 @@ def test_a_wallets_customer_is_told_to_confirm_at_once_and_a_cashier_may_give_up
     cashier.page.get_by_role("button", name="Stop waiting").click()
     cashier.sees("declined", "Given up: not paid")
     customer.sees("declined", "Not paid")
+
+
+def test_after_a_restart_the_sale_that_waits_is_shown_and_not_the_one_before_it(
+    shop: Shopfront, cashier: Eyes, customer: Eyes
+) -> None:
+    to_approved(shop, cashier)
+    cashier.keys("Enter")
+    cashier.sees("ready")
+    cashier.keys("7", "Enter")
+    cashier.reads_codes()
+    shop.stop()
+    cashier.sees("lost")
+    shop.start()
+    cashier.sees("waiting", "¥7.00")
+    customer.sees("waiting", "¥7.00")
+    shop.scan()
+    pay_in_full(cashier)
+    cashier.sees("approved", "¥7.00")

@@ -210,9 +210,11 @@ function chooseNumber(number) {
 
 /** A sale that the agent forgot in a restart while it waited for a code is opened again under the same id. */
 async function resume() {
-  const [kept, { sale }] = [draft(), feed];
+  const kept = draft();
   if (!kept || !feed.isConnected || isBusy) return;
   const isHeard = wasHeardBy(feed.run);
+  const isOlder = !isHeard && feed.counter.has_just_started && feed.sale?.sale_id !== kept.sale_id;
+  const sale = isOlder ? null : feed.sale; // after a restart the agent shows the sale before this one
   const hasEnded = sale ? sale.sale_id !== kept.sale_id || isSettled(sale) : isHeard;
   if (hasEnded) return forget();
   const known = sale || isHeard ? null : await get(ofSale(kept.sale_id));

@@ -82,7 +82,7 @@ export class Feed {
   /** The sale at the counter, by whoever has just heard of it. */
   tell(sale) {
     this.sales += 1;
-    if (this.counter) this.counter = { ...this.counter, sale };
+    if (this.counter) this.counter = { ...this.counter, sale, has_just_started: false };
     this.changed(this);
   }
 
