@@ -87,8 +87,10 @@ def _launched(playwright: Any) -> Browser:
 def _first_paint_ms(browser: Browser, stage: Stage) -> float:
     """From the begin of the navigation to the first text on the screen (W3C Paint Timing)."""
     with _visit(browser, stage) as page:
-        found: float = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
-    return found
+        painted = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime"  # told a little later
+        while (found := page.evaluate(painted)) is None:
+            page.wait_for_timeout(20)
+    return float(found)
 
 
 @contextmanager

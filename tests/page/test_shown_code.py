@@ -41,7 +41,7 @@ def to_code(shop: Shopfront, cashier: Eyes) -> None:
 def on_screen(eyes: Eyes) -> str:
     """What a phone reads off the display."""
     expect(eyes.page.locator(".own-code img")).to_be_visible()
-    eyes.page.wait_for_function("document.querySelector('.own-code img').complete")
+    eyes.until(lambda: eyes.page.evaluate("document.querySelector('.own-code img').complete"))
     picture = cv2.imdecode(np.frombuffer(eyes.page.screenshot(), np.uint8), cv2.IMREAD_GRAYSCALE)
     (code,) = zxingcpp.read_barcodes(picture)
     return str(code.text)
